@@ -1,0 +1,1 @@
+"""obs: metrics, logs and traces in one process and one folder."""

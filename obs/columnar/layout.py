@@ -1,0 +1,56 @@
+"""What a store brings to the engine: its tables, their order on disk, and its index.
+
+A `Layout` is stateless but for its two hooks; the engine calls `write_block` at flush and at compaction alike,
+so a store's sort, dedupe and index code exists once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """One table of a store. `time_column` is an int64 column (None: rows have no time of their own)."""
+
+    name: str
+    time_column: str | None
+    ns_per_tick: int = 1  # 1_000_000 where the column counts milliseconds
+
+
+class BlockWriter(Protocol):
+    """Where a layout writes a block's files; sizes and checksums go to meta.json by themselves."""
+
+    def parquet(self, name: str, table: pa.Table, *, row_group_rows: int = 131_072, **options: Any) -> None:
+        """Write `<name>.parquet`; zstd level 3 unless `options` (pyarrow.parquet.write_table's) say otherwise."""
+
+    def file(self, filename: str, data: bytes) -> None:
+        """Write an index file beside the tables."""
+
+
+class Layout(Protocol):
+    """One store's part in the engine."""
+
+    name: str  # "metrics" | "logs" | "traces": the folder under the data directory, and the label of own metrics
+    tables: tuple[TableLayout, ...]  # the first is the one whose rows are counted as items
+
+    def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
+        """Sort, drop what equal keys overwrote (later rows win), write; return JSON-able facts for meta.json.
+
+        Every table of `tables` is there, perhaps empty; rows come in the order they were written. All rows
+        belong to one partition. Must not keep references.
+        """
+
+    def on_append(self, generation: int, tables: Mapping[str, pa.RecordBatch]) -> Mapping[str, pa.RecordBatch]:
+        """Called in the append's critical section, before the WAL is written; returns the tables to write.
+
+        `generation` rises by one whenever a new head and WAL segment begin: what a WAL segment must hold to
+        stand alone (the labels of its series) is added here. May raise: nothing of the append is then stored.
+        """
+
+    def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
+        """Called for each batch that recovery reads back from the WAL, before it becomes visible."""

@@ -1,0 +1,104 @@
+"""The ports between rooms: what one may ask of another without importing it. At most four methods each.
+
+`obs/app.py` fits the rooms' objects into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.model.batch import Batch
+from obs.model.labels import Labels, Matcher
+
+
+class UnknownSeries(Exception):  # noqa: N818
+    """A metrics batch names series whose labels the store does not hold; send the labels along.
+
+    The receiver clears its `SeriesCache`, decodes the body again and appends again. Nothing was stored.
+    """
+
+
+class Consumer(Protocol):
+    """Whoever takes a batch: a processor, the pipeline, a store."""
+
+    def consume(self, batch: Batch) -> None:
+        """Take the batch whole or not at all; when this returns it is durable (written to the WAL).
+
+        Raises: Overloaded, StorageFull, UnknownSeries.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSet:
+    """Selected series with their samples, concatenated: series i owns rows offsets[i]:offsets[i+1].
+
+    Within a series times rise strictly (equal times: the last written is here). Series are sorted by labels.
+    """
+
+    labels: Sequence[Labels]
+    offsets: npt.NDArray[np.int64]  # int64[len(labels) + 1]
+    t_ms: npt.NDArray[np.int64]  # int64[offsets[-1]]
+    values: npt.NDArray[np.float64]  # float64[offsets[-1]]
+    stats: Mapping[str, int] = field(default_factory=dict)  # rows_read, blocks_read, blocks_skipped …
+
+
+class SampleSource(Protocol):
+    """Where PromQL reads."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
+        """The series that satisfy every matcher, with samples where start_ms <= t <= end_ms (both inclusive).
+
+        Series without a sample in the range are left out.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSample:
+    """One element of an instant vector."""
+
+    labels: Labels
+    t_ms: int
+    value: float
+
+
+class Evaluator(Protocol):
+    """A query language as rules see it: PromQL and LogQL both fit."""
+
+    def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
+        """The vector of `query` at `t_ms` (a scalar is one element with no labels). Raises: QueryError, QueryLimit."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """How a store is doing; the app exposes each as a gauge and `obs doctor` prints them."""
+
+    items_head: int
+    bytes_head: int
+    blocks: int
+    items_blocks: int
+    bytes_disk: int
+    min_ns: int | None
+    max_ns: int | None
+    recovering: float | None  # 0..1 while the WAL is read back, else None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """What the app asks of each of the three stores, beside `consume`."""
+
+    def open(self) -> None:
+        """Take the folder, start recovery in the background; new data is taken as soon as this returns."""
+
+    def flush(self) -> None:
+        """Write the head out as blocks and wait for it."""
+
+    def stats(self) -> StoreStats:
+        """Figures as of now; cheap."""
+
+    def close(self) -> None:
+        """Flush the WAL and stop; safe to call twice and without `open`."""
