@@ -11,15 +11,19 @@ from obs.model.labels import Labels, labels_id
 from obs.model.schema import METADATA, SAMPLES, SERIES
 
 
-def metrics_batch(
-    samples: Iterable[tuple[Labels, int, float]], metadata: Iterable[Mapping[str, str]] = ()
-) -> Batch:
+def metrics_batch(samples: Iterable[tuple[Labels, int, float]], metadata: Iterable[Mapping[str, str]] = ()) -> Batch:
     """A metrics batch of (labels, t_ms, value) that carries the labels of every series it names."""
     rows = list(samples)
     ids = {labels: labels_id(labels) for labels, _, _ in rows}
-    series = pa.RecordBatch.from_pydict({"series_id": list(ids.values()), "labels": [list(ls) for ls in ids]}, schema=SERIES)
+    series = pa.RecordBatch.from_pydict(
+        {"series_id": list(ids.values()), "labels": [list(ls) for ls in ids]}, schema=SERIES
+    )
     points = pa.RecordBatch.from_pydict(
-        {"series_id": [ids[ls] for ls, _, _ in rows], "t_ms": [t for _, t, _ in rows], "value": [v for _, _, v in rows]},
+        {
+            "series_id": [ids[ls] for ls, _, _ in rows],
+            "t_ms": [t for _, t, _ in rows],
+            "value": [v for _, _, v in rows],
+        },
         schema=SAMPLES,
     )
     tables = {"series": series, "samples": points}

@@ -16,7 +16,7 @@ from obs.model.batch import Batch
 from obs.model.labels import Labels, Matcher
 
 
-class UnknownSeries(Exception):  # noqa: N818
+class UnknownSeries(Exception):
     """A metrics batch names series whose labels the store does not hold; send the labels along.
 
     The receiver clears its `SeriesCache`, decodes the body again and appends again. Nothing was stored.

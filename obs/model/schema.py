@@ -18,7 +18,9 @@ LABELS = pa.map_(pa.string(), pa.string())
 OVERFLOW = "attr_overflow"
 """map<column name, value as text>: the attributes past the limit of columns, still searchable."""
 
-EVENT = pa.struct([("time_ns", pa.int64()), ("name", pa.string()), ("attributes", pa.string()), ("dropped", pa.uint32())])
+EVENT = pa.struct(
+    [("time_ns", pa.int64()), ("name", pa.string()), ("attributes", pa.string()), ("dropped", pa.uint32())]
+)
 """A span event; `attributes` is a JSON object with the values' own types."""
 LINK = pa.struct(
     [("trace_id", TRACE_ID), ("span_id", SPAN_ID), ("trace_state", pa.string()), ("attributes", pa.string()),
@@ -66,9 +68,7 @@ LOGS = pa.schema(
     ]
 )
 
-SERIES = pa.schema(
-    [pa.field("series_id", pa.uint64(), nullable=False), pa.field("labels", LABELS, nullable=False)]
-)
+SERIES = pa.schema([pa.field("series_id", pa.uint64(), nullable=False), pa.field("labels", LABELS, nullable=False)])
 """A series' labels under its id; pairs sorted by name. A batch carries those of its series that are new."""
 
 SAMPLES = pa.schema(

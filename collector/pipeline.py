@@ -1,0 +1,62 @@
+"""The pipeline: a batch on its way from a receiver through the processors to the store of its signal.
+
+It bounds the bytes in flight, so that a burst is refused with a time to come back instead of filling memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from obs.collector import limits
+from obs.errors import Overloaded
+from obs.model.batch import Batch, Signal
+from obs.model.ports import Consumer
+
+Processor = Callable[[Batch], Batch]
+
+
+class Pipeline:
+    """Runs `processors` in order, then hands the batch to the store of its signal."""
+
+    def __init__(
+        self,
+        stores: Mapping[Signal, Consumer],
+        processors: Sequence[Processor] = (),
+        max_in_flight_bytes: int = limits.MAX_IN_FLIGHT_BYTES,
+    ) -> None:
+        self._stores = dict(stores)
+        self._processors = tuple(processors)
+        self._max_in_flight = max_in_flight_bytes
+        self._in_flight = 0
+        self._lock = threading.Lock()
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes of bodies being worked on now."""
+        return self._in_flight
+
+    @contextmanager
+    def admit(self, nbytes: int) -> Iterator[None]:
+        """Hold room for a body of `nbytes` while it is worked on. Raises: Overloaded."""
+        with self._lock:
+            if self._in_flight and self._in_flight + nbytes > self._max_in_flight:
+                raise Overloaded(
+                    f"cannot take a body of {nbytes} bytes: {self._in_flight} bytes are being worked on; "
+                    f"send it again in {limits.RETRY_AFTER_S:g} s",
+                    limits.RETRY_AFTER_S,
+                )
+            self._in_flight += nbytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= nbytes
+
+    def consume(self, batch: Batch) -> None:
+        """Process the batch and make it durable. Raises: Overloaded, StorageFull, UnknownSeries."""
+        for process in self._processors:
+            batch = process(batch)
+        if batch.tables:
+            self._stores[batch.signal].consume(batch)

@@ -1,0 +1,133 @@
+"""OTLP/HTTP: `POST /v1/{traces,metrics,logs}`, protobuf and JSON, errors as google.rpc.Status.
+
+Source: opentelemetry.io/docs/specs/otlp, sections "OTLP/HTTP Request", "Response" and "Throttling".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from google.protobuf import json_format
+from google.rpc import code_pb2, status_pb2
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from obs import otlp
+from obs.collector import limits
+from obs.collector.inflate import inflate
+from obs.collector.receivers.otlp.intake import Intake
+from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia
+from obs.model.batch import Signal
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+RECEIVER = "otlp_http"
+PREFIXES = ("/v1", "/api/v1/otlp/v1")
+"""OTLP's own path, and the one that Prometheus serves it at."""
+
+_CODES = {
+    400: code_pb2.INVALID_ARGUMENT,
+    413: code_pb2.INVALID_ARGUMENT,
+    415: code_pb2.INVALID_ARGUMENT,
+    429: code_pb2.RESOURCE_EXHAUSTED,
+    503: code_pb2.UNAVAILABLE,
+}
+
+
+class OtlpHttp:
+    """The HTTP transport: reads requests, answers in the encoding they came in."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        max_body_bytes: int = limits.MAX_BODY_BYTES,
+        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
+    ) -> None:
+        self._intake = intake
+        self._max_body = max_body_bytes
+        self._max_inflated = max_inflated_bytes
+        self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="otlp-http")
+
+    def routes(self, prefixes: Sequence[str] = PREFIXES) -> list[Route]:
+        """The three endpoints under each prefix."""
+        return [
+            Route(f"{prefix}/{signal.value}", partial(self._export, signal), methods=["POST"])
+            for prefix in prefixes
+            for signal in Signal
+        ]
+
+    def close(self) -> None:
+        """Wait for requests in work."""
+        self._workers.shutdown()
+
+    async def _export(self, signal: Signal, request: Request) -> Response:
+        as_json = False
+        try:
+            as_json = is_json(request.headers.get("content-type", ""))
+            body = await read_body(request, self._max_body)
+            encoding = request.headers.get("content-encoding", "")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except ObsError as e:
+            self._intake.refuse(signal, RECEIVER, e)
+            return error_response(e, as_json)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, self._take, signal, body, encoding, as_json)
+
+    def _take(self, signal: Signal, body: bytes, encoding: str, as_json: bool) -> Response:
+        try:
+            body = inflate(body, encoding, self._max_inflated)
+            if as_json:
+                body = otlp.json_to_protobuf(signal, body)
+        except ObsError as e:
+            self._intake.refuse(signal, RECEIVER, e)
+            return error_response(e, as_json)
+        try:
+            decoded = self._intake.take(signal, body, RECEIVER)
+        except ObsError as e:
+            return error_response(e, as_json)
+        if as_json:
+            return Response(otlp.response_json(signal, decoded), media_type=JSON)
+        return Response(otlp.response(signal, decoded), media_type=PROTOBUF)
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body is OTLP's JSON (True) or its protobuf (False). Raises: UnsupportedMedia."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media not in (PROTOBUF, JSON):
+        raise UnsupportedMedia(f"cannot read content type {content_type!r}: send {PROTOBUF} or {JSON}")
+    return media == JSON
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The request's body. Raises: TooLarge as soon as more than `limit` bytes are announced or seen."""
+    announced = request.headers.get("content-length", "0")
+    chunks: list[bytes] = []
+    size = int(announced) if announced.isdigit() else 0
+    if size <= limit:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                break
+            chunks.append(chunk)
+    if size > limit:
+        raise TooLarge(f"cannot take a body of {size} bytes or more: the limit is {limit}; send smaller batches")
+    return b"".join(chunks)
+
+
+def error_response(error: ObsError, as_json: bool) -> Response:
+    """The error as google.rpc.Status with the HTTP status and Retry-After that OTLP asks for."""
+    http_status = getattr(error, "http_status", 500)
+    status = status_pb2.Status(code=_CODES.get(http_status, code_pb2.UNKNOWN), message=str(error))
+    headers = {"Connection": "close"} if isinstance(error, TooLarge) else {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if as_json:
+        text = json_format.MessageToJson(status, preserving_proto_field_name=True)
+        return Response(text, http_status, headers, JSON)
+    return Response(status.SerializeToString(), http_status, headers, PROTOBUF)
