@@ -50,7 +50,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What came of one request body: the batch, and refused items as reason → count (e.g. "trace id is not 16 bytes")."""
+    """What came of one request body: the batch, and refused items as reason → count."""
 
     batch: Batch
     rejected: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,185 @@
+"""Configuration: a YAML file, overridden by the command line, checked whole before anything starts.
+
+Every key has a default; unknown keys are refused with the known ones named. Sizes are bytes or `10GB`, times
+seconds or `30d`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from obs.errors import ConfigError
+
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+
+
+def parse_size(value: Any) -> Any:
+    """Bytes of `10GB`, `512MiB` or a plain number; anything else is returned for the type check to refuse."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
+    if match and match[2].upper() in _SIZES:
+        return int(float(match[1]) * _SIZES[match[2].upper()])
+    return value
+
+
+def parse_duration(value: Any) -> Any:
+    """Seconds of `30d`, `1h30m`, `250ms` or a plain number; anything else is returned for the type check to refuse."""
+    if not isinstance(value, str):
+        return value
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdwy]?)", value)
+    if not parts or "".join(n + u for n, u in parts) != value.strip():
+        return value
+    return sum(float(n) * _TIMES[u] for n, u in parts)
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Retention(_Section):
+    """How long and how much a store keeps; whichever limit is reached first removes the oldest."""
+
+    age: Duration | None = 30 * 86400.0
+    size: Size | None = None
+
+
+class StoreConfig(_Section):
+    """One store."""
+
+    retention: Retention = Retention()
+    flush_rows: Annotated[int, Field(gt=0)] = 2_000_000
+    flush_bytes: Size = 256 << 20
+    flush_age: Duration = 600.0
+    memory_limit: Size = 1 << 30
+
+
+class Limits(_Section):
+    """What a sender may ask for."""
+
+    body: Size = 64 << 20
+    inflated_body: Size = 256 << 20
+    in_flight: Size = 512 << 20
+
+
+class Wal(_Section):
+    """When the WAL is synced: on a timer (`interval`), or before each answer (`always`)."""
+
+    fsync: Literal["interval", "always"] = "interval"
+    fsync_interval: Duration = 1.0
+
+
+class AgentConfig(_Section):
+    """The node agent that `obs up` starts beside the server."""
+
+    enabled: bool = True
+    interval: Duration = 10.0
+    logs: list[str] = []
+
+
+class SelfConfig(_Section):
+    """What obs reports of itself, into its own stores."""
+
+    metrics_interval: Duration = 10.0
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class SqlConfig(_Section):
+    """Limits of one SQL query."""
+
+    memory: Size = 1 << 30
+    timeout: Duration = 30.0
+
+
+class Config(_Section):
+    """Everything `obs up` can be told."""
+
+    data: Path = Path("obs-data")
+    listen: str = "127.0.0.1:9600"
+    otlp_grpc: str = "127.0.0.1:4317"
+    otlp_http: str = "127.0.0.1:4318"
+    metrics: StoreConfig = StoreConfig()
+    logs: StoreConfig = StoreConfig()
+    traces: StoreConfig = StoreConfig()
+    limits: Limits = Limits()
+    wal: Wal = Wal()
+    agent: AgentConfig = AgentConfig()
+    self_: Annotated[SelfConfig, Field(alias="self")] = SelfConfig()
+    sql: SqlConfig = SqlConfig()
+    rule_files: list[str] = []
+    alerting: dict[str, Any] = {}  # Alertmanager's own configuration: route, receivers, inhibit_rules …
+
+
+def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
+    """The configuration of a file (None: defaults) with `overrides` (None values are ignored) on top.
+
+    Raises: ConfigError naming the key's path and, for an unknown key, the known ones.
+    """
+    values = _read(path) if path else {}
+    for key, value in overrides.items():
+        if value is not None:
+            _set(values, key.split("."), value)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        raise ConfigError("\n".join(_explain(error, path) for error in e.errors())) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {e.strerror}; name a readable YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfigError(f"cannot parse configuration {str(path)!r}: {e}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"cannot use configuration {str(path)!r}: it holds a {type(values).__name__}, not keys")
+    return values
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+
+
+def _explain(error: Mapping[str, Any], file: Path | None) -> str:
+    path = [str(part) for part in error["loc"]]
+    key, where = ".".join(path), f" in {str(file)!r}" if file else ""
+    if error["type"] != "extra_forbidden":
+        return f"{key}: cannot use {error.get('input')!r}{where}: {error['msg']}"
+    known = _known_keys(path[:-1])
+    close = difflib.get_close_matches(path[-1], known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{key}: cannot use this key{where}: it is not known{hint}; known keys: {', '.join(known)}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    model: Any = Config
+    for part in path:
+        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return sorted(f.alias or name for name, f in model.model_fields.items())
+
+
+def host_port(value: str, key: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT` taken apart. Raises: ConfigError."""
+    host, _, port = value.rpartition(":")
+    host = host.strip("[]") or ("0.0.0.0" if value.startswith(":") else "127.0.0.1")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{key}: cannot use address {value!r}: the port is not a number up to 65535; write HOST:PORT")
+    return host, int(port)

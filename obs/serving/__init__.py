@@ -1,0 +1,1 @@
+"""What the server process needs around the rooms: sockets, the ASGI front, health, own telemetry, children."""

@@ -1,0 +1,33 @@
+"""Errors at the edge of HTTP: deliberate ones in words, bugs as a 500 with an id, never a traceback at a user."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from obs.errors import ObsError
+
+log = logging.getLogger("obs.http")
+
+
+def install(app: FastAPI) -> None:
+    """Answer errors that a room's own router let through."""
+    app.add_exception_handler(ObsError, _deliberate)
+    app.add_exception_handler(Exception, _bug)
+
+
+def _deliberate(_: Request, error: Exception) -> Response:
+    status = getattr(error, "http_status", 500)
+    kind = "bad_data" if status < 500 else "unavailable"
+    return JSONResponse({"status": "error", "errorType": kind, "error": str(error)}, status)
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    fault = secrets.token_hex(8)
+    log.error("fault %s in %s %s", fault, request.method, request.url.path, exc_info=error)
+    text = f"internal error {fault}; the server's log has the details under this id"
+    return JSONResponse({"status": "error", "errorType": "internal", "error": text}, 500)

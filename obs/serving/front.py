@@ -1,0 +1,45 @@
+"""The ASGI front: hot ingest paths go straight to their handler, everything else to the FastAPI app.
+
+A dictionary look-up in place of a router and its middleware: at hundreds of requests a second that is the
+difference between a tenth and a third of a core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+Scope = MutableMapping[str, Any]
+AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Front:
+    """Dispatches POSTs to `routes` by exact path; what is not theirs goes to `fallback`."""
+
+    def __init__(self, routes: list[Route], fallback: AsgiApp) -> None:
+        self._handlers: dict[str, Handler] = {route.path: route.endpoint for route in routes}
+        self._fallback = fallback
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve one connection event (ASGI)."""
+        handler = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
+        if handler is None:
+            await self._fallback(scope, receive, send)
+        elif scope["method"] != "POST":
+            response: Response = PlainTextResponse("method not allowed: POST telemetry here\n", 405, {"Allow": "POST"})
+            await response(scope, receive, send)
+        else:
+            response = await handler(Request(scope, receive))
+            await response(scope, receive, send)
+
+
+async def not_found(scope: Scope, receive: Any, send: Any) -> None:
+    """The fallback of a port that only takes telemetry."""
+    if scope["type"] == "http":
+        text = "not found: this port takes OTLP at /v1/traces, /v1/metrics and /v1/logs\n"
+        await PlainTextResponse(text, 404)(scope, receive, send)

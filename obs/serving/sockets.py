@@ -1,0 +1,37 @@
+"""Listening sockets, bound before anything else starts so that a port in use is told at once."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from obs.config import host_port
+from obs.errors import ConfigError
+
+BACKLOG = 2048
+
+
+def listen(address: str, key: str) -> socket.socket:
+    """A TCP socket listening on `HOST:PORT` (port 0: any free one). Raises: ConfigError naming `key` and what to do."""
+    host, port = host_port(address, key)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError as e:
+        sock.close()
+        cause = "the port is in use" if e.errno == errno.EADDRINUSE else (e.strerror or str(e))
+        raise ConfigError(
+            f"{key}: cannot listen on {address!r}: {cause}; stop what listens there, or set another address with "
+            f"--{key.replace('_', '-')} HOST:PORT"
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+def address_of(sock: socket.socket) -> str:
+    """`HOST:PORT` as a client writes it."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
