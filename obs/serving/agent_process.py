@@ -1,4 +1,4 @@
-"""The node agent as a child process: started beside the server, restarted with back-off when it ends, stopped with it."""
+"""The node agent as a child process: started beside the server, restarted when it ends, stopped with it."""
 
 from __future__ import annotations
 
