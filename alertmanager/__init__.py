@@ -1,1 +1,1 @@
-
+"""Rules, alerts, routes and notifications. See README.md."""

@@ -1,0 +1,1 @@
+"""Prometheus rule files: loaded, evaluated on time, their alerts handed on."""

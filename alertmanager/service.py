@@ -1,0 +1,122 @@
+"""The alert pipeline as one object: rules, intake, groups, state; threads that tick them, or a test that does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from obs.alertmanager.config import AlertConfig, parse
+from obs.alertmanager.group import Dispatcher
+from obs.alertmanager.intake import Intake
+from obs.alertmanager.limits import TICK_S
+from obs.alertmanager.rules.load import CheckQuery, load_groups
+from obs.alertmanager.rules.manager import Manager
+from obs.alertmanager.stages import default_stages
+from obs.alertmanager.state import StateFile
+from obs.model.batch import Batch
+from obs.model.clock import Clock
+from obs.model.ports import Evaluator
+
+log = logging.getLogger("obs.alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOptions:
+    """What the pipeline is configured with."""
+
+    folder: Path
+    rule_files: Sequence[str]
+    alerting: Mapping[str, Any]
+    external_url: str
+
+
+class AlertService:
+    """Evaluates rules and notifies. Raises ConfigError from the constructor and from `reload`."""
+
+    def __init__(
+        self,
+        options: AlertOptions,
+        evaluators: Mapping[str, Evaluator],
+        check: CheckQuery,
+        store: Callable[[Batch], None],
+        clock: Clock,
+    ) -> None:
+        self.config: AlertConfig = parse(options.alerting)
+        self.intake = Intake()
+        self.manager = Manager(evaluators, store, self.intake.take, options.external_url)
+        stages = default_stages(self.config.receivers, options.external_url)
+        self.dispatcher = Dispatcher(self.config, self.intake, stages)
+        self._options = options
+        self._check = check
+        self._clock = clock
+        self._state = StateFile(options.folder)
+        self._rules_lock = threading.Lock()
+        self._groups_lock = threading.Lock()
+        self._stopping = threading.Event()
+        ticks = (self.tick_rules, self.tick_groups)
+        self._threads = [threading.Thread(target=self._run, args=(t,), name=t.__name__, daemon=True) for t in ticks]
+        self._restore()
+
+    @property
+    def now_ns(self) -> int:
+        """The pipeline's time."""
+        return self._clock.now_ns()
+
+    def start(self) -> None:
+        """Tick in a thread until `close`."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop and save; safe without `start`."""
+        self._stopping.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._save()
+
+    def reload(self) -> None:
+        """Read the rule files again; on an error the old rules stay. Raises: ConfigError."""
+        groups = load_groups(self._options.rule_files, self._check)
+        with self._rules_lock:
+            self.manager.set_groups(groups, self.now_ns)
+
+    def tick_rules(self, now_ns: int) -> None:
+        """Evaluate the rule groups that are due."""
+        with self._rules_lock:
+            if self.manager.tick(now_ns):
+                self._save()
+
+    def tick_groups(self, now_ns: int) -> None:
+        """Tell the receivers of groups that are due; a slow one holds up no rule."""
+        with self._groups_lock:
+            if self.dispatcher.tick(now_ns):
+                self.intake.forget_ended(now_ns)
+                self._save()
+
+    def _restore(self) -> None:
+        now_ns = self.now_ns
+        self.manager.set_groups(load_groups(self._options.rule_files, self._check), now_ns)
+        saved = self._state.load()
+        self.manager.restore(saved.get("rules", {}))
+        self.intake.restore(saved.get("alerts", []))
+        self.dispatcher.restore(saved.get("groups", {}), now_ns)
+
+    def _save(self) -> None:
+        value = {
+            "rules": self.manager.to_json(),
+            "alerts": self.intake.to_json(),
+            "groups": self.dispatcher.to_json(),
+        }
+        self._state.save(value)
+
+    def _run(self, tick: Callable[[int], None]) -> None:
+        while not self._stopping.wait(TICK_S):
+            try:
+                tick(self.now_ns)
+            except Exception:
+                log.exception("the alert pipeline failed once; it goes on")
