@@ -1,0 +1,4 @@
+"""SQL over all three stores: DuckDB reads blocks in place and heads from memory, and can touch nothing else.
+
+views.py: stores → view definitions; engine.py: one query under limits; api.py: `/api/sql`.
+"""
