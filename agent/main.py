@@ -1,0 +1,82 @@
+"""The agent's entry points: `run` for who imports it, `main` for `python -m obs.agent`.
+
+Imports stay small on purpose (no Arrow, no numba, no web framework): the agent's memory is the host's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from obs.agent.agent import Agent
+from obs.agent.config import DEFAULT_INTERVAL_S, DEFAULT_LOG_GLOBS, DEFAULT_TARGET, AgentConfig, default_data_dir
+from obs.errors import ObsError, UserError
+
+
+def run(
+    to: str,
+    *,
+    interval_s: float = DEFAULT_INTERVAL_S,
+    data_dir: Path | None = None,
+    log_globs: Sequence[str] = DEFAULT_LOG_GLOBS,
+    container_logs: bool = True,
+    stop: threading.Event | None = None,
+) -> None:
+    """Ship this host's metrics and logs to `to` (HOST:PORT of OTLP/gRPC) until `stop` is set.
+
+    Raises: UserError where the data folder cannot be used or an argument is wrong.
+    """
+    if interval_s < 0.1:
+        raise UserError(f"cannot scrape every {interval_s} s: that is below 0.1; give a longer --interval")
+    if not to.rpartition(":")[2].isdigit():
+        raise UserError(f"cannot send to {to!r}: there is no port; give HOST:PORT, for example {DEFAULT_TARGET}")
+    config = AgentConfig(
+        to=to,
+        interval_s=interval_s,
+        data_dir=data_dir or default_data_dir(),
+        log_globs=tuple(log_globs),
+        container_logs=container_logs,
+    )
+    Agent(config).run(stop or threading.Event())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `python -m obs.agent`."""
+    parser = argparse.ArgumentParser("obs agent", description="Ship this host's metrics and logs over OTLP/gRPC.")
+    parser.add_argument("--to", default=DEFAULT_TARGET, metavar="HOST:PORT", help="OTLP/gRPC server (%(default)s)")
+    parser.add_argument(
+        "--interval", type=float, default=DEFAULT_INTERVAL_S, metavar="S", help="seconds between scrapes (%(default)s)"
+    )
+    parser.add_argument(
+        "--logs", action="append", metavar="GLOB", help="log files to follow; repeat it (default: /var/log)"
+    )
+    parser.add_argument("--no-container-logs", action="store_true", help="do not follow containers' log files")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for positions and unsent data")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT. Exit code 0 when stopped, 2 when the arguments or the folder are wrong."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(
+            args.to,
+            interval_s=args.interval,
+            data_dir=args.data,
+            log_globs=DEFAULT_LOG_GLOBS if args.logs is None else args.logs,
+            container_logs=not args.no_container_logs,
+            stop=stop,
+        )
+    except ObsError as e:
+        sys.stderr.write(f"obs agent: {e}\n")
+        return 2
+    return 0
