@@ -59,6 +59,20 @@ class Ledger:
         with self._lock:
             return Totals(self._received[key], self._stored[key], dict(self._dropped[key]))
 
+    def to_json(self) -> list[dict[str, object]]:
+        """Every entry, for the status."""
+        with self._lock:
+            return [
+                {
+                    "signal": signal,
+                    "receiver": receiver,
+                    "received": received,
+                    "stored": self._stored[signal, receiver],
+                    "dropped": dict(self._dropped.get((signal, receiver), {})),
+                }
+                for (signal, receiver), received in self._received.items()
+            ]
+
     def collect(self) -> Iterator[Metric]:
         """The ledger as metric families (a prometheus_client collector)."""
         names = ["signal", "receiver"]

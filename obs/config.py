@@ -58,10 +58,10 @@ class StoreConfig(_Section):
     """One store."""
 
     retention: Retention = Retention()
-    flush_rows: Annotated[int, Field(gt=0)] = 2_000_000
-    flush_bytes: Size = 256 << 20
-    flush_age: Duration = 600.0
-    memory_limit: Size = 1 << 30
+    flush_rows: Annotated[int, Field(gt=0)] = 4_000_000
+    flush_bytes: Size = 64 << 20
+    flush_age: Duration = 300.0
+    memory_limit: Size = 512 << 20
 
 
 class Limits(_Section):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from fastapi import FastAPI
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -42,3 +44,16 @@ def tracer_provider(intake: Intake, instance: str, ratio: float) -> TracerProvid
     provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(ratio)))
     provider.add_span_processor(BatchSpanProcessor(IntakeExporter(intake), schedule_delay_millis=2000))
     return provider
+
+
+LEFT_OUT = "-/healthy,-/ready,/metrics$,/_dash"
+
+
+def instrument(api: FastAPI, provider: TracerProvider) -> None:
+    """Trace the API's requests; health checks and our own metrics are left out."""
+    FastAPIInstrumentor.instrument_app(
+        api,
+        tracer_provider=provider,
+        excluded_urls=LEFT_OUT,
+        exclude_spans=["send", "receive"],
+    )

@@ -50,7 +50,7 @@ def _answer(engine: SqlEngine, q: str, accept: str) -> Response:
 
 
 def _rows(table: pa.Table) -> list[list[Any]]:
-    columns = [column.to_pylist() for column in table.columns]
+    columns = [_values(column) for column in table.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -79,3 +79,8 @@ def _is_flat(type_: pa.DataType) -> bool:
 
 def _text(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value, default=_plain).decode()
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column's values; times as ISO text, since Python's own stop at microseconds."""
+    return list((column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column).to_pylist())

@@ -76,7 +76,8 @@ class OtlpHttp:
         except ObsError as e:
             self._intake.refuse(signal, RECEIVER, e)
             return error_response(e, as_json)
-        return await asyncio.get_running_loop().run_in_executor(self._workers, self._take, signal, body, encoding, as_json)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, self._take, signal, body, encoding, as_json)
 
     def _take(self, signal: Signal, body: bytes, encoding: str, as_json: bool) -> Response:
         try:

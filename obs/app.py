@@ -1,0 +1,213 @@
+"""The wiring: configuration → rooms, fitted into each other's ports, started in order, stopped in reverse.
+
+The only module that knows every room. `App(config).run()` is `obs up`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+
+from obs import warm
+from obs.alertmanager import api as alerts_api
+from obs.alertmanager.service import AlertOptions, AlertService
+from obs.collector.ledger import Ledger
+from obs.collector.pipeline import Pipeline
+from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
+from obs.collector.receivers.otlp.http import OtlpHttp
+from obs.collector.receivers.otlp.intake import Intake
+from obs.columnar.options import EngineOptions
+from obs.config import Config, StoreConfig
+from obs.logstore import api as logs_api
+from obs.logstore.logql import LogQL
+from obs.logstore.store import LogStore
+from obs.model.batch import Batch, Signal
+from obs.model.clock import SYSTEM_CLOCK, Clock
+from obs.serving import control, faults, own_metrics, own_traces, sockets
+from obs.serving.agent_process import AgentProcess
+from obs.serving.data_folder import DataFolder
+from obs.serving.front import Front, not_found
+from obs.serving.server import Listener, serve
+from obs.serving.status import Status
+from obs.sql import api as sql_api
+from obs.sql.engine import SqlEngine
+from obs.tracestore import api as traces_api
+from obs.tracestore.store import TraceStore
+from obs.tsdb import api as metrics_api
+from obs.tsdb.promql import PromQL
+from obs.tsdb.store import MetricStore
+from obs.version import __version__
+
+log = logging.getLogger("obs.app")
+
+
+class App:
+    """One obs server. The constructor takes the data folder and binds the addresses; `run` serves until told to stop.
+
+    Raises: ConfigError where the folder, an address or a file cannot be used.
+    """
+
+    def __init__(self, config: Config, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.config = config
+        self._clock = clock
+        self._started_ns = clock.now_ns()
+        self._folder = DataFolder(config.data)
+        self._closers: list[Callable[[], object]] = [self._folder.release]
+        try:
+            self._bind()
+            self._make_stores()
+            self._make_intake()
+            self._make_queries()
+            self._make_alerts()
+            self._make_status()
+            self._make_http()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, ready: Callable[[App], None] = lambda _: None) -> None:
+        """Start everything, call `ready`, serve until SIGTERM or SIGINT, stop everything."""
+        try:
+            self._start()
+            listeners = [Listener(self._front, self._http_socket), Listener(self._otlp_front, self._otlp_socket)]
+            serve(listeners, partial(self._on_serving, ready))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop what was started, the newest first; safe to call twice."""
+        while self._closers:
+            closer = self._closers.pop()
+            try:
+                closer()
+            except Exception:
+                log.exception("stopping failed in part; going on")
+
+    def consume(self, signal: Signal, batch: Batch, receiver: str) -> None:
+        """Store a batch that obs itself made, and enter it in the ledger."""
+        self.pipeline.consume(batch)
+        self.ledger.record(signal, receiver, batch.items, {})
+
+    # --- making the parts, in the order in which they need each other ---
+
+    def _bind(self) -> None:
+        self._http_socket = sockets.listen(self.config.listen, "listen")
+        self._closers.append(self._http_socket.close)
+        self._otlp_socket = sockets.listen(self.config.otlp_http, "otlp_http")
+        self._closers.append(self._otlp_socket.close)
+        self.address = sockets.address_of(self._http_socket)
+        self.url = f"http://{self.address}"
+
+    def _make_stores(self) -> None:
+        config, folder = self.config, self.config.data
+        self.metrics = MetricStore(folder / "metrics", self._engine_options(config.metrics), self._clock)
+        self.logs = LogStore(folder / "logs", self._engine_options(config.logs), self._clock)
+        self.traces = TraceStore(folder / "traces", self._engine_options(config.traces), self._clock)
+        self.stores: Mapping[Signal, Any] = {
+            Signal.METRICS: self.metrics,
+            Signal.LOGS: self.logs,
+            Signal.TRACES: self.traces,
+        }
+
+    def _engine_options(self, store: StoreConfig) -> EngineOptions:
+        return EngineOptions(
+            flush_rows=store.flush_rows,
+            flush_bytes=store.flush_bytes,
+            flush_age_s=store.flush_age,
+            memory_limit_bytes=store.memory_limit,
+            retention_age_s=store.retention.age,
+            retention_bytes=store.retention.size,
+            fsync=self.config.wal.fsync,
+            fsync_interval_s=self.config.wal.fsync_interval,
+        )
+
+    def _make_intake(self) -> None:
+        limits = self.config.limits
+        self.ledger = Ledger()
+        self.pipeline = Pipeline(self.stores, max_in_flight_bytes=limits.in_flight)
+        self.intake = Intake(self.pipeline, self.ledger)
+        self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
+        self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
+
+    def _make_queries(self) -> None:
+        self.promql = PromQL(self.metrics)
+        self.logql = LogQL(self.logs)
+        sql = self.config.sql
+        sources = (self.metrics, self.logs, self.traces)
+        self.sql = SqlEngine(sources, self.config.data, sql.memory, sql.timeout)
+
+    def _make_alerts(self) -> None:
+        options = AlertOptions(self.config.data / "alerts", self.config.rule_files, self.config.alerting, self.url)
+        evaluators = {"promql": self.promql, "logql": self.logql}
+        store = partial(self.consume, Signal.METRICS, receiver="rules")
+        self.alerts = AlertService(options, evaluators, self._check_query, store, self._clock)
+
+    def _check_query(self, language: str, query: str) -> None:
+        {"promql": self.promql.check, "logql": self.logql.check}[language](query)
+
+    def _make_status(self) -> None:
+        config = self.config
+        self._agent = AgentProcess(config.otlp_grpc, config.data / "agent", config.agent.interval, config.agent.logs)
+        self.status = Status(self.stores, self.ledger, self._agent, self._started_ns, self._clock)
+        self._registry = own_metrics.registry(self.ledger, self.stores, [self.status])
+        interval_s = config.self_.metrics_interval
+        self._own_metrics = own_metrics.OwnMetrics(
+            self._registry, self.pipeline, self.ledger, self.address, interval_s, self._clock
+        )
+        self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
+
+    def _make_http(self) -> None:
+        api = FastAPI(
+            title="obs", version=__version__, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
+        )
+        faults.install(api)
+        api.include_router(control.router(self.status, self._registry, self.stores, self.alerts))
+        api.include_router(
+            metrics_api.router(self.metrics, self.promql, version=__version__, started_ns=self._started_ns)
+        )
+        api.include_router(logs_api.router(self.logs, self.logql))
+        api.include_router(traces_api.router(self.traces))
+        api.include_router(alerts_api.router(self.alerts))
+        api.include_router(sql_api.router(self.sql))
+        own_traces.instrument(api, self._tracing)
+        self.api = api
+        self._front = Front(self._otlp_http.routes(), api)
+        self._otlp_front = Front(self._otlp_http.routes(), not_found)
+
+    # --- starting them ---
+
+    def _start(self) -> None:
+        warm.start()
+        for store in self.stores.values():
+            store.open()
+            self._closers.append(store.close)
+        self._closers.append(self._otlp_http.close)
+        self._closers.append(self._otlp_grpc.close)
+        self._otlp_grpc.start(self.config.otlp_grpc)
+        self._closers.append(self._tracing.shutdown)
+        self._own_metrics.start()
+        self._closers.append(self._own_metrics.close)
+        self.alerts.start()
+        self._closers.append(self.alerts.close)
+
+    def _on_serving(self, ready: Callable[[App], None]) -> None:
+        """Called once requests are answered: what may come later than readiness starts here."""
+        self.status.ready = True
+        if self.config.agent.enabled:
+            self._agent.start()
+            self._closers.append(self._agent.close)
+        threading.Thread(target=self._mount_ui, name="mount-ui", daemon=True).start()
+        ready(self)
+
+    def _mount_ui(self) -> None:
+        from obs.ui.app import mount  # a second of imports that readiness does not wait for
+
+        try:
+            mount(self.api, self.url)
+        except Exception:
+            log.exception("the web UI could not be started; the API goes on")

@@ -1,0 +1,58 @@
+"""What an operator asks of the process: health, readiness, metrics, status, reload, flush, compact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from obs.alertmanager.service import AlertService
+from obs.errors import ConfigError
+from obs.model.batch import Signal
+from obs.model.ports import Store
+from obs.serving.status import Status
+
+
+def router(
+    status: Status, registry: CollectorRegistry, stores: Mapping[Signal, Store], alerts: AlertService
+) -> APIRouter:
+    """All routes of the process itself."""
+    api = APIRouter()
+
+    @api.get("/-/healthy")
+    def healthy() -> Response:
+        return Response("obs is healthy.\n", media_type="text/plain")
+
+    @api.get("/-/ready")
+    def ready() -> Response:
+        if not status.ready:
+            return Response("obs is starting.\n", 503, media_type="text/plain")
+        return Response("obs is ready.\n", media_type="text/plain")
+
+    @api.post("/-/reload")
+    @api.put("/-/reload")
+    def reload() -> Response:
+        try:
+            alerts.reload()
+        except ConfigError as e:
+            return Response(f"{e}\n", 400, media_type="text/plain")
+        return Response("reloaded\n", media_type="text/plain")
+
+    @api.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @api.get("/api/status")
+    def get_status() -> Response:
+        return Response(orjson.dumps(status.to_json(), default=str), media_type="application/json")
+
+    @api.get("/internal/flush")
+    @api.post("/internal/flush")
+    def flush() -> Response:
+        for store in stores.values():
+            store.flush()
+        return Response("flushed\n", media_type="text/plain")
+
+    return api
