@@ -1,0 +1,112 @@
+"""Frozen heads become blocks: split by partition, written by the layout, committed together, WAL segments gone."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from obs.columnar.block import Block, BlockFolderWriter, describe
+from obs.columnar.disk import sync_folder
+from obs.columnar.filenames import WAL, block_name, segment_path, temporary_path
+from obs.columnar.head import Head
+from obs.columnar.limits import DAY_NS, FLUSH_BACKOFF_S
+from obs.columnar.partition import split, time_range
+from obs.columnar.state import EngineState
+from obs.columnar.storage import Commit
+
+log = logging.getLogger(__name__)
+
+
+def write_block(
+    state: EngineState,
+    folder: Path,
+    partition: str,
+    generations: tuple[int, int],
+    tables: Mapping[str, pa.Table],
+    replaces: Sequence[str] = (),
+) -> None:
+    """One block in a new folder under `folder`, by way of the layout."""
+    layout, now_ns = state.layout, state.clock.now_ns()
+    name = block_name(partition, *generations)
+    writer = BlockFolderWriter(folder / name)
+    bounds = time_range(tables, layout.tables) or (now_ns // DAY_NS * DAY_NS,) * 2
+    extra = layout.write_block(tables, writer)
+    items = layout.tables[0].name
+    writer.finish(describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces))
+
+
+class Flusher:
+    """Writes the oldest frozen head; a failure leaves it where it is."""
+
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+        self._failures = 0
+        self._lock = threading.Lock()
+        self.last_error: Exception | None = None
+
+    def step(self) -> float:
+        """Flush all that may be; returns the seconds to wait before the next try."""
+        with self._lock:
+            while (head := self._state.next_frozen()) is not None:
+                try:
+                    self._flush(head)
+                except Exception as e:
+                    return self._failed(head, e)
+                self._failures = 0
+                self.last_error = None
+        return 1.0
+
+    def _failed(self, head: Head, error: Exception) -> float:
+        wait_s = FLUSH_BACKOFF_S[min(self._failures, len(FLUSH_BACKOFF_S) - 1)]
+        log.error(
+            "cannot flush head %d of %r: %s; its rows stay in memory and in the WAL, next try in %g s",
+            head.high, self._state.layout.name, error, wait_s, exc_info=not isinstance(error, OSError),
+        )  # fmt: skip
+        self._failures += 1
+        with self._state.changed:
+            self._state.counters.flush_failures += 1
+            self.last_error = error
+            self._state.changed.notify_all()
+        return wait_s
+
+    def _flush(self, head: Head) -> None:
+        state = self._state
+        commit = self._write(head)
+        blocks = list(load_blocks(state, commit.blocks))
+        state.flushed(head, blocks)
+        state.counters.blocks_written += len(blocks)
+        drop_segments(state, commit)
+
+    def _write(self, head: Head) -> Commit:
+        state = self._state
+        tables = {t.name: head.table(t.name) for t in state.layout.tables}
+        staging = temporary_path(state.folder, f"flush-{head.high}")
+        staging.mkdir()
+        try:
+            for part in split(tables, state.layout.tables, state.clock.now_ns()):
+                write_block(state, staging, part.partition, (head.low, head.high), part.tables)
+            return state.storage.commit(staging, head.segments)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def load_blocks(state: EngineState, folders: Sequence[Path]) -> Iterator[Block]:
+    """The blocks in `folders`."""
+    for folder in folders:
+        yield Block.load(folder, state.quarantine)
+
+
+def drop_segments(state: EngineState, commit: Commit) -> None:
+    """Delete the WAL segments that a commit covers, then forget that it does. What fails is done at the next open."""
+    try:
+        for segment in commit.covers:
+            segment_path(state.folder, segment).unlink(missing_ok=True)
+        sync_folder(state.folder / WAL)
+        state.storage.settle(commit)
+    except OSError as e:
+        log.warning("cannot clean up after flush %r: %s; the next start does", commit.id, e)

@@ -1,0 +1,108 @@
+"""Rows that are not in blocks yet: chunks by table in the order they were written, readable at once.
+
+Reads join small chunks into runs of growing size (each row is copied a few times at most), so that reading a head
+of thousands of small appends again and again stays cheap.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import pyarrow as pa
+
+from obs.columnar.limits import HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS
+
+
+def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables below each other; a column that one does not have is null there. Nothing is copied."""
+    tables = [t for t in tables if t.num_rows] or list(tables[:1])
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+
+
+def join_batches(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Batches as one table of one chunk a column; dictionaries become one."""
+    groups = groupby(batches, key=lambda batch: batch.schema)
+    return concatenate([pa.Table.from_batches(list(same)) for _, same in groups]).combine_chunks()
+
+
+class TableChunks:
+    """One table of a head. One thread adds; any number read."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._runs: list[pa.Table] = []
+        self._tail: list[pa.RecordBatch] = []
+        self._joining = threading.Lock()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """One more chunk; seen by readers that ask for `rows` after this."""
+        self._tail.append(batch)
+        self.rows += batch.num_rows
+
+    def table(self, rows: int) -> pa.Table:
+        """The first `rows` rows, as few chunks."""
+        with self._joining:
+            if len(self._tail) > HEAD_TAIL_CHUNKS:
+                self._join()
+            tail = [pa.Table.from_batches([batch]) for batch in list(self._tail)]
+            whole = concatenate([*self._runs, *tail])
+        return whole if whole.num_rows == rows else whole.slice(0, rows)
+
+    def _join(self) -> None:
+        taken = list(self._tail)
+        self._runs.append(join_batches(taken))
+        while len(self._runs) > 1:
+            left, right = self._runs[-2:]
+            if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
+                break
+            self._runs[-2:] = [concatenate([left, right]).combine_chunks()]
+        del self._tail[: len(taken)]
+
+
+class Head:
+    """The rows of one generation (or of several, where recovery read them back), by table."""
+
+    def __init__(self, generation: int, tables: Iterable[str]) -> None:
+        self.low = self.high = generation
+        self.segments: list[int] = [generation]  # WAL segments that hold these rows
+        self.nbytes = 0
+        self.first_append_s: float | None = None  # monotonic; None while empty
+        self._tables = {name: TableChunks() for name in tables}
+
+    def add(self, parts: Iterable[tuple[str, pa.RecordBatch]]) -> int:
+        """Take batches; returns the bytes they hold. One thread at a time."""
+        added = 0
+        for name, batch in parts:
+            self._tables[name].add(batch)
+            added += batch.nbytes
+        self.nbytes += added
+        if self.first_append_s is None:
+            self.first_append_s = time.monotonic()
+        return added
+
+    def cover(self, segment: int) -> None:
+        """Rows of one more, later segment are added from now on."""
+        self.high = segment
+        self.segments.append(segment)
+
+    def marks(self) -> Mapping[str, int]:
+        """Rows by table as of now: what a view taken now may see."""
+        return {name: chunks.rows for name, chunks in self._tables.items()}
+
+    def rows(self, table: str) -> int:
+        """Rows of a table."""
+        return self._tables[table].rows
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return self.first_append_s is None
+
+    def table(self, name: str, rows: int | None = None) -> pa.Table:
+        """The first `rows` rows of a table (all, where not said); a table of no columns where there are none."""
+        chunks = self._tables[name]
+        rows = chunks.rows if rows is None else rows
+        return chunks.table(rows) if rows else pa.table({})

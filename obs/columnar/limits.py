@@ -1,0 +1,58 @@
+"""Every number of the engine that is not a setting, each with its reason."""
+
+from __future__ import annotations
+
+DAY_NS = 86_400_000_000_000
+"""A partition is one UTC day: what retention by age drops and what most queries span."""
+
+DAYS_BACK = 15
+DAYS_AHEAD = 1
+"""Days around now that get a partition each; with the limits below one flush makes at most 31 blocks, however
+its timestamps are scattered, so random times cannot make thousands of files."""
+
+YEARS_BACK = 10
+YEARS_AHEAD = 1
+"""Years around now that get a partition each; what lies beyond shares `before` and `after`."""
+
+JOIN_APPENDS = 64
+"""Appends joined into one WAL frame: past this the joining costs the first one more latency than it saves."""
+
+JOIN_BYTES = 16 << 20
+"""Bytes joined into one WAL frame, so that a frame stays small beside the flush limit."""
+
+MAX_STREAMS = 256
+"""Arrow streams open at once in a segment. Each is a schema held in memory here and, at recovery, a reader; log
+batches whose columns differ every time would else hold thousands."""
+
+SINK_BYTES = 1 << 20
+"""Buffer that gathers Arrow's many small writes into one per frame; larger arrays pass by it."""
+
+HEAD_TAIL_CHUNKS = 64
+"""Chunks a head keeps as they came before a read joins them: fewer are cheap to scan as they are."""
+
+HEAD_RUN_ROWS = 1 << 20
+"""Runs of joined chunks grow to this and are then left alone, so that a read never copies a whole head."""
+
+ROW_GROUP_ROWS = 131_072
+"""Rows of a Parquet row group unless the layout says otherwise: a few MB decoded, enough for zstd, small to skip."""
+
+ZSTD_LEVEL = 3
+"""Past level 3 telemetry gains under 5 % of size for twice the time."""
+
+FLUSH_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits between tries of a flush that failed (a full disk); the last one repeats."""
+
+RETRY_AFTER_S = 1.0
+"""What a sender is told when the memory limit is reached: about the time one flush takes."""
+
+REPLAY_HEADS = 2
+"""Heads that recovery lets wait for their flush: more memory than running takes would break the limit it restores."""
+
+COMPACT_FAN_IN = 4
+"""Adjacent blocks of a like size that make a merge worth its writing: each row is written log4(size) times."""
+
+COMPACT_LEVEL_BYTES = 1 << 20
+"""Blocks under this are all of the lowest level, whatever their size."""
+
+COMPACT_REST = 2.0
+"""After a merge that took t seconds compaction rests 2 t: at most a third of a core, also when it lags."""

@@ -1,0 +1,96 @@
+"""A block's meta.json: what the block holds, which files, and which blocks it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import orjson
+
+from obs.columnar.filenames import META
+from obs.errors import CorruptionError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Size and CRC32C of one file of a block."""
+
+    bytes: int
+    crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMeta:
+    """Facts of one block. `low` to `high` are the generations (heads) whose rows it holds: its place in write order."""
+
+    name: str
+    partition: str
+    low: int
+    high: int
+    min_ns: int
+    max_ns: int
+    rows: int  # of the layout's first table
+    table_rows: Mapping[str, int]
+    decoded_bytes: int  # the tables as Arrow
+    files: Mapping[str, FileFacts]
+    created_ns: int
+    replaces: tuple[str, ...] = ()  # names of the blocks whose rows are all here
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what the layout's write_block returned
+
+    @property
+    def bytes_disk(self) -> int:
+        """Bytes of all files but meta.json."""
+        return sum(f.bytes for f in self.files.values())
+
+
+def encode_meta(meta: BlockMeta) -> bytes:
+    """meta.json's bytes; its last key is the CRC32C of the rest. Raises: TypeError where `extra` is not JSON."""
+    facts = {"format": FORMAT, **asdict(meta)}
+    for bound in ("min_ns", "max_ns"):  # past 64 bits where a column of milliseconds holds anything
+        facts[bound] = str(facts[bound])
+    body = orjson.dumps(facts, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps({"block": orjson.Fragment(body), "crc32c": google_crc32c.value(body)})
+
+
+def decode_meta(data: bytes) -> BlockMeta:
+    """The way back. Raises: ValueError where the bytes are not what `encode_meta` wrote."""
+    outer = orjson.loads(data)
+    try:
+        facts = outer["block"]
+        if google_crc32c.value(orjson.dumps(facts)) != outer["crc32c"]:
+            raise ValueError("checksum does not fit")
+        if facts.pop("format") != FORMAT:
+            raise ValueError("written by another version of the format")
+        facts["files"] = {name: FileFacts(**f) for name, f in facts["files"].items()}
+        facts["replaces"] = tuple(facts["replaces"])
+        facts["min_ns"], facts["max_ns"] = int(facts["min_ns"]), int(facts["max_ns"])
+        return BlockMeta(**facts)
+    except (KeyError, TypeError, AttributeError) as e:
+        raise ValueError(f"key missing or of the wrong type: {e}") from None
+
+
+def load_meta(folder: Path) -> BlockMeta:
+    """Read a block's meta.json and see that its files are there in full size.
+
+    Raises: CorruptionError.
+    """
+    path = folder / META
+    try:
+        meta = decode_meta(path.read_bytes())
+    except (OSError, ValueError) as e:
+        raise CorruptionError(f"cannot read block {folder.name!r}: {META}: {e}", str(path)) from None
+    for name, facts in meta.files.items():
+        try:
+            size = (folder / name).stat().st_size
+        except OSError as e:
+            raise CorruptionError(f"cannot read block {folder.name!r}: {name}: {e.strerror}", str(folder)) from None
+        if size != facts.bytes:
+            raise CorruptionError(
+                f"cannot read block {folder.name!r}: {name} has {size} bytes instead of {facts.bytes}", str(folder)
+            )
+    return meta

@@ -1,0 +1,123 @@
+"""Where blocks live: a small port, and the local folder behind it.
+
+The caller writes blocks into a staging folder and commits them together: all of them or none are found again,
+whatever the instant of a crash. See FORMAT.md for the steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from obs.columnar.disk import sync_folder, sync_folder_if_possible, write_synced
+from obs.columnar.filenames import BLOCKS, COMMIT, DROPPED, META, READY, TEMPORARY, temporary_path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Blocks committed together, and the WAL segments whose rows they hold."""
+
+    id: str
+    blocks: tuple[Path, ...]
+    covers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is in the storage at open: block folders, and commits that were not settled."""
+
+    blocks: tuple[Path, ...]
+    unsettled: tuple[Commit, ...]
+
+
+class Storage(Protocol):
+    """Where blocks live. Block folders it hands out stay readable until `remove`."""
+
+    def recover(self) -> Found:
+        """Finish what a crash left half done. Raises: OSError."""
+
+    def commit(self, staging: Path, covers: Sequence[int]) -> Commit:
+        """Make every block folder in `staging` part of the storage, all or none. Raises: OSError: none are."""
+
+    def settle(self, commit: Commit) -> None:
+        """Forget what a commit covers: the WAL segments are gone. Raises: OSError."""
+
+    def remove(self, block: Path, *, in_use: bool) -> None:
+        """Take a block away for good; while `in_use` its files stay, but no `recover` finds it. Raises: OSError."""
+
+
+class LocalStorage:
+    """Blocks in a local folder. A rename of the staging folder into ready/ is the commit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def recover(self) -> Found:
+        """See `Storage`."""
+        for leftover in (self._folder / TEMPORARY).iterdir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        unsettled = tuple(self._finish(folder) for folder in sorted((self._folder / READY).iterdir()))
+        homeless = [b for commit in unsettled for b in commit.blocks if b.parent.parent.name == READY]
+        blocks = []
+        for folder in [*sorted((self._folder / BLOCKS).iterdir()), *homeless]:
+            if (folder / DROPPED).exists():
+                self.remove(folder, in_use=False)
+            else:
+                blocks.append(folder)
+        return Found(tuple(blocks), unsettled)
+
+    def commit(self, staging: Path, covers: Sequence[int]) -> Commit:
+        """See `Storage`."""
+        write_synced(staging / COMMIT, orjson.dumps({"covers": list(covers)}))
+        sync_folder(staging)
+        ready = self._folder / READY / staging.name
+        os.rename(staging, ready)
+        return self._finish(ready)
+
+    def _finish(self, ready: Path) -> Commit:
+        """Move a commit's blocks to where they belong. What cannot be moved is served from where it is."""
+        covers: Sequence[int] = ()
+        try:
+            covers = orjson.loads((ready / COMMIT).read_bytes())["covers"]
+        except FileNotFoundError:
+            pass  # settled but for the folder itself
+        except (OSError, ValueError, KeyError) as e:
+            log.error("cannot read commit %r: %s", str(ready), e)
+        sync_folder_if_possible(ready.parent)
+        blocks = tuple(self._move(folder) for folder in sorted(ready.iterdir()) if (folder / META).exists())
+        return Commit(ready.name, blocks, tuple(covers))
+
+    def _move(self, folder: Path) -> Path:
+        home = self._folder / BLOCKS / folder.name
+        try:
+            os.rename(folder, home)
+        except OSError as e:
+            log.warning("cannot move block %r: %s; it is served from there", str(folder), e.strerror)
+            return folder
+        return home
+
+    def settle(self, commit: Commit) -> None:
+        """See `Storage`."""
+        ready = self._folder / READY / commit.id
+        sync_folder(self._folder / BLOCKS)
+        if not any(block.parent == ready for block in commit.blocks):
+            (ready / COMMIT).unlink(missing_ok=True)
+            ready.rmdir()
+
+    def remove(self, block: Path, *, in_use: bool) -> None:
+        """See `Storage`."""
+        if in_use:
+            (block / DROPPED).touch()
+            return
+        trash = temporary_path(self._folder, "gone")
+        os.rename(block, trash)
+        shutil.rmtree(trash, ignore_errors=True)
