@@ -54,6 +54,7 @@ class Decoded:
 
     batch: Batch
     rejected: Mapping[str, int] = field(default_factory=dict)
+    pending: object = None  # the decoder's own: what `SeriesCache.commit` records once a store took the batch
 
     @property
     def rejected_items(self) -> int:

@@ -1,0 +1,17 @@
+"""Each number the decoder holds items to, with its reason."""
+
+MAX_LABELS = 256
+"""Labels of one series, its name included. Fleets stay under 50; a set of thousands is a bug of the sender, and
+every label costs in each index and each answer."""
+
+MAX_CACHED_SERIES = 1_000_000
+"""Raw series identities a `SeriesCache` keeps; past it the cache starts again. About 100 bytes each."""
+
+MAX_DELTA_SERIES = 1_000_000
+"""Series whose running total is kept while they arrive as deltas; the one silent for longest goes first."""
+
+MAX_TIME_NS = 2**63 - 1
+"""The last instant the canonical schemas can hold: the year 2262."""
+
+MAX_EXPLAINED_BYTES = 1 << 20
+"""How far into a malformed body the plain search for the faulty byte goes: it is slow, and a body may be large."""

@@ -1,0 +1,82 @@
+"""What a receiver of metrics remembers between bodies: series whose labels the store holds, and running totals.
+
+Decoding only reads it and returns what it learned in `Decoded.pending`; `commit` records that once a store took the
+batch. A body that is refused, or decoded twice, therefore leaves no trace, and its deltas count once. Two bodies with
+deltas of the same series must not be in flight at one time: the later would be added to a total without the earlier.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from obs.model.batch import Decoded
+from obs.otlp.limits import MAX_CACHED_SERIES, MAX_DELTA_SERIES
+from obs.otlp.slots import Slots
+
+MetadataKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The running total of a series that arrives as deltas, and the time of its last point."""
+
+    value: float
+    t_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a decoded body taught, to be kept once it is stored."""
+
+    generation: int
+    series: frozenset[int] = frozenset()
+    metadata: frozenset[MetadataKey] = frozenset()
+    totals: Mapping[int, tuple[float, int]] = field(default_factory=dict)  # series_id → (increment, t_ms)
+    slots: tuple[int, ...] = ()
+
+
+class SeriesCache:
+    """Series, metadata and totals that earlier bodies brought. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.generation = 0
+        self.series: set[int] = set()
+        self.metadata: set[MetadataKey] = set()
+        self.totals: dict[int, Total] = {}
+        self.slots = Slots()
+
+    def clear(self) -> None:
+        """Forget which series the store holds, since it said otherwise. Totals stay: they are no one else's."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        self.generation += 1
+        self.series = set()
+        self.metadata = set()
+        self.slots = Slots()
+
+    def commit(self, decoded: Decoded) -> None:
+        """Record what `decoded` brought: a store has taken its batch. Once per body."""
+        pending = decoded.pending
+        if not isinstance(pending, Pending):
+            return
+        with self._lock:
+            self._add_totals(pending.totals)
+            if pending.generation != self.generation:
+                return
+            self.series.update(pending.series)
+            self.metadata.update(pending.metadata)
+            self.slots.commit(pending.slots)
+            if len(self.series) > MAX_CACHED_SERIES or self.slots.count > MAX_CACHED_SERIES:
+                self._clear()
+
+    def _add_totals(self, increments: Mapping[int, tuple[float, int]]) -> None:
+        for series_id, (increment, t_ms) in increments.items():
+            last = self.totals.pop(series_id, None)
+            self.totals[series_id] = Total(increment + (last.value if last else 0.0), t_ms)
+        while len(self.totals) > MAX_DELTA_SERIES:
+            del self.totals[next(iter(self.totals))]

@@ -1,0 +1,8 @@
+"""Placeholder."""
+
+
+class Slots:
+    count = 0
+
+    def commit(self, slots: tuple[int, ...]) -> None:
+        pass

@@ -1,0 +1,150 @@
+"""Compiles the kernels in the background, so that nothing waits for them: slow paths serve until `ready(module)`.
+
+A child process at low priority compiles each kernels module into numba's cache on disk (so that our own interpreter
+lock stays free), then a thread here imports the module and loads what was compiled. `numba` itself is only ever
+imported by that thread. Each kernels module offers `warm()`: it calls every kernel with the types it will be used with.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from obs.version import __version__
+
+KERNEL_MODULES = (
+    "obs.otlp.kernels",
+    "obs.tsdb.kernels",
+    "obs.tsdb.promql.kernels",
+    "obs.logstore.kernels",
+    "obs.tracestore.kernels",
+)
+"""In the order of use: what takes data in comes first. Modules that do not exist are skipped."""
+
+_log = logging.getLogger("obs.warm")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far compilation is; `failed` maps a module to what went wrong (its slow path goes on serving)."""
+
+    done: tuple[str, ...]
+    total: int
+    current: str | None
+    failed: dict[str, str]
+    elapsed_s: float
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return len(self.done) + len(self.failed) >= self.total
+
+
+class _State:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ready: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self.modules: tuple[str, ...] = ()
+        self.current: str | None = None
+        self.began = self.ended = 0.0
+        self.thread: threading.Thread | None = None
+
+
+_state = _State()
+
+
+def ready(module: str) -> bool:
+    """Whether a kernels module may be called without waiting for a compiler."""
+    return module in _state.ready
+
+
+def progress() -> Progress:
+    """How far `start` has come."""
+    s = _state
+    elapsed = (s.ended or time.monotonic()) - s.began if s.began else 0.0
+    done = tuple(m for m in s.modules if m in s.ready)
+    return Progress(done, len(s.modules), s.current, dict(s.failed), elapsed)
+
+
+def start(modules: Sequence[str] = KERNEL_MODULES) -> threading.Thread:
+    """Begin, unless begun; returns the thread, which ends when every module is ready or has failed."""
+    with _state.lock:
+        if _state.thread is None:
+            use_cache_folder()
+            _state.modules = tuple(m for m in modules if _exists(m))
+            _state.began = time.monotonic()
+            _state.thread = threading.Thread(target=_run, name="obs-warm", daemon=True)
+            _state.thread.start()
+        return _state.thread
+
+
+def load_now(module: str) -> None:
+    """Import a kernels module and make it ready, in this thread; compiles where the cache on disk is empty."""
+    use_cache_folder()
+    loaded = importlib.import_module(module)
+    loaded.warm()
+    _state.ready.add(module)
+
+
+def use_cache_folder() -> Path:
+    """Point numba at its cache on disk. Must come before numba is imported."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    if given:
+        return Path(given)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "obs" / "kernels" / __version__
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        folder = Path(tempfile.mkdtemp(prefix="obs-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    return folder
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _run() -> None:
+    for module in _state.modules:
+        _state.current = module
+        try:
+            _compile_in_child(module)
+            load_now(module)
+        except Exception as e:
+            _state.failed[module] = f"{type(e).__name__}: {e}"
+            _log.exception("cannot compile kernels %r: the slow path stays in use", module)
+    _state.current = None
+    _state.ended = time.monotonic()
+
+
+def _compile_in_child(module: str) -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "obs.warm", module],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    if child.returncode:
+        _log.warning("cannot compile kernels %r in a child process: %s", module, child.stderr[-2000:])
+
+
+if __name__ == "__main__":
+    os.nice(10)
+    for _name in sys.argv[1:]:
+        load_now(_name)
