@@ -59,6 +59,10 @@ class SeriesCache:
         self.metadata = set()
         self.slots = Slots()
 
+    def has_totals(self, decoded: Decoded) -> bool:
+        """Whether `decoded` holds deltas, so that no other body may be decoded between it and its commit."""
+        return isinstance(decoded.pending, Pending) and bool(decoded.pending.totals)
+
     def commit(self, decoded: Decoded) -> None:
         """Record what `decoded` brought: a store has taken its batch. Once per body."""
         pending = decoded.pending

@@ -5,6 +5,8 @@ Blocking: transports call it from worker threads.
 
 from __future__ import annotations
 
+import threading
+
 from obs import otlp
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline
@@ -30,6 +32,7 @@ class Intake:
         self._pipeline = pipeline
         self._ledger = ledger
         self._series = otlp.SeriesCache()
+        self._deltas = threading.Lock()
 
     def take(self, signal: Signal, body: bytes, receiver: str) -> Decoded:
         """Store what can be stored of a protobuf body; when this returns it is durable.
@@ -59,6 +62,12 @@ class Intake:
 
     def _store_metrics(self, body: bytes) -> Decoded:
         decoded = otlp.decode_metrics(body, self._series)
+        if not self._series.has_totals(decoded):
+            return self._commit_metrics(body, decoded)
+        with self._deltas:  # a delta adds to the total that the body before it left
+            return self._commit_metrics(body, otlp.decode_metrics(body, self._series))
+
+    def _commit_metrics(self, body: bytes, decoded: Decoded) -> Decoded:
         try:
             self._pipeline.consume(decoded.batch)
         except UnknownSeries:

@@ -1,0 +1,71 @@
+"""Configuration: sizes and durations, overrides, and errors that name key, file and the known words."""
+
+from pathlib import Path
+
+import pytest
+
+from obs.config import host_port, load, parse_duration, parse_size
+from obs.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10GB", 10**10), ("512MiB", 512 << 20), ("1.5kb", 1500), (7, 7), ("9", 9), ("many", "many")]
+)
+def test_sizes(text: object, value: object) -> None:
+    assert parse_size(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("30d", 2592000), ("1h30m", 5400), ("250ms", 0.25), (5, 5), ("15", 15), ("soon", "soon")]
+)
+def test_durations(text: object, value: object) -> None:
+    assert parse_duration(text) == value
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "obs.yml"
+    file.write_text("listen: 127.0.0.1:1\nagent: {interval: 5s}\nlogs: {retention: {age: 3d, size: 10GB}}\n")
+    config = load(file, {"listen": "127.0.0.1:2", "agent.enabled": False, "data": None})
+    assert (config.listen, config.agent.interval, config.agent.enabled) == ("127.0.0.1:2", 5.0, False)
+    assert (config.logs.retention.age, config.logs.retention.size) == (259200, 10**10)
+    assert config.data == Path("obs-data")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("listn: x", ["listn:", "did you mean 'listen'", "otlp_grpc"]),
+        ("metrics: {retention: {szie: 3}}", ["metrics.retention.szie:", "did you mean 'size'"]),
+        ("wal: {fsync: never}", ["wal.fsync:", "'never'"]),
+        ("self: {trace_ratio: 3}", ["self.trace_ratio:"]),
+        ("logs: {retention: {age: soon}}", ["logs.retention.age:", "'soon'"]),
+        ("- a", ["holds a list"]),
+        ("a: [", ["cannot parse"]),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "bad.yml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load(file, {})
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read configuration"):
+        load(tmp_path / "absent.yml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1.2.3.4:5", ("1.2.3.4", 5)), ("[::1]:80", ("::1", 80)), (":80", ("0.0.0.0", 80)), ("80", ("127.0.0.1", 80))],
+)
+def test_addresses(text: str, value: tuple[str, int]) -> None:
+    assert host_port(text, "listen") == value
+
+
+@pytest.mark.parametrize("text", ["host", "host:port", "host:70000", ""])
+def test_faulty_addresses(text: str) -> None:
+    with pytest.raises(ConfigError, match="listen: cannot use address"):
+        host_port(text, "listen")
