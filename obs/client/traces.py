@@ -1,0 +1,51 @@
+"""Traces: search and reading by id over obs' own API, services and dependencies over Jaeger's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from obs.client.transport import Params, Transport, segment
+
+
+class Traces:
+    """Search, single traces, and the services seen."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def search(
+        self, *, service: str | None = None, operation: str | None = None, tags: Mapping[str, str] | None = None,
+        min_duration: str | None = None, max_duration: str | None = None, start_ns: int | None = None,
+        end_ns: int | None = None, order: str | None = None, limit: int | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Summaries `{traceId, rootService, rootName, startNs, durationNs, spans, errors, services}`.
+
+        Durations are written `250ms`; `order` is one of the server's: newest, oldest, longest, shortest, spans.
+        """
+        params: Params = [
+            ("service", service), ("operation", operation), *(("tags", f"{k}={v}") for k, v in (tags or {}).items()),
+            ("minDuration", min_duration), ("maxDuration", max_duration), ("start", start_ns), ("end", end_ns),
+            ("order", order), ("limit", limit),
+        ]  # fmt: skip
+        found: list[dict[str, Any]] = self._transport.json("/api/traces/search", params)["traces"]
+        return found
+
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """One trace with all its spans."""
+        found: dict[str, Any] = self._transport.json(f"/api/traces/{segment(trace_id)}")
+        return found
+
+    def services(self) -> list[str]:
+        """Names of services that sent spans."""
+        return list(self._transport.json("/jaeger/api/services").get("data") or [])
+
+    def operations(self, service: str) -> list[str]:
+        """Names of a service's operations."""
+        answer = self._transport.json(f"/jaeger/api/services/{segment(service)}/operations").get("data") or []
+        return [o["name"] if isinstance(o, dict) else o for o in answer]
+
+    def dependencies(self, end_ms: int, lookback_ms: int) -> list[dict[str, Any]]:
+        """Calls between services: `{parent, child, callCount}`."""
+        params: Params = [("endTs", end_ms), ("lookback", lookback_ms)]
+        return list(self._transport.json("/jaeger/api/dependencies", params).get("data") or [])

@@ -1,0 +1,106 @@
+"""One request, one answer: builds the URL, reads the body, turns every failure into a `ClientError`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from obs.errors import ObsError
+
+Params = Iterable[tuple[str, object]]
+FORM_BYTES = 2000
+"""Parameters longer than this go as a POSTed form where the path allows it: proxies and logs cut long URLs."""
+
+
+class ClientError(ObsError):
+    """A request that was not answered with a result; `status` is HTTP's, None where there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+
+class Transport:
+    """Requests to one server. Holds no connection, so threads may share it."""
+
+    def __init__(self, base_url: str, timeout_s: float) -> None:
+        parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ClientError(f"cannot use address {base_url!r}: it is no HTTP URL; write http://HOST:PORT")
+        self.base_url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._timeout_s = timeout_s
+
+    def json(self, path: str, params: Params = (), headers: Mapping[str, str] = {}, form: bool = False) -> Any:
+        """The JSON value at `path`; None-valued parameters are left out. Raises: ClientError."""
+        body = self.raw(path, params, headers, form)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise ClientError(f"cannot read the answer of {self.base_url}{path}: it is no JSON; is this obs?") from None
+
+    def raw(self, path: str, params: Params = (), headers: Mapping[str, str] = {}, form: bool = False) -> bytes:
+        """The body at `path` as it came. Raises: ClientError."""
+        pairs = urlencode([(k, v) for k, v in params if v is not None])
+        if form and len(pairs) > FORM_BYTES:
+            typed = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+            return self._exchange("POST", path, pairs.encode(), typed)
+        return self._exchange("GET", f"{path}?{pairs}" if pairs else path, None, headers)
+
+    def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        import http.client  # half of what this package costs to import; `obs --help` asks for nothing
+
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._netloc, timeout=self._timeout_s)
+        try:
+            connection.request(method, self._prefix + target, body, {"Accept": "application/json", **headers})
+            answer = connection.getresponse()
+            data = answer.read()
+        except ConnectionRefusedError:
+            raise ClientError(
+                f"cannot reach obs at {self.base_url}: connection refused; is `obs up` running?"
+            ) from None
+        except TimeoutError:
+            raise ClientError(
+                f"cannot get an answer of {self.base_url}: none in {self._timeout_s:g} s; ask for less or wait"
+            ) from None
+        except (OSError, http.client.HTTPException) as e:
+            raise ClientError(f"cannot talk to obs at {self.base_url}: {e or type(e).__name__}") from None
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise _refusal(answer.status, target, data)
+        return data
+
+
+def segment(value: str) -> str:
+    """A value as one segment of a path."""
+    return quote(value, safe="")
+
+
+def _refusal(status: int, target: str, data: bytes) -> ClientError:
+    text = data.decode(errors="replace").strip()
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = text
+    message, kind = _message(said)
+    path = target.partition("?")[0]
+    return ClientError(message or f"cannot get {path!r}: the server answered {status}", status, kind)
+
+
+def _message(said: Any) -> tuple[str, str]:
+    """The server's own words in whichever of the protocols' shapes they came, and the kind of error."""
+    if not isinstance(said, dict):
+        return str(said) if isinstance(said, str) and not said.startswith("<") else "", ""
+    errors = said.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        return str(errors[0].get("msg", "")), ""
+    for key in ("error", "message", "detail", "msg"):
+        if isinstance(said.get(key), str):
+            return said[key], str(said.get("errorType", ""))
+    return "", ""
