@@ -9,7 +9,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI
 
@@ -28,6 +27,7 @@ from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.model.batch import Batch, Signal
 from obs.model.clock import SYSTEM_CLOCK, Clock
+from obs.model.ports import Store
 from obs.serving import control, faults, own_metrics, own_traces, sockets
 from obs.serving.agent_process import AgentProcess
 from obs.serving.data_folder import DataFolder
@@ -44,6 +44,29 @@ from obs.tsdb.store import MetricStore
 from obs.version import __version__
 
 log = logging.getLogger("obs.app")
+
+
+def make_stores(config: Config, clock: Clock = SYSTEM_CLOCK) -> tuple[MetricStore, LogStore, TraceStore]:
+    """The three stores of a data folder, not yet opened."""
+    folder = config.data
+    return (
+        MetricStore(folder / "metrics", _engine_options(config, config.metrics), clock),
+        LogStore(folder / "logs", _engine_options(config, config.logs), clock),
+        TraceStore(folder / "traces", _engine_options(config, config.traces), clock),
+    )
+
+
+def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
+    return EngineOptions(
+        flush_rows=store.flush_rows,
+        flush_bytes=store.flush_bytes,
+        flush_age_s=store.flush_age,
+        memory_limit_bytes=store.memory_limit,
+        retention_age_s=store.retention.age,
+        retention_bytes=store.retention.size,
+        fsync=config.wal.fsync,
+        fsync_interval_s=config.wal.fsync_interval,
+    )
 
 
 class App:
@@ -104,27 +127,12 @@ class App:
         self.url = f"http://{self.address}"
 
     def _make_stores(self) -> None:
-        config, folder = self.config, self.config.data
-        self.metrics = MetricStore(folder / "metrics", self._engine_options(config.metrics), self._clock)
-        self.logs = LogStore(folder / "logs", self._engine_options(config.logs), self._clock)
-        self.traces = TraceStore(folder / "traces", self._engine_options(config.traces), self._clock)
-        self.stores: Mapping[Signal, Any] = {
+        self.metrics, self.logs, self.traces = make_stores(self.config, self._clock)
+        self.stores: Mapping[Signal, Store] = {
             Signal.METRICS: self.metrics,
             Signal.LOGS: self.logs,
             Signal.TRACES: self.traces,
         }
-
-    def _engine_options(self, store: StoreConfig) -> EngineOptions:
-        return EngineOptions(
-            flush_rows=store.flush_rows,
-            flush_bytes=store.flush_bytes,
-            flush_age_s=store.flush_age,
-            memory_limit_bytes=store.memory_limit,
-            retention_age_s=store.retention.age,
-            retention_bytes=store.retention.size,
-            fsync=self.config.wal.fsync,
-            fsync_interval_s=self.config.wal.fsync_interval,
-        )
 
     def _make_intake(self) -> None:
         limits = self.config.limits

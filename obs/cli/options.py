@@ -1,0 +1,24 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Server = Annotated[str, typer.Option("--server", envvar="OBS_SERVER", help="Address of a running obs.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the result is written.")]
+Start = Annotated[str, typer.Option("--start", help="From when: `-1h`, RFC 3339 or unix seconds.")]
+End = Annotated[str, typer.Option("--end", help="Until when; the same forms, and `now`.")]
+
+DEFAULT_SERVER = "http://127.0.0.1:9600"

@@ -1,0 +1,75 @@
+"""`obs query`: PromQL, at one moment or over a range."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from obs.cli.moments import duration_s, moment_s
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.output import labels_text, note, write_json, write_rows
+from obs.client import ObsClient, QueryResult
+
+DEFAULT_STEPS = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(name="query", help="Run a PromQL query.")(query)
+
+
+def query(
+    promql: Annotated[str, typer.Argument(help="The query.")],
+    start: Annotated[str, typer.Option(help="Evaluate over a range from here: `-1h`, RFC 3339, unix seconds.")] = "",
+    end: Annotated[str, typer.Option(help="Until here.")] = "now",
+    step: Annotated[str, typer.Option(help="Between two points of a range (default: a sixtieth of it).")] = "",
+    at: Annotated[str, typer.Option("--time", help="The moment of an instant query.")] = "now",
+    graph: Annotated[bool, typer.Option("--graph", help="Draw a range in the terminal.")] = False,
+    output: OutputOption = Output.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Run the query and write its result."""
+    client = ObsClient(server)
+    if start:
+        start_s, end_s = moment_s(start), moment_s(end)
+        step_s = duration_s(step) if step else max((end_s - start_s) / DEFAULT_STEPS, 1.0)
+        result = client.prometheus.query_range(promql, start_s, end_s, step_s)
+    else:
+        result = client.prometheus.query(promql, moment_s(at))
+    for text in result.notes:
+        note(text)
+    if graph and result.kind == "matrix":
+        draw(result, promql)
+    elif output is Output.JSON:
+        write_json({"resultType": result.kind, "result": result.result})
+    else:
+        write_rows(("series", "time", "value"), rows(result), output)
+
+
+def rows(result: QueryResult) -> list[tuple[str, str, str]]:
+    """A result as (series, time, value) lines."""
+    if result.kind in ("scalar", "string"):
+        return [("", _time(result.result[0]), result.result[1])]
+    found: list[tuple[str, str, str]] = []
+    for element in result.result:
+        points = element["values"] if "values" in element else [element["value"]]
+        found += [(labels_text(element["metric"]), _time(t), value) for t, value in points]
+    return found
+
+
+def draw(result: QueryResult, title: str) -> None:
+    """A range as lines in the terminal."""
+    import plotext
+
+    plotext.date_form("H:M:S")
+    for element in result.result[:10]:
+        times: list[Any] = [datetime.fromtimestamp(float(t)).strftime("%H:%M:%S") for t, _ in element["values"]]
+        plotext.plot(times, [float(v) for _, v in element["values"]], label=labels_text(element["metric"])[:60])
+    plotext.title(title)
+    plotext.show()
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

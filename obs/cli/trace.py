@@ -1,0 +1,61 @@
+"""`obs trace`: one trace as a tree with a bar per span."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.output import note, write_json, write_rows
+from obs.client import ObsClient
+
+BAR = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(name="trace", help="Show one trace.")(trace)
+
+
+def trace(
+    trace_id: Annotated[str, typer.Argument(help="The trace's id, 16 or 32 hex digits.")],
+    output: OutputOption = Output.TABLE,
+    server: Server = DEFAULT_SERVER,
+) -> None:
+    """Write the trace."""
+    found = ObsClient(server).traces.trace(trace_id)
+    if output is Output.JSON:
+        write_json(found)
+        return
+    for warning in found.get("warnings", ()):
+        note(str(warning))
+    spans: list[dict[str, Any]] = found["spans"]
+    columns = ("service", "span", "start ms", "ms", "self ms", "status", "span id")
+    if output is Output.TABLE:
+        columns = (*columns, "")
+    first = min(s["startNs"] for s in spans)
+    whole = max(max(s["startNs"] + s["durationNs"] for s in spans) - first, 1)
+    write_rows(columns, [_row(s, first, whole, output) for s in spans], output)
+
+
+def _row(span: dict[str, Any], first: int, whole: int, output: Output) -> tuple[Any, ...]:
+    start, length = span["startNs"] - first, span["durationNs"]
+    row = (
+        span.get("service", ""),
+        "  " * span.get("depth", 0) + span["name"],
+        round(start / 1e6, 3),
+        round(length / 1e6, 3),
+        round(span.get("selfNs", 0) / 1e6, 3),
+        _status(span),
+        span["spanId"],
+    )
+    if output is not Output.TABLE:
+        return row
+    left = min(start * BAR // whole, BAR - 1)
+    return (*row, " " * left + "█" * max(1, min(BAR - left, round(length * BAR / whole))))
+
+
+def _status(span: dict[str, Any]) -> str:
+    status = span.get("status", "")
+    return str(status.get("code", "") if isinstance(status, dict) else status)

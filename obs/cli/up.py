@@ -1,0 +1,56 @@
+"""`obs up`: the server, with the agent beside it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from obs.app import App
+
+BEGAN = time.monotonic()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(name="up", help="Start obs: take telemetry in, answer queries, serve the web UI.")(up)
+
+
+def up(
+    data: Annotated[Path | None, typer.Option(help="Folder that holds everything (default: ./obs-data).")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT of UI and APIs (default: 127.0.0.1:9600).")] = None,
+    otlp_grpc: Annotated[str | None, typer.Option(help="HOST:PORT of OTLP/gRPC (default: 127.0.0.1:4317).")] = None,
+    otlp_http: Annotated[str | None, typer.Option(help="HOST:PORT of OTLP/HTTP (default: 127.0.0.1:4318).")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file; the options above win over it.")] = None,
+    no_agent: Annotated[bool, typer.Option("--no-agent", help="Do not run the node agent.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    from obs.app import App
+    from obs.config import load
+
+    overrides = {"data": data, "listen": listen, "otlp_grpc": otlp_grpc, "otlp_http": otlp_http}
+    settings = load(config, {**overrides, "agent.enabled": False if no_agent else None})
+    App(settings).run(_announce)
+
+
+def _announce(app: App) -> None:
+    """Tell where everything is, once it answers."""
+    lines = [
+        f"obs is ready after {time.monotonic() - BEGAN:.1f} s",
+        f"  web UI and APIs  {app.url}",
+        f"  OTLP/gRPC        {app.config.otlp_grpc}",
+        f"  OTLP/HTTP        http://{app.config.otlp_http}",
+        f"  data folder      {app.config.data.resolve()}",
+    ]
+    print("\n".join(lines), flush=True)
