@@ -20,6 +20,9 @@ RUNTIME_REFRESH_S = 30.0
 RUNTIME_MIN_GAP_S = 1.0
 """The least time between two questions, so that a storm of new containers is one question."""
 
+RUNTIME_SETTLE_S = 0.5
+"""How long a scrape waits for the names of containers it has not seen before."""
+
 POINTS_PER_REQUEST = 4_000
 """Some 600 kB of OTLP: well under gRPC's default limit of 4 MiB for a message."""
 
@@ -38,7 +41,7 @@ RECORD_LINES_MAX = 1_000
 READ_CHUNK_BYTES = 128 << 10
 """Read at once from a log file; bounds memory whatever the line length."""
 
-FILE_BYTES_PER_POLL = 4 << 20
+FILE_BYTES_PER_POLL = 1 << 20
 """Read from one file before the others get their turn."""
 
 FIRST_READ_BYTES = 1 << 20

@@ -17,10 +17,14 @@ from obs.agent.host.network import RECEIVE, TRANSMIT, parse_net_dev
 from obs.agent.limits import CGROUPS_MAX
 from obs.agent.rootfs import HostRoot
 from obs.agent.runtime.container import Container, container_labels
+from obs.agent.runtime.identify import identify
 from obs.agent.sample import LabelPairs, Sample
 
 Lookup = Callable[[str, list[int]], Container | None]
 """(cgroup id, its processes) → the container it is, if it is one."""
+
+Settle = Callable[[list[str]], None]
+"""Told which containers there are now; may take a moment to learn of new ones."""
 
 # cAdvisor's network columns, by those of /proc/net/dev.
 NETWORK = {
@@ -38,6 +42,7 @@ class CgroupProbe:
 
     root: HostRoot
     lookup: Lookup
+    settle: Settle = lambda ids: None
     limit: int = CGROUPS_MAX
     skipped: int = 0
     kind: str = "none"
@@ -49,6 +54,7 @@ class CgroupProbe:
         self.kind = hierarchies.kind
         ids, self.skipped = list_cgroups(hierarchies, self.limit)
         devices = device_names(self.root.read("/proc/diskstats") or "")
+        self.settle([found.id for found in map(identify, ids) if found is not None])
         self._started = {cgroup: t for cgroup, t in self._started.items() if cgroup in set(ids)}
         out: list[Sample] = []
         for cgroup in ids:
