@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from obs.columnar.disk import sync_file, sync_folder, write_synced
 from obs.columnar.filenames import META, parquet_name
 from obs.columnar.limits import ROW_GROUP_ROWS, ZSTD_LEVEL
 from obs.columnar.meta import BlockMeta, FileFacts, encode_meta, load_meta
-
-log = logging.getLogger(__name__)
 
 OnDamage = Callable[["Block", str], None]
 
@@ -63,6 +60,7 @@ class Block:
         self.folder = folder
         self.meta = meta
         self.damaged = False
+        self.removed = False  # its files are deleted: no open view had it
         self._on_damage = on_damage
 
     @classmethod
@@ -116,15 +114,24 @@ class Block:
             return nothing
         try:
             return read()
-        except (OSError, pa.ArrowException) as e:
-            damage = self.find_damage()
-            if damage is None:
+        except (OSError, pa.ArrowException):
+            if self.sound():
                 raise
-            log.error("cannot read block %r: %s (%s)", self.name, damage, e)
+            return nothing
+
+    def sound(self) -> bool:
+        """Compare every file with what was written; a damaged block goes to quarantine, and False is the answer.
+
+        For whoever reads `path` or `file` by other means and fails.
+        """
+        if self.removed:
+            raise ValueError(f"cannot read block {self.name!r}: its view is closed")
+        damage = None if self.damaged else self.find_damage()
+        if damage is not None:
             self.damaged = True
             if self._on_damage is not None:
                 self._on_damage(self, damage)
-            return nothing
+        return not self.damaged
 
     def find_damage(self) -> str | None:
         """What is wrong with the files by size and checksum, or None. Reads all of them."""

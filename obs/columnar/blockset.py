@@ -38,11 +38,14 @@ class BlockSet:
         self._gone += [(self._version, block) for block in present]
         return self._unseen()
 
-    def forget(self, block: Block) -> None:
-        """A block whose files are gone already."""
+    def forget(self, block: Block) -> bool:
+        """Leave out a block whose files are of no use; False where that was done already."""
+        if block not in self.blocks and all(b is not block for _, b in self._gone):
+            return False
         self.blocks = tuple(b for b in self.blocks if b is not block)
         self._gone = [(v, b) for v, b in self._gone if b is not block]
         self._version += 1
+        return True
 
     def pin(self) -> tuple[int, tuple[Block, ...]]:
         """The blocks as they stand, kept on disk until `unpin` of the version."""
@@ -71,6 +74,7 @@ def remove_files(storage: Storage, unseen: Iterable[Block], awaited: Iterable[Bl
     """Delete the files of `unseen`, mark `awaited` so that no restart brings them back."""
     for blocks, in_use in ((unseen, False), (awaited, True)):
         for block in blocks:
+            block.removed = not in_use
             try:
                 storage.remove(block.folder, in_use=in_use)
             except OSError as e:

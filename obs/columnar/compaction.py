@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import bisect
 import logging
 import math
 import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.filenames import temporary_path
-from obs.columnar.flush import drop_segments, load_blocks, write_block
+from obs.columnar.flush import committed_blocks, drop_segments, write_block
 from obs.columnar.head import concatenate
-from obs.columnar.limits import COMPACT_FAN_IN, COMPACT_LEVEL_BYTES, COMPACT_REST
+from obs.columnar.limits import COMPACT_FAN_IN, COMPACT_LEVEL_BYTES, COMPACT_MAX_INPUTS, COMPACT_REST
 from obs.columnar.options import EngineOptions
 from obs.columnar.state import EngineState
 
@@ -31,21 +32,26 @@ def level(block: Block) -> int:
     return max(0, math.ceil(math.log(max(1, block.meta.decoded_bytes) / COMPACT_LEVEL_BYTES, COMPACT_FAN_IN)))
 
 
-def overtakes(run: Sequence[Block], blocks: Iterable[Block]) -> bool:
-    """Whether merging `run` would move rows past a block of another partition that may hold equal keys.
+class _Order:
+    """All blocks in write order, to ask what a merge would move its rows past."""
 
-    A merged block stands where the run's last one stood; blocks between that share times must not be passed.
-    """
-    names = {b.name for b in run}
-    last = run[-1].order
-    return any(
-        early.order < other.order <= last
-        and early.meta.min_ns <= other.meta.max_ns
-        and other.meta.min_ns <= early.meta.max_ns
-        for other in blocks
-        if other.name not in names
-        for early in run
-    )
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
+        self._orders = [b.order for b in blocks]
+
+    def passes(self, run: Sequence[Block], following: Block) -> bool:
+        """Whether moving `run` to where `following` stands passes a block that may hold equal keys.
+
+        Only blocks of other partitions stand between neighbours; one that shares times with `run` forbids it.
+        """
+        first = bisect.bisect_right(self._orders, run[-1].order)
+        after = bisect.bisect_right(self._orders, following.order)
+        low, high = min(b.meta.min_ns for b in run), max(b.meta.max_ns for b in run)
+        return any(
+            low <= other.meta.max_ns and other.meta.min_ns <= high
+            for other in self._blocks[first:after]
+            if other is not following and other.meta.partition != following.meta.partition
+        )
 
 
 def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN) -> list[Block]:
@@ -53,36 +59,37 @@ def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = CO
 
     At least `fan_in` neighbours in one partition, of the lowest level where that many are found.
     """
+    order = _Order(blocks)
     by_partition: dict[str, list[Block]] = defaultdict(list)
     for block in blocks:
         by_partition[block.meta.partition].append(block)
     candidates = []
     for members in by_partition.values():
         for top in sorted({level(b) for b in members}):
-            run = _first_run(members, blocks, top, options, fan_in)
+            run = _first_run(members, order, top, options, fan_in)
             if run:
                 candidates.append((top, -len(run), run))
                 break
     return min(candidates, key=lambda c: c[:2])[2] if candidates else []
 
 
-def _first_run(
-    members: Sequence[Block], blocks: Sequence[Block], top: int, options: EngineOptions, fan_in: int
-) -> list[Block]:
+def _first_run(members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int) -> list[Block]:
     """The first `fan_in` or more neighbours up to level `top` that fit one merge; else none."""
     run: list[Block] = []
     for block in members:
-        longer = [*run, block]
-        if level(block) <= top and _fits(longer, options) and not overtakes(longer, blocks):
-            run = longer
+        small = level(block) <= top and _fits([block], options)
+        if small and run and _fits([*run, block], options) and not order.passes(run, block):
+            run.append(block)
             continue
         if len(run) >= fan_in:
             return run
-        run = [block] if level(block) <= top and _fits([block], options) else []
+        run = [block] if small else []
     return run if len(run) >= fan_in else []
 
 
 def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
+    if len(run) > COMPACT_MAX_INPUTS:
+        return False
     rows = sum(sum(b.meta.table_rows.values()) for b in run)
     return rows <= options.compact_max_rows and sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes
 
@@ -136,12 +143,13 @@ class Compactor:
         staging.mkdir()
         try:
             generations = (min(b.meta.low for b in run), run[-1].meta.high)
-            write_block(state, staging, run[0].meta.partition, generations, tables, [b.name for b in run])
+            meta = write_block(state, staging, run[0].meta.partition, generations, tables, [b.name for b in run])
             commit = state.storage.commit(staging, ())
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        state.replace_blocks(load_blocks(state, commit.blocks), run)
+        state.replace_blocks(committed_blocks(state, commit, [meta]), run)
         drop_segments(state, commit)
+        pa.default_memory_pool().release_unused()
 
     @staticmethod
     def _read(run: Sequence[Block], table: str) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from obs.columnar.disk import sync_folder
 from obs.columnar.filenames import WAL, block_name, segment_path, temporary_path
 from obs.columnar.head import Head
 from obs.columnar.limits import DAY_NS, FLUSH_BACKOFF_S
+from obs.columnar.meta import BlockMeta
 from obs.columnar.partition import split, time_range
 from obs.columnar.state import EngineState
 from obs.columnar.storage import Commit
@@ -29,7 +30,7 @@ def write_block(
     generations: tuple[int, int],
     tables: Mapping[str, pa.Table],
     replaces: Sequence[str] = (),
-) -> None:
+) -> BlockMeta:
     """One block in a new folder under `folder`, by way of the layout."""
     layout, now_ns = state.layout, state.clock.now_ns()
     name = block_name(partition, *generations)
@@ -37,7 +38,15 @@ def write_block(
     bounds = time_range(tables, layout.tables) or (now_ns // DAY_NS * DAY_NS,) * 2
     extra = layout.write_block(tables, writer)
     items = layout.tables[0].name
-    writer.finish(describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces))
+    meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces)
+    writer.finish(meta)
+    return meta
+
+
+def committed_blocks(state: EngineState, commit: Commit, metas: Iterable[BlockMeta]) -> list[Block]:
+    """What was just committed, as blocks to read."""
+    by_name = {meta.name: meta for meta in metas}
+    return [Block(folder, by_name[folder.name], state.quarantine) for folder in commit.blocks]
 
 
 class Flusher:
@@ -76,29 +85,26 @@ class Flusher:
 
     def _flush(self, head: Head) -> None:
         state = self._state
-        commit = self._write(head)
-        blocks = list(load_blocks(state, commit.blocks))
+        commit, blocks = self._write(head)
         state.flushed(head, blocks)
         state.counters.blocks_written += len(blocks)
         drop_segments(state, commit)
+        pa.default_memory_pool().release_unused()
 
-    def _write(self, head: Head) -> Commit:
+    def _write(self, head: Head) -> tuple[Commit, list[Block]]:
         state = self._state
         tables = {t.name: head.table(t.name) for t in state.layout.tables}
         staging = temporary_path(state.folder, f"flush-{head.high}")
         staging.mkdir()
         try:
-            for part in split(tables, state.layout.tables, state.clock.now_ns()):
+            metas = [
                 write_block(state, staging, part.partition, (head.low, head.high), part.tables)
-            return state.storage.commit(staging, head.segments)
+                for part in split(tables, state.layout.tables, state.clock.now_ns())
+            ]
+            commit = state.storage.commit(staging, head.segments)
+            return commit, committed_blocks(state, commit, metas)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-
-
-def load_blocks(state: EngineState, folders: Sequence[Path]) -> Iterator[Block]:
-    """The blocks in `folders`."""
-    for folder in folders:
-        yield Block.load(folder, state.quarantine)
 
 
 def drop_segments(state: EngineState, commit: Commit) -> None:

@@ -54,5 +54,8 @@ COMPACT_FAN_IN = 4
 COMPACT_LEVEL_BYTES = 1 << 20
 """Blocks under this are all of the lowest level, whatever their size."""
 
+COMPACT_MAX_INPUTS = 64
+"""Blocks of one merge: open files and schemas to unify stay few, and planning stays quick."""
+
 COMPACT_REST = 2.0
 """After a merge that took t seconds compaction rests 2 t: at most a third of a core, also when it lags."""

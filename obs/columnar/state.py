@@ -135,7 +135,8 @@ class EngineState:
     def quarantine(self, block: Block, damage: str) -> None:
         """Move a damaged block out of the way; the rest is served."""
         with self.changed:
-            self.blockset.forget(block)
+            if not self.blockset.forget(block):
+                return
             self.counters.quarantined += 1
         quarantine_folder(self.folder, block.folder, damage)
 

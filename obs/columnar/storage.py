@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,7 +65,8 @@ class LocalStorage:
         """See `Storage`."""
         for leftover in (self._folder / TEMPORARY).iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
-        unsettled = tuple(self._finish(folder) for folder in sorted((self._folder / READY).iterdir()))
+        ready = sorted((self._folder / READY).iterdir())
+        unsettled = tuple(self._finish(folder, _blocks_in(folder), _covers_of(folder)) for folder in ready)
         homeless = [b for commit in unsettled for b in commit.blocks if b.parent.parent.name == READY]
         blocks = []
         for folder in [*sorted((self._folder / BLOCKS).iterdir()), *homeless]:
@@ -80,21 +81,14 @@ class LocalStorage:
         write_synced(staging / COMMIT, orjson.dumps({"covers": list(covers)}))
         sync_folder(staging)
         ready = self._folder / READY / staging.name
+        names = _blocks_in(staging)
         os.rename(staging, ready)
-        return self._finish(ready)
+        return self._finish(ready, names, covers)
 
-    def _finish(self, ready: Path) -> Commit:
+    def _finish(self, ready: Path, names: Iterable[str], covers: Iterable[int]) -> Commit:
         """Move a commit's blocks to where they belong. What cannot be moved is served from where it is."""
-        covers: Sequence[int] = ()
-        try:
-            covers = orjson.loads((ready / COMMIT).read_bytes())["covers"]
-        except FileNotFoundError:
-            pass  # settled but for the folder itself
-        except (OSError, ValueError, KeyError) as e:
-            log.error("cannot read commit %r: %s", str(ready), e)
         sync_folder_if_possible(ready.parent)
-        blocks = tuple(self._move(folder) for folder in sorted(ready.iterdir()) if (folder / META).exists())
-        return Commit(ready.name, blocks, tuple(covers))
+        return Commit(ready.name, tuple(self._move(ready / name) for name in names), tuple(covers))
 
     def _move(self, folder: Path) -> Path:
         home = self._folder / BLOCKS / folder.name
@@ -121,3 +115,18 @@ class LocalStorage:
         trash = temporary_path(self._folder, "gone")
         os.rename(block, trash)
         shutil.rmtree(trash, ignore_errors=True)
+
+
+def _blocks_in(folder: Path) -> list[str]:
+    return sorted(child.name for child in folder.iterdir() if (child / META).exists())
+
+
+def _covers_of(ready: Path) -> Sequence[int]:
+    try:
+        covers: Sequence[int] = orjson.loads((ready / COMMIT).read_bytes())["covers"]
+        return covers
+    except FileNotFoundError:
+        return ()  # settled but for the folder itself
+    except (OSError, ValueError, KeyError) as e:
+        log.error("cannot read commit %r: %s", str(ready), e)
+        return ()

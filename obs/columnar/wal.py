@@ -15,6 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from obs.columnar.arrow_files import Feed, Gather
+from obs.columnar.disk import sync_folder
 from obs.columnar.frame import HEADER, End, Part, decode_payload, encode_frame, frames, how_it_ends
 from obs.columnar.limits import MAX_STREAMS, SINK_BYTES
 from obs.errors import StorageFull
@@ -22,34 +24,6 @@ from obs.errors import StorageFull
 _SEGMENT = struct.Struct("<8sQ")  # magic with the format's version, generation
 _MAGIC = b"obsWAL1\n"
 _IPC = pa.ipc.IpcWriteOptions(use_threads=False)
-
-
-class _Gather:
-    """A file object for Arrow that keeps what is written until it is taken."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(data)
-        return len(data)
-
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def flush(self) -> None: ...
-    def close(self) -> None: ...
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
 
 
 class SegmentWriter:
@@ -64,7 +38,7 @@ class SegmentWriter:
         self.broken = False  # a partial frame could not be cut off: only a new segment can go on
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._close_lock = threading.Lock()
-        self._gather = _Gather()
+        self._gather = Gather()
         self._sink = pa.BufferedOutputStream(pa.PythonFile(self._gather, mode="w"), SINK_BYTES)
         self._streams: dict[tuple[str, pa.Schema], tuple[int, Any]] = {}
         self._next_stream = 0
@@ -144,6 +118,8 @@ class SegmentWriter:
             if self._fd < 0 or size == self._synced:
                 return False
             os.fdatasync(self._fd)
+            if not self._synced:
+                sync_folder(self.path.parent)
             self._synced = size
             return True
 
@@ -160,46 +136,16 @@ class SegmentWriter:
                 self._fd = -1
 
 
-class _Feed:
-    """A file object for Arrow that is given its bytes part by part."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._data = b""
-        self._at = 0
-
-    def feed(self, data: bytes) -> None:
-        self._data = self._data[self._at :] + data
-        self._at = 0
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._data) if size < 0 else self._at + size
-        data = self._data[self._at : end]
-        self._at += len(data)
-        return data
-
-    def close(self) -> None: ...
-    def writable(self) -> bool:
-        return False
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-
 class _Streams:
     """The segment's Arrow streams while it is read back."""
 
     def __init__(self) -> None:
-        self._open: dict[int, tuple[_Feed, Any]] = {}
+        self._open: dict[int, tuple[Feed, Any]] = {}
 
     def batch(self, part: Part) -> pa.RecordBatch:
         stream = self._open.get(part.stream)
         if stream is None:
-            feed = _Feed()
+            feed = Feed()
             feed.feed(part.body)
             stream = self._open[part.stream] = (feed, pa.ipc.open_stream(pa.PythonFile(feed, mode="r")))
         else:

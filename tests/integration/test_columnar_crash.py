@@ -1,0 +1,169 @@
+"""The process ends at every step that touches the disk, one after the other; what was acknowledged is there once.
+
+A driver process forks a child for each step number n: an audit hook and wrapped writes count the steps and end the
+child, without any clean-up, at the n-th. A second child dies while it recovers; the last one opens and counts.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from obs.columnar.engine import Engine
+from obs.columnar.example import KeyValueLayout, read_values, values_batch
+from obs.columnar.options import EngineOptions
+
+DAY = 86_400_000_000_000
+NOW = time.time_ns() // DAY * DAY + DAY // 2
+ROWS = 20
+OPTIONS = EngineOptions(flush_rows=10_000, fsync="always", compact_interval_s=3600.0)
+CRASHED = 9
+EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "open", "shutil.rmtree"}
+
+
+class Steps:
+    """Counts what touches the disk, from any thread, and ends the process at step `at`."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.seen = at, 0
+        sys.addaudithook(self._event)
+        for name in ("fsync", "fdatasync", "ftruncate"):
+            setattr(os, name, self._counted(getattr(os, name)))
+        self._write = os.write
+        os.write = self._torn_write  # type: ignore[assignment]
+
+    def _event(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event in EVENTS and not (event == "open" and _only_reads(arguments)):
+            self._step()
+
+    def _step(self) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            os._exit(CRASHED)
+
+    def _counted(self, call: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*arguments: object) -> object:
+            self._step()
+            return call(*arguments)
+
+        return wrapped
+
+    def _torn_write(self, fd: int, data: bytes) -> int:
+        self.seen += 1
+        if self.seen == self.at:
+            self._write(fd, bytes(data)[: len(data) // 2])
+            os._exit(CRASHED)
+        return self._write(fd, data)
+
+
+def _only_reads(arguments: tuple[object, ...]) -> bool:
+    flags = arguments[2]
+    return isinstance(flags, int) and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+
+
+def open_engine(folder: Path) -> Engine:
+    engine = Engine(KeyValueLayout(), folder, OPTIONS)
+    engine.open()
+    assert engine.wait_recovered(30)
+    return engine
+
+
+def rows_of(number: int) -> list[tuple[int, int, int]]:
+    """Append `number`'s rows: keys of its own, over three days, so that each flush makes several blocks."""
+    return [(number * ROWS + i, NOW - (i % 3) * DAY, number) for i in range(ROWS)]
+
+
+def work(folder: Path, acked: mmap.mmap) -> None:
+    """Appends, flushes and a merge; the number of acknowledged appends goes to shared memory at once."""
+    engine = open_engine(folder)
+    for number in range(6):
+        engine.append({"values": values_batch(rows_of(number))})
+        acked[:8] = struct.pack("<Q", number + 1)
+        if number % 2:
+            engine.flush()
+        if number == 3:
+            engine.compact()
+    engine.close()
+
+
+def check(folder: Path, acked: int) -> None:
+    """Every acknowledged row once; of the append that was under way, all rows or none."""
+    engine = open_engine(folder)
+    with engine.view() as view:
+        tables = [*(block.read("values") for block in view.blocks), view.head("values")]
+        counts = Counter(key for table in tables if table.num_rows for key in table["key"].to_pylist())
+    assert not [key for key, n in counts.items() if n > 1], f"rows twice: {counts.most_common(3)}"
+    whole = {row[0] for number in range(acked) for row in rows_of(number)}
+    assert whole <= set(counts), f"{len(whole - set(counts))} acknowledged rows are lost"
+    assert set(counts) - whole in (set(), {row[0] for row in rows_of(acked)}), "part of an append is there"
+    assert engine.counters.quarantined == 0
+    engine.append({"values": values_batch([(1_000_000, NOW, 1)])})
+    engine.flush()
+    engine.compact()
+    with engine.view() as view:
+        assert len(read_values(view)) == len(counts) + 1
+        assert {str(b.folder) for b in view.blocks} == {str(p) for p in (folder / "blocks").iterdir()}
+    engine.close()
+    left = [p for name in ("ready", "tmp", "quarantine") for p in (folder / name).iterdir()]
+    assert not left, f"left behind: {left}"
+
+
+def in_child(job: Callable[[], None]) -> int:
+    """Run `job` in a fork of this thread-less process; returns its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            job()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def drive(base: Path, part: int, parts: int) -> int:
+    """All steps n with n % parts == part; returns how many were tried. Stops where the work ends before step n."""
+    rng = random.Random(part)
+    for tried, at in enumerate(range(part + 1, 10_000, parts)):
+        folder, acked = base / str(at), mmap.mmap(-1, 8)
+
+        def crash_at(step: int, job: Callable[[], None]) -> Callable[[], None]:
+            return lambda: (Steps(step), job())[1]
+
+        status = in_child(crash_at(at, lambda: work(folder, acked)))  # noqa: B023
+        if status == 0:
+            return tried
+        assert status == CRASHED, f"step {at}: the child failed with {status}"
+        if (folder / "tmp").exists():
+            again = in_child(crash_at(rng.randrange(1, 40), lambda: open_engine(folder).close()))  # noqa: B023
+            assert again in (0, CRASHED), f"step {at}: recovery failed with {again}"
+        count = struct.unpack("<Q", acked[:8])[0]
+        assert in_child(lambda: check(folder, count)) == 0, f"step {at}: see above; {folder} is kept"  # noqa: B023
+        shutil.rmtree(folder)
+    raise AssertionError("the work never ends")
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_every_step(tmp_path: Path, part: int) -> None:
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path), str(part), "2"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout)["tried"] > 50
+
+
+if __name__ == "__main__":
+    print(json.dumps({"tried": drive(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))}))

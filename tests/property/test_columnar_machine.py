@@ -1,0 +1,141 @@
+"""A storage engine against a dict: append, flush, compact, crash, reopen, retain, in any order."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from obs.columnar.engine import Engine
+from obs.columnar.example import KeyValueLayout, read_values, values_batch
+from obs.columnar.options import EngineOptions
+from obs.columnar.view import View
+
+DAY = 86_400_000_000_000
+START = 20_000 * DAY + DAY // 3
+TIMES = [START, START - 5, START - DAY, START - 14 * DAY, START - 15 * DAY, START - 16 * DAY, START - 40 * DAY,
+         START - 400 * DAY, START + DAY, START + 90 * DAY, 0, 1, -(1 << 63), (1 << 63) - 1]  # fmt: skip
+OPTIONS = EngineOptions(flush_rows=40, compact_interval_s=3600.0, retention_age_s=30 * 86_400)
+
+rows = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(TIMES)), min_size=1, max_size=12)
+
+
+class ManualClock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.ns = START
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """The model is what was written; of what is past retention the engine may keep any part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = Path(tempfile.mkdtemp(prefix="columnar-"))
+        self.clock = ManualClock()
+        self.model: dict[tuple[int, int], int] = {}
+        self.written = 0
+        self.lives = 0
+        self.held: list[tuple[View, dict[tuple[int, int], int]]] = []
+
+    @initialize()
+    def begin(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        self.engine = Engine(KeyValueLayout(), self.base / str(self.lives), OPTIONS, self.clock)
+        self.engine.open()
+
+    @rule(keys=rows)
+    def append(self, keys: list[tuple[int, int]]) -> None:
+        self.written += 1
+        self.engine.append({"values": values_batch([(k, t, self.written) for k, t in keys])})
+        for key in keys:
+            self.model[key] = self.written
+
+    @rule()
+    def flush(self) -> None:
+        self.engine.flush()
+
+    @rule()
+    def compact(self) -> None:
+        assert self.engine.wait_recovered(30)
+        self.engine.compact()
+
+    @rule()
+    def reopen(self) -> None:
+        self.let_go()
+        self.engine.close()
+        self.open()
+
+    @rule()
+    def crash(self) -> None:
+        """A copy of the folder is what a crash leaves: no close, no sync."""
+        self.engine.wait_recovered(30)
+        self.engine.flush() if self.lives % 3 == 2 else None
+        self.let_go()
+        with self.engine._state.merging, self.engine._flusher._lock:
+            shutil.copytree(self.base / str(self.lives), self.base / str(self.lives + 1))
+        self.engine.close()
+        self.lives += 1
+        self.open()
+
+    @rule(days=st.integers(1, 20))
+    def pass_time(self, days: int) -> None:
+        self.clock.ns += days * DAY
+
+    @rule()
+    def retain(self) -> None:
+        assert self.engine.wait_recovered(30)
+        self.engine.retain()
+
+    @precondition(lambda self: len(self.held) < 2)
+    @rule()
+    def hold_view(self) -> None:
+        assert self.engine.wait_recovered(30)
+        view = self.engine.view()
+        self.held.append((view, read_values(view)))
+
+    @rule()
+    def let_go(self) -> None:
+        for view, seen in self.held:
+            assert read_values(view) == seen, "a view changed"
+            view.close()
+        self.held.clear()
+
+    @invariant()
+    def same_as_the_model(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        assert self.engine.wait_recovered(30)
+        with self.engine.view() as view:
+            seen = read_values(view)
+        assert set(seen) <= set(self.model)
+        assert self.kept(seen) == self.kept(self.model)
+
+    def kept(self, rows: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        """The rows that retention, which also runs in the background, must not touch."""
+        cutoff = self.clock.ns - 30 * DAY
+        return {key: value for key, value in rows.items() if key[1] >= cutoff}
+
+    def teardown(self) -> None:
+        if hasattr(self, "engine"):
+            self.let_go()
+            self.engine.close()
+            assert self.engine.counters.quarantined == 0
+            assert self.engine.counters.flush_failures == 0
+        shutil.rmtree(self.base)
+
+
+TestColumnarEngine = EngineMachine.TestCase
+TestColumnarEngine.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
