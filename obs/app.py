@@ -21,7 +21,7 @@ from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
 from obs.columnar.options import EngineOptions
-from obs.config import Config, StoreConfig
+from obs.config import Config, StoreConfig, host_port
 from obs.logstore import api as logs_api
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
@@ -125,6 +125,8 @@ class App:
         self._closers.append(self._otlp_socket.close)
         self.address = sockets.address_of(self._http_socket)
         self.url = f"http://{self.address}"
+        self.otlp_http = f"http://{sockets.address_of(self._otlp_socket)}"
+        self.otlp_grpc = self.config.otlp_grpc
 
     def _make_stores(self) -> None:
         self.metrics, self.logs, self.traces = make_stores(self.config, self._clock)
@@ -160,7 +162,7 @@ class App:
 
     def _make_status(self) -> None:
         config = self.config
-        self._agent = AgentProcess(config.otlp_grpc, config.data / "agent", config.agent.interval, config.agent.logs)
+        self._agent = AgentProcess(config.data / "agent", config.agent.interval, config.agent.logs)
         self.status = Status(self.stores, self.ledger, self._agent, self._started_ns, self._clock)
         self._registry = own_metrics.registry(self.ledger, self.stores, [self.status])
         interval_s = config.self_.metrics_interval
@@ -196,7 +198,8 @@ class App:
             self._closers.append(store.close)
         self._closers.append(self._otlp_http.close)
         self._closers.append(self._otlp_grpc.close)
-        self._otlp_grpc.start(self.config.otlp_grpc)
+        host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
+        self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"
         self._closers.append(self._tracing.shutdown)
         self._own_metrics.start()
         self._closers.append(self._own_metrics.close)
@@ -207,7 +210,7 @@ class App:
         """Called once requests are answered: what may come later than readiness starts here."""
         self.status.ready = True
         if self.config.agent.enabled:
-            self._agent.start()
+            self._agent.start(self.otlp_grpc)
             self._closers.append(self._agent.close)
         threading.Thread(target=self._mount_ui, name="mount-ui", daemon=True).start()
         ready(self)

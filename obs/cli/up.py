@@ -49,8 +49,8 @@ def _announce(app: App) -> None:
     lines = [
         f"obs is ready after {time.monotonic() - BEGAN:.1f} s",
         f"  web UI and APIs  {app.url}",
-        f"  OTLP/gRPC        {app.config.otlp_grpc}",
-        f"  OTLP/HTTP        http://{app.config.otlp_http}",
+        f"  OTLP/gRPC        {app.otlp_grpc}",
+        f"  OTLP/HTTP        {app.otlp_http}",
         f"  data folder      {app.config.data.resolve()}",
     ]
     print("\n".join(lines), flush=True)

@@ -19,10 +19,9 @@ STOP_S = 5.0
 class AgentProcess:
     """Keeps one agent running. `start` returns at once; `close` ends it."""
 
-    def __init__(self, to: str, data: Path, interval_s: float, globs: Sequence[str]) -> None:
+    def __init__(self, data: Path, interval_s: float, globs: Sequence[str]) -> None:
         logs = [word for glob in globs for word in ("--logs", glob)]
-        self._argv = [sys.executable, "-m", "obs.agent", "--to", to, "--data", str(data)]
-        self._argv += ["--interval", f"{interval_s:g}", *logs]
+        self._argv = [sys.executable, "-m", "obs.agent", "--data", str(data), "--interval", f"{interval_s:g}", *logs]
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="agent-process", daemon=True)
@@ -34,8 +33,9 @@ class AgentProcess:
         process = self._process
         return process.pid if process and process.poll() is None else None
 
-    def start(self) -> None:
-        """Run the agent until `close`."""
+    def start(self, to: str) -> None:
+        """Run the agent, sending to OTLP/gRPC at `to`, until `close`."""
+        self._argv += ["--to", to]
         self._thread.start()
 
     def close(self) -> None:
