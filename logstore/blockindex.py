@@ -1,0 +1,124 @@
+"""What is known of a block without reading its rows: footer, streams, times of row groups, token filters.
+
+Blocks are immutable, so this is read once and kept for the most recently used ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from obs.logstore import limits
+from obs.logstore.filenames import RECORDS, STREAMS, TOKENS
+from obs.logstore.names import STREAM_ID, attribute_columns
+from obs.logstore.streams import StreamTable
+from obs.logstore.tokens import TokenIndex
+
+
+class Block(Protocol):
+    """The part of the engine's block that reading needs."""
+
+    meta: Any
+
+    def path(self, table: str) -> Path | None:
+        """The Parquet file of a table; None where it is empty."""
+
+    def file(self, filename: str) -> Path:
+        """An index file."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockIndex:
+    """One block: stream i owns rows first_row[i]:first_row[i+1]; row group g begins at row group_start[g]."""
+
+    path: Path
+    metadata: pq.FileMetaData
+    columns: tuple[str, ...]
+    attributes: dict[str, list[str]]  # label → columns
+    streams: StreamTable
+    first_row: npt.NDArray[np.int64]  # int64[streams + 1]
+    stream_min: npt.NDArray[np.int64]
+    stream_max: npt.NDArray[np.int64]
+    group_start: npt.NDArray[np.int64]  # int64[row groups + 1]
+    group_min: npt.NDArray[np.int64]
+    group_max: npt.NDArray[np.int64]
+    tokens: TokenIndex | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the block."""
+        return int(self.group_start[-1])
+
+
+class BlockIndexes:
+    """The indexes of the blocks in use, by path; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, BlockIndex] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, block: Block) -> BlockIndex | None:
+        """The index of a block, or None where it holds no records."""
+        path = block.path(RECORDS)
+        if path is None:
+            return None
+        with self._lock:
+            if path in self._kept:
+                self._kept.move_to_end(path)
+                return self._kept[path]
+        index = read_index(path, block)
+        with self._lock:
+            self._kept[path] = index
+            while len(self._kept) > limits.BLOCK_INDEXES_CACHED:
+                self._kept.popitem(last=False)
+        return index
+
+
+def read_index(path: Path, block: Block) -> BlockIndex:
+    """Read footer, streams and the head of the filters."""
+    metadata = pq.read_metadata(path)
+    columns = tuple(metadata.schema.to_arrow_schema().names)
+    streams_path = block.path(STREAMS)
+    if streams_path is None:
+        raise FileNotFoundError(f"{path.parent}/{STREAMS}.parquet")
+    streams = pq.ParquetFile(streams_path).read().to_pydict()
+    starts, low, high = _group_ranges(metadata)
+    return BlockIndex(
+        path=path,
+        metadata=metadata,
+        columns=columns,
+        attributes=attribute_columns(columns),
+        streams=StreamTable([(i, tuple(ls)) for i, ls in zip(streams[STREAM_ID], streams["labels"], strict=True)]),
+        first_row=np.array([*streams["first_row"], starts[-1]], np.int64),
+        stream_min=np.array(streams["min_ns"], np.int64),
+        stream_max=np.array(streams["max_ns"], np.int64),
+        group_start=starts,
+        group_min=low,
+        group_max=high,
+        tokens=_tokens(block, metadata.num_row_groups),
+    )
+
+
+def _group_ranges(
+    metadata: pq.FileMetaData,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    at = [metadata.schema.column(i).path for i in range(metadata.num_columns)].index("time_ns")
+    statistics = [g.column(at).statistics for g in groups]
+    starts = np.cumsum([0, *(g.num_rows for g in groups)])
+    return starts, np.array([s.min for s in statistics], np.int64), np.array([s.max for s in statistics], np.int64)
+
+
+def _tokens(block: Block, row_groups: int) -> TokenIndex | None:
+    path = block.file(TOKENS)
+    if not path.exists():
+        return None
+    index = TokenIndex(path)
+    return index if index.row_groups == row_groups else None

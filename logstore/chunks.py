@@ -1,0 +1,270 @@
+"""A chunk: rows that are read together, from the head or from one row group, each column only when asked for.
+
+`Chunk` is where rows lie; `Rows` is what a query's stages see: the rows still alive, their line and their labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from obs.logstore.blockindex import BlockIndex
+from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
+from obs.logstore.overflow import as_text, overflow_label
+from obs.logstore.streams import StreamTable
+from obs.model.schema import OVERFLOW
+
+Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Chunk:
+    """Rows of one place: columns by name, labels by name, and the stream of each row."""
+
+    def __init__(
+        self,
+        load: Callable[[str], pa.Array],
+        columns: Sequence[str],
+        attributes: Mapping[str, list[str]],
+        streams: StreamTable,
+        stream_of: Callable[[], Index],
+        bounds: tuple[int, int],
+    ) -> None:
+        self._load = load
+        self.columns = frozenset(columns)
+        self.attributes = attributes
+        self.streams = streams
+        self._stream_of = stream_of
+        self.min_ns, self.max_ns = bounds
+        self._cache: dict[str, pa.Array] = {}
+        self.columns_read = 0
+
+    def column(self, name: str) -> pa.Array | None:
+        """A column of all rows, or None where the chunk has none of that name."""
+        if name not in self.columns:
+            return None
+        if name not in self._cache:
+            self._cache[name] = self._load(name)
+            self.columns_read += 1
+        return self._cache[name]
+
+    @cached_property
+    def stream_codes(self) -> Index:
+        """For each row the position of its stream in `streams`."""
+        return self._stream_of()
+
+    def release(self) -> None:
+        """Forget what was read; it is read again when asked for."""
+        self._cache.clear()
+
+
+def head_chunk(table: pa.Table, attributes: Mapping[str, list[str]], streams: StreamTable, codes: Index) -> Chunk:
+    """A slice of the head; codes[row] is the position of its stream in `streams`."""
+    times = table.column("time_ns")
+    bounds = pc.min_max(times).as_py()
+
+    def load(name: str) -> pa.Array:
+        column = table.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.unify_dictionaries()
+        array = column.combine_chunks()
+        return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+
+    return Chunk(load, table.column_names, attributes, streams, lambda: codes, (bounds["min"], bounds["max"]))
+
+
+def group_chunk(index: BlockIndex, group: int) -> Chunk:
+    """Row group `group` of a block."""
+    file: list[pq.ParquetFile] = []
+    start, end = int(index.group_start[group]), int(index.group_start[group + 1])
+
+    def load(name: str) -> pa.Array:
+        if not file:
+            file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
+        column = file[0].read_row_group(group, columns=[name], use_threads=False).column(name)
+        array = column.combine_chunks()
+        return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+
+    def stream_of() -> Index:
+        first = int(np.searchsorted(index.first_row, start, side="right")) - 1
+        last = int(np.searchsorted(index.first_row, end, side="left"))
+        edges = np.clip(index.first_row[first : last + 1], start, end)
+        return np.repeat(np.arange(first, last), np.diff(edges))
+
+    bounds = (int(index.group_min[group]), int(index.group_max[group]))
+    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds)
+
+
+class Rows:
+    """Rows of a chunk that are still alive; `index` is their positions in it. Immutable but for caches."""
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        index: Index,
+        derived: Mapping[str, pa.Array] | None = None,
+        line: pa.Array | None = None,
+        columns: Mapping[str, pa.Array] | None = None,
+    ) -> None:
+        self.chunk = chunk
+        self.index = index
+        self.derived = dict(derived or {})
+        self._line = line
+        self._columns: dict[str, pa.Array] = dict(columns or {})
+        self._take: pa.Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def column(self, name: str) -> pa.Array | None:
+        """A stored column of the rows alive."""
+        if name not in self._columns:
+            whole = self.chunk.column(name)
+            if whole is None:
+                return None
+            self._columns[name] = self._taken(whole)
+        return self._columns[name]
+
+    def times(self) -> Index:
+        """time_ns: int64[rows]."""
+        column = self.column("time_ns")
+        assert column is not None
+        return column.to_numpy()
+
+    def line(self) -> pa.Array:
+        """The line as the stages so far left it: string[rows], never null."""
+        if self._line is None:
+            body = self.column("body")
+            self._line = pa.array([""] * len(self)) if body is None else body.fill_null("") if body.null_count else body
+        return self._line
+
+    def stream_codes(self) -> Index:
+        """The position of each row's stream in `chunk.streams`."""
+        return self.chunk.stream_codes[self.index]
+
+    def keep(self, mask: Mask) -> Rows:
+        """The rows where `mask` holds."""
+        if mask.all():
+            return self
+        chosen = np.flatnonzero(mask)
+        return self.take(chosen)
+
+    def take(self, chosen: Index) -> Rows:
+        """The rows at positions `chosen`, in that order."""
+        at = pa.array(chosen)
+        derived = {k: v.take(at) for k, v in self.derived.items()}
+        line = None if self._line is None else self._line.take(at)
+        columns = {k: v.take(at) for k, v in self._columns.items()}
+        return Rows(self.chunk, self.index[chosen], derived, line, columns)
+
+    def with_labels(self, labels: Mapping[str, pa.Array]) -> Rows:
+        """The same rows with labels that a stage made; they win over those of the same name."""
+        return Rows(self.chunk, self.index, {**self.derived, **labels}, self._line, self._columns)
+
+    def with_line(self, line: pa.Array) -> Rows:
+        """The same rows with another line."""
+        return Rows(self.chunk, self.index, self.derived, line, self._columns)
+
+    def label(self, name: str) -> pa.Array | None:
+        """A label of each row as string or dictionary of strings, null where the row has none; None where no row has.
+
+        What stages made comes first, then the stream's labels, fixed columns, attributes, and the overflow.
+        """
+        if name in self.derived:
+            return self.derived[name]
+        found = self.chunk.streams.label(name, self.stream_codes()) if name in self.chunk.streams.names else None
+        if found is None:
+            found = self._stored_label(name)
+        if found is None and name in LABEL_ALIASES:
+            return self.label(LABEL_ALIASES[name])
+        return found
+
+    def numbers(self, name: str) -> pa.Array | None:
+        """A label's values where one column of numbers holds them, else None."""
+        columns = self.chunk.attributes.get(name, [])
+        if name in self.derived or len(columns) != 1 or OVERFLOW in self.chunk.columns:
+            return None
+        column = self.column(columns[0])
+        numeric = column is not None and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
+        return column if numeric else None
+
+    def level_codes(self) -> npt.NDArray[np.uint8]:
+        """`detected_level` of each row as positions in LEVELS."""
+        number = self.column("severity_number")
+        codes = np.zeros(len(self), np.uint8)
+        if number is not None:
+            known = number.fill_null(0).to_numpy(zero_copy_only=False)
+            codes = _LEVEL_OF_NUMBER[np.minimum(known, 25)]
+        if not codes.all():
+            codes = np.where(codes == 0, self._level_by_text(), codes)
+        return codes
+
+    def _level_by_text(self) -> npt.NDArray[np.uint8]:
+        text = self.column("severity_text")
+        if text is None or text.null_count == len(text):
+            return np.zeros(len(self), np.uint8)
+        if not pa.types.is_dictionary(text.type):
+            text = text.dictionary_encode()
+        words = text.dictionary.to_pylist()
+        table = np.array([*(LEVEL_WORDS.get((w or "").lower(), 0) for w in words), 0], np.uint8)
+        return table[text.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
+
+    def _stored_label(self, name: str) -> pa.Array | None:
+        if name == DETECTED_LEVEL:
+            codes = pa.array(self.level_codes().astype(np.int32))
+            return pa.DictionaryArray.from_arrays(codes, pa.array(LEVELS))
+        if name in FIXED_LABELS:
+            return self._fixed_label(FIXED_LABELS[name])
+        columns = (self.column(c) for c in self.chunk.attributes.get(name, ()))
+        found = [as_text(c) for c in columns if c is not None and c.null_count < len(c)]
+        if OVERFLOW in self.chunk.columns:
+            found += self._overflowed(name)
+        if len(found) == 1:
+            return found[0]
+        return pc.coalesce(*(_plain(f) for f in found)) if found else None
+
+    def _overflowed(self, name: str) -> list[pa.Array]:
+        column = self.column(OVERFLOW)
+        values = None if column is None else overflow_label(column, name)
+        return [] if values is None else [values]
+
+    def _fixed_label(self, name: str) -> pa.Array | None:
+        column = self.column(name)
+        if column is None or column.null_count == len(column):
+            return None
+        if pa.types.is_fixed_size_binary(column.type):
+            return hex_text(column)
+        return column if pa.types.is_dictionary(column.type) else as_text(column)
+
+    def _taken(self, whole: pa.Array) -> pa.Array:
+        if len(self.index) == len(whole):
+            return whole
+        if self._take is None:
+            self._take = pa.array(self.index)
+        return whole.take(self._take)
+
+
+_LEVEL_OF_NUMBER = np.array([0, *(1 + i // 4 for i in range(24)), 0], np.uint8)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array
+
+
+def hex_text(column: pa.Array) -> pa.Array:
+    """Ids as hex digits, lower case: string[rows]."""
+    return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
+
+
+def encoded(array: pa.Array) -> tuple[Iterable[str | None], npt.NDArray[np.int64]]:
+    """An array as distinct values and codes, -1 for null."""
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    codes = array.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return array.dictionary.to_pylist(), codes

@@ -1,0 +1,15 @@
+"""Every name this room has on disk. The engine owns the folders, meta.json and the WAL; see obs/columnar."""
+
+from __future__ import annotations
+
+STORE = "logs"
+"""The store's name in the engine: its folder under the data directory and the label of its own metrics."""
+
+RECORDS = "logs"
+"""Table `logs.parquet`: one row a record, sorted by (stream, time)."""
+
+STREAMS = "streams"
+"""Table `streams.parquet`: one row a stream of the block."""
+
+TOKENS = "tokens.idx"
+"""Token filters and trigrams of the block; a block without it is read by text."""

@@ -1,0 +1,146 @@
+"""Builds a block's filter file from its sorted rows: one filter a row group for body, attributes and trace ids.
+
+Needs the kernels. While they are not compiled a block is written without the file and read by its text;
+the next compaction adds it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs import warm
+from obs.logstore import limits
+from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, encode_index
+from obs.model.schema import OVERFLOW, parse_attribute_column
+
+BODY, ATTRIBUTES, TRACES = "body", "attributes", "trace_id"
+FIELDS = (BODY, ATTRIBUTES, TRACES)
+_TEXT_COLUMNS = ("severity_text", "event_name", "scope_name", "scope_version")
+_FIRST_TABLE = 1 << 14
+KERNELS = "obs.logstore.kernels"
+
+Bytes = npt.NDArray[np.uint8]
+Hashes = npt.NDArray[np.uint64]
+
+
+def ready() -> bool:
+    """Whether the kernels are compiled."""
+    return warm.ready(KERNELS)
+
+
+def build_index(table: pa.Table, row_group_rows: int) -> bytes | None:
+    """The filter file of a sorted table, or None while the kernels are not ready."""
+    if not ready():
+        return None
+    fields: dict[str, list[npt.NDArray[np.uint32]]] = {name: [] for name in FIELDS}
+    gram_sets = []
+    for at in range(0, table.num_rows, row_group_rows):
+        rows = table.slice(at, row_group_rows)
+        body = _flat(rows.column("body"))
+        gram_sets.append(_gram_marks(body))
+        fields[BODY].append(_filter(_add(body, _new_table())))
+        fields[ATTRIBUTES].append(_filter(_attribute_hashes(rows)))
+        fields[TRACES].append(_filter(_trace_hashes(rows)))
+    return encode_index(fields, gram_sets)
+
+
+def searchable(columns: list[str]) -> list[str]:
+    """The text columns beside the body: what a search over everything reads."""
+    return [c for c in columns if c in _TEXT_COLUMNS or _is_text(c)]
+
+
+def _is_text(column: str) -> bool:
+    attribute = parse_attribute_column(column)
+    return attribute is not None and attribute.type in ("str", "json") and column != OVERFLOW
+
+
+def _attribute_hashes(rows: pa.Table) -> Hashes:
+    table = _new_table()
+    for name in searchable(rows.column_names):
+        table = _add(_distinct(rows.column(name)), table)
+    if OVERFLOW in rows.column_names:
+        values = pa.chunked_array([c.flatten().field(1) for c in rows.column(OVERFLOW).chunks], pa.string())
+        table = _add(_flat(values), table)
+    return table
+
+
+def _trace_hashes(rows: pa.Table) -> Hashes:
+    table = _new_table()
+    if "trace_id" not in rows.column_names:
+        return table
+    ids = rows.column("trace_id").drop_null().combine_chunks()
+    if not len(ids):
+        return table
+    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ids.offset * 16 : (ids.offset + len(ids)) * 16]
+    text = hex_digits(raw)
+    return _add_raw(text, np.arange(len(ids) + 1, dtype=np.int64) * 32, table)
+
+
+def hex_digits(raw: Bytes) -> Bytes:
+    """Each byte as two hex digits, lower case."""
+    pairs = np.empty((len(raw), 2), np.uint8)
+    pairs[:, 0] = _HEX[raw >> 4]
+    pairs[:, 1] = _HEX[raw & 15]
+    return pairs.reshape(-1)
+
+
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+
+def _new_table() -> Hashes:
+    return np.zeros(_FIRST_TABLE, np.uint64)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+
+
+def _distinct(column: pa.ChunkedArray) -> pa.Array:
+    """The values that occur: of a dictionary column only those its codes name."""
+    array = _flat(column)
+    if not pa.types.is_dictionary(array.type):
+        return array
+    return array.dictionary.take(array.indices.unique().drop_null())
+
+
+def _add(array: pa.Array, table: Hashes) -> Hashes:
+    data, offsets = text_buffers(array)
+    return _add_raw(data, offsets, table)
+
+
+def _add_raw(data: Bytes, offsets: npt.NDArray[np.int64], table: Hashes) -> Hashes:
+    from obs.logstore.kernels import token_hashes
+
+    return token_hashes(data, offsets, FOLD, table)
+
+
+def _gram_marks(body: pa.Array) -> Bytes:
+    from obs.logstore.kernels import trigrams
+
+    seen = np.zeros(GRAMS, np.uint8)
+    data, offsets = text_buffers(body)
+    trigrams(data, offsets, SYMBOL, seen)
+    return seen
+
+
+def text_buffers(array: pa.Array) -> tuple[Bytes, npt.NDArray[np.int64]]:
+    """Bytes and int64 offsets of a string array (a null is empty); bytes are not copied."""
+    _, offsets, data = array.buffers()
+    if not len(array):
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    at = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4).astype(np.int64)
+    return np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8), at
+
+
+def _filter(table: Hashes) -> npt.NDArray[np.uint32]:
+    """A filter sized to the hashes in the set: uint32[blocks, 8]; none at all for no hash."""
+    from obs.logstore.kernels import bloom_fill
+
+    count = int(np.count_nonzero(table))
+    words = np.zeros((-(-count * limits.TOKEN_FILTER_BITS // 256), 8), np.uint32)
+    if count:
+        bloom_fill(table, SALTS, words)
+    return words

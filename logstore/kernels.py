@@ -1,0 +1,127 @@
+"""Loops over the text of a row group: its token hashes, its trigrams, and the split-block Bloom filter.
+
+A token is a run of ASCII letters, digits and `_`, letters folded to lower case; FOLD maps a byte to its folded
+form, or to 0 between tokens. SYMBOL maps a byte to one of 64 classes for trigrams.
+Source of the filter: Apache Parquet, BloomFilter.md (split block, eight words of 32 bits).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Bytes = npt.NDArray[np.uint8]
+Hashes = npt.NDArray[np.uint64]
+Offsets = npt.NDArray[np.int64]
+
+_PRIME = np.uint64(0x100000001B3)
+_BASIS = np.uint64(0xCBF29CE484222325)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(32)
+
+
+@njit(nogil=True, cache=True)
+def _insert(table: Hashes, mask: Any, value: Any) -> bool:
+    """Put a hash into an open-addressing set (0 is a free place); whether it was new."""
+    place = np.int64((value >> np.uint64(20)) & mask)
+    while True:
+        there = table[place]
+        if there == value:
+            return False
+        if there == 0:
+            table[place] = value
+            return True
+        place = (place + 1) & np.int64(mask)
+
+
+@njit(nogil=True, cache=True)
+def _grown(table: Hashes) -> Hashes:
+    """The same set with four times the room."""
+    bigger = np.zeros(table.size * 4, np.uint64)
+    mask = np.uint64(bigger.size - 1)
+    for value in table:
+        if value != 0:
+            _insert(bigger, mask, value)
+    return bigger
+
+
+@njit(nogil=True, cache=True)
+def token_hashes(data: Bytes, offsets: Offsets, fold: Bytes, table: Hashes) -> Hashes:
+    """The distinct token hashes of rows offsets[i]:offsets[i+1] of `data`, put into the set `table`; returns the set.
+
+    `table`: uint64[power of two], kept at most half full; a larger one comes back where it had to grow.
+    """
+    mask = np.uint64(table.size - 1)
+    used = 0
+    for value in table:
+        used += value != 0
+    for row in range(offsets.size - 1):
+        h = _BASIS
+        inside = False
+        for i in range(offsets[row], offsets[row + 1]):
+            c = fold[data[i]]
+            if c:
+                h = (h ^ np.uint64(c)) * _PRIME
+                inside = True
+            elif inside:
+                used += _insert(table, mask, _finish(h))
+                h = _BASIS
+                inside = False
+                if used * 2 > table.size:
+                    table = _grown(table)
+                    mask = np.uint64(table.size - 1)
+        if inside:
+            used += _insert(table, mask, _finish(h))
+            if used * 2 > table.size:
+                table = _grown(table)
+                mask = np.uint64(table.size - 1)
+    return table
+
+
+@njit(nogil=True, cache=True)
+def _finish(h: Any) -> Any:
+    """Spread the hash over all bits; never 0."""
+    h = (h ^ (h >> _SHIFT)) * _MIX
+    h = h ^ (h >> _SHIFT)
+    return h if h != 0 else np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def trigrams(data: Bytes, offsets: Offsets, symbol: Bytes, seen: Bytes) -> None:
+    """Mark in seen[2**18] each trigram of symbols within a row."""
+    for row in range(offsets.size - 1):
+        start = offsets[row]
+        end = offsets[row + 1]
+        if end - start < 3:
+            continue
+        gram = (np.int32(symbol[data[start]]) << 6) | np.int32(symbol[data[start + 1]])
+        for i in range(start + 2, end):
+            gram = ((gram << 6) | np.int32(symbol[data[i]])) & 0x3FFFF
+            seen[gram] = 1
+
+
+@njit(nogil=True, cache=True)
+def bloom_fill(hashes: Hashes, salts: npt.NDArray[np.uint32], words: npt.NDArray[np.uint32]) -> None:
+    """Add each non-zero hash to the filter words: uint32[blocks, 8]."""
+    blocks = np.uint64(words.shape[0])
+    for value in hashes:
+        if value == 0:
+            continue
+        block = np.int64(((value >> _SHIFT) * blocks) >> _SHIFT)
+        key = np.uint32(value & np.uint64(0xFFFFFFFF))
+        for i in range(8):
+            words[block, i] |= np.uint32(1) << (np.uint32(key * salts[i]) >> np.uint32(27))
+
+
+def warm() -> None:
+    """Call every kernel with the types it is used with."""
+    from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL
+
+    data = np.frombuffer(b"one two", np.uint8)
+    offsets = np.array([0, 7], np.int64)
+    table = token_hashes(data, offsets, FOLD, np.zeros(64, np.uint64))
+    trigrams(data, offsets, SYMBOL, np.zeros(GRAMS, np.uint8))
+    bloom_fill(table, SALTS, np.zeros((1, 8), np.uint32))

@@ -1,0 +1,156 @@
+"""How log records lie in a block: sorted by (stream, time), attributes as typed columns, streams and filters beside.
+
+The engine calls `write_block` at flush and at compaction alike. Nothing is deduplicated: two records equal in
+everything are two records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.columnar.layout import BlockWriter, TableLayout
+from obs.logstore import limits
+from obs.logstore.filenames import RECORDS, STORE, STREAMS, TOKENS
+from obs.logstore.indexing import build_index
+from obs.logstore.names import STREAM_ID
+from obs.logstore.overflow import fold_columns
+from obs.logstore.streams import StreamMapper
+from obs.model.labels import Labels
+from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS
+
+STREAMS_SCHEMA = pa.schema(
+    [
+        pa.field(STREAM_ID, pa.uint64(), nullable=False),
+        pa.field("labels", LABELS, nullable=False),
+        pa.field("first_row", pa.int64(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("min_ns", pa.int64(), nullable=False),
+        pa.field("max_ns", pa.int64(), nullable=False),
+    ]
+)
+
+_DELTA = ("time_ns", "observed_ns")
+_IDS = ("trace_id", "span_id")
+_SAMPLE_ROWS = 2_000
+
+
+class LogLayout:
+    """The log store's part in the engine."""
+
+    name = STORE
+    tables: tuple[TableLayout, ...] = (TableLayout(RECORDS, "time_ns"),)
+
+    def __init__(self, streams: StreamMapper) -> None:
+        self._streams = streams
+
+    def on_append(self, generation: int, tables: Mapping[str, pa.RecordBatch]) -> Mapping[str, pa.RecordBatch]:
+        """Records carry their resource, so a segment stands alone as it is."""
+        return tables
+
+    def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
+        """Learn the labels of the streams that recovery brings back."""
+        if RECORDS in tables:
+            self._streams.ids(tables[RECORDS])
+
+    def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
+        """Sort, fold what is past the limit of columns, write records, streams and filters."""
+        table = with_stream_ids(tables[RECORDS], self._streams)
+        if not table.num_rows:
+            return {"streams": 0}
+        table = fold_columns(table, MAX_ATTRIBUTE_COLUMNS)
+        table, streams = self._sorted(table)
+        options = write_options(table)
+        out.parquet(RECORDS, table, row_group_rows=limits.ROW_GROUP_ROWS, **options)
+        out.parquet(STREAMS, streams)
+        index = build_index(table, limits.ROW_GROUP_ROWS)
+        if index is not None:
+            out.file(TOKENS, index)
+        return {"streams": streams.num_rows, "indexed": index is not None}
+
+    def _sorted(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+        ids, codes = np.unique(table.column(STREAM_ID).to_numpy(), return_inverse=True)
+        labels = [self._streams.labels(int(i)) for i in ids]
+        by_labels = sorted(range(len(ids)), key=labels.__getitem__)
+        rank = np.empty(len(ids), np.int64)
+        rank[by_labels] = np.arange(len(ids))
+        rank = rank[codes]
+        times = table.column("time_ns").to_numpy()
+        order = row_order(rank, times)
+        table = table.unify_dictionaries().combine_chunks().take(pa.array(order))
+        streams = _streams_table(rank[order], times[order], [(int(ids[i]), labels[i]) for i in by_labels])
+        return table, streams
+
+
+def with_stream_ids(table: pa.Table, streams: StreamMapper) -> pa.Table:
+    """The table with stream ids as the mapper gives them now: a changed list of stream attributes re-sorts old rows."""
+    ids = [streams.ids(batch) for batch in table.to_batches() if batch.num_rows]
+    column = pa.chunked_array(ids, pa.uint64())
+    if STREAM_ID in table.column_names:
+        table = table.drop_columns([STREAM_ID])
+    return table.add_column(0, pa.field(STREAM_ID, pa.uint64(), nullable=False), column)
+
+
+def row_order(rank: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Positions sorted by (rank, time), equal ones in the order they came."""
+    low = int(times.min())
+    width = (int(times.max()) - low).bit_length()
+    if width + int(rank.max()).bit_length() <= 63:
+        return np.argsort((rank << width) | (times - low), kind="stable")
+    return np.lexsort((times, rank))
+
+
+def _streams_table(
+    rank: npt.NDArray[np.int64], times: npt.NDArray[np.int64], streams: list[tuple[int, Labels]]
+) -> pa.Table:
+    first = np.searchsorted(rank, np.arange(len(streams)))
+    end = np.append(first[1:], len(rank))
+    columns = {
+        STREAM_ID: [i for i, _ in streams],
+        "labels": [list(labels) for _, labels in streams],
+        "first_row": first,
+        "rows": end - first,
+        "min_ns": times[first],
+        "max_ns": times[end - 1],
+    }
+    return pa.table(columns, schema=STREAMS_SCHEMA)
+
+
+def write_options(table: pa.Table) -> dict[str, Any]:
+    """Parquet options: dictionaries where values repeat, delta for times, ids as they are (random bytes)."""
+    dictionary = [name for name in table.column_names if name not in (*_DELTA, *_IDS, "body") and _repeats(table, name)]
+    encoding = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | {"body": "DELTA_LENGTH_BYTE_ARRAY"}
+    compression = {name: "NONE" if name in _IDS else "ZSTD" for name in _leaves(table.schema)}
+    return {
+        "use_dictionary": dictionary,
+        "column_encoding": {name: e for name, e in encoding.items() if name in table.column_names},
+        "compression": compression,
+        "compression_level": {name: 3 for name, codec in compression.items() if codec == "ZSTD"},
+        "write_statistics": ["time_ns"],
+    }
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Parquet's column paths: a map has a key and a value."""
+    found = []
+    for field in schema:
+        if pa.types.is_map(field.type):
+            found += [f"{field.name}.key_value.key", f"{field.name}.key_value.value"]
+        else:
+            found.append(field.name)
+    return found
+
+
+def _repeats(table: pa.Table, name: str) -> bool:
+    """Whether a column's values repeat enough for a dictionary, by a look at the middle of the table."""
+    column = table.column(name)
+    if pa.types.is_dictionary(column.type):
+        return True
+    if pa.types.is_map(column.type) or pa.types.is_floating(column.type):
+        return False
+    sample = column.slice(max(0, (table.num_rows - _SAMPLE_ROWS) // 2), _SAMPLE_ROWS).drop_null()
+    return len(sample.unique()) * 3 <= len(sample) + 3

@@ -1,0 +1,46 @@
+"""Each number of this room, with its reason."""
+
+from __future__ import annotations
+
+ROW_GROUP_ROWS = 32_768
+"""Rows of one row group: what a query reads at least. 32 Ki bodies of 100 bytes decode in about 6 ms; half
+as many double the footer, which at 40 columns already costs a quarter of a byte a record."""
+
+HEAD_SLICE_ROWS = 65_536
+"""Rows of the head that a query looks at in one go; bounds what masks and matches allocate."""
+
+SCAN_THREADS = 2
+"""Row groups read side by side by one query. Decoding and matching release the GIL; the server has two cores."""
+
+TOKEN_FILTER_BITS = 14
+"""Bits a distinct token in a split-block Bloom filter: one false row group in about 700."""
+
+MAX_STREAMS_CACHED = 1_000_000
+"""Streams whose labels are kept in memory (about 500 bytes each); past it the oldest are derived again."""
+
+BLOCK_INDEXES_CACHED = 256
+"""Blocks whose footer, streams and filters stay open; about 100 KB each beside the mapped filter file."""
+
+DEFAULT_ENTRIES = 100
+"""Lines a query returns where it names no `limit`; Loki's number."""
+
+MAX_ENTRIES = 50_000
+"""Lines one query may ask for; Loki stops at 5,000, which its users raise."""
+
+MAX_STEPS = 11_000
+"""Steps of one range query; Prometheus' number, enough for one a pixel of any screen."""
+
+MAX_SERIES = 20_000
+"""Series one metric query may build; past it the answer helps nobody and the matrix outgrows memory."""
+
+QUERY_SECONDS = 60.0
+"""How long one query may run."""
+
+MAX_LABEL_VALUES = 10_000
+"""Values `label/<name>/values` returns; a list longer than that cannot be picked from."""
+
+PARSE_ROWS_SECONDS_CHECK = 4
+"""Row groups between two looks at the clock."""
+
+PARSED_KEYS = 256
+"""Labels that `| json` or `| logfmt` may make of one slice of rows; further keys are left in the line."""

@@ -1,0 +1,190 @@
+"""Syntax → plan: which streams to read, what the filters may prune, which stages run, how records are grouped.
+
+A plan is made once a query and prints itself. `sum by (…)` over a count, a rate or bytes is pushed into the range
+aggregation, so that only the labels it names are read; the stores' other columns stay closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from obs.logstore.logql.stages.full_text import FullTextStage
+from obs.logstore.logql.stages.json_parser import JsonStage
+from obs.logstore.logql.stages.label_filter import LabelFilterStage
+from obs.logstore.logql.stages.line_filter import LineFilterStage
+from obs.logstore.logql.stages.logfmt_parser import LogfmtStage
+from obs.logstore.logql.stages.stage import Runnable
+from obs.logstore.logql.syntax import (
+    Binary,
+    Comparison,
+    FullText,
+    Grouping,
+    JsonParser,
+    LabelFilter,
+    LineFilter,
+    LogfmtParser,
+    LogQuery,
+    Metric,
+    Number,
+    RangeAggregation,
+    Stage,
+    Unit,
+    VectorAggregation,
+)
+from obs.logstore.selection import Requirement
+from obs.model.labels import Matcher
+
+STAGES: dict[type, type] = {
+    LineFilter: LineFilterStage,
+    FullText: FullTextStage,
+    LabelFilter: LabelFilterStage,
+    JsonParser: JsonStage,
+    LogfmtParser: LogfmtStage,
+}
+"""Every stage of the language and what runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlan:
+    """Read streams by `matchers`, skip what `requirements` rule out, run `stages` in order."""
+
+    matchers: tuple[Matcher, ...]
+    requirements: tuple[Requirement, ...]
+    syntax: tuple[Stage, ...]
+    stages: tuple[Runnable, ...]
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text, first step first."""
+        matchers = ", ".join(f"{m.name}{m.op.value}{m.value!r}" for m in self.matchers) or "all"
+        yield f"scan streams: {matchers}"
+        for need in self.requirements:
+            counts = f"{len(need.needle.hashes)} tokens, {len(need.needle.trigrams)} trigrams"
+            yield f"  prune row groups: {counts} in {' or '.join(need.fields)}"
+        yield from (f"  {stage}" for stage in self.syntax)
+
+
+@dataclass(frozen=True, slots=True)
+class RangePlan:
+    """Records into windows: a row a group, a column a step.
+
+    `by` names the labels that make a group; None: the stream's labels, labels that stages made, and `extra`.
+    """
+
+    op: str
+    log: LogPlan
+    range_ns: int
+    offset_ns: int
+    by: tuple[str, ...] | None
+    extra: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        by = "stream" if self.by is None else f"({', '.join(self.by)})"
+        more = f" and ({', '.join(self.extra)})" if self.extra else ""
+        yield f"{self.op} over {self.range_ns / 1e9:g}s, grouped by {by}{more}"
+        yield from (f"  {line}" for line in self.log.lines())
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatePlan:
+    """Rows of a matrix into fewer."""
+
+    op: str
+    grouping: Grouping | None
+    parameter: int | None
+    inner: MetricPlan
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        yield f"{self.op} {self.grouping or Grouping(())}"
+        yield from (f"  {line}" for line in self.inner.lines())
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryPlan:
+    """Two matrices or scalars into one."""
+
+    op: str
+    returns_bool: bool
+    left: MetricPlan
+    right: MetricPlan
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        yield f"binary {self.op}{' bool' if self.returns_bool else ''}"
+        yield from (f"  {line}" for side in (self.left, self.right) for line in side.lines())
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlan:
+    """A constant."""
+
+    value: float
+    vector: bool
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        yield f"{'vector' if self.vector else 'number'} {self.value:g}"
+
+
+MetricPlan = RangePlan | AggregatePlan | BinaryPlan | NumberPlan
+
+
+def plan_records(query: LogQuery, stream_labels: frozenset[str]) -> LogPlan:
+    """How to find a query's records; matchers on what is not a stream's label become filters of records."""
+    on_stream = tuple(m for m in query.matchers if m.name in stream_labels)
+    on_record = tuple(_as_filter(m) for m in query.matchers if m.name not in stream_labels)
+    syntax: tuple[Stage, ...] = (*on_record, *query.stages)
+    stages = tuple(STAGES[type(s)](s) for s in syntax)
+    return LogPlan(on_stream, tuple(_requirements(stages)), syntax, stages)
+
+
+def _as_filter(m: Matcher) -> LabelFilter:
+    return LabelFilter(Comparison(m.name, m.op.value, Unit.TEXT, m.value, 0.0, f'"{m.value}"'))
+
+
+def _requirements(stages: tuple[Runnable, ...]) -> Iterator[Requirement]:
+    """What every record of the answer must hold, as the filters know it.
+
+    A label of a parser may hide a stored one of its name, so what comes after a parser says nothing.
+    """
+    for stage in stages:
+        if stage.makes_labels:
+            return
+        yield from stage.requirements()
+
+
+def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, ...] = ()) -> MetricPlan:
+    """How to compute a metric query; `extra` are labels that aggregations further out name."""
+    match query:
+        case Number():
+            return NumberPlan(query.value, query.vector)
+        case Binary():
+            left = plan_metric(query.left, stream_labels, extra)
+            return BinaryPlan(query.op, query.returns_bool, left, plan_metric(query.right, stream_labels, extra))
+        case RangeAggregation():
+            by = () if query.op == "absent_over_time" else None
+            log = plan_records(query.query, stream_labels)
+            return RangePlan(query.op, log, query.range_ns, query.offset_ns, by, extra if by is None else ())
+        case VectorAggregation():
+            return _plan_aggregation(query, stream_labels, extra)
+
+
+def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], extra: tuple[str, ...]) -> MetricPlan:
+    grouping = query.grouping
+    names = grouping.names if grouping and not grouping.without else ()
+    if _pushes(query):
+        inner = query.inner
+        assert isinstance(inner, RangeAggregation)
+        log = plan_records(inner.query, stream_labels)
+        return RangePlan(inner.op, log, inner.range_ns, inner.offset_ns, names)
+    further = tuple(dict.fromkeys((*names, *extra)))
+    return AggregatePlan(query.op, grouping, query.parameter, plan_metric(query.inner, stream_labels, further))
+
+
+def _pushes(query: VectorAggregation) -> bool:
+    """Whether counting by the outer labels at once gives the same sums."""
+    inner = query.inner
+    additive = isinstance(inner, RangeAggregation) and inner.op != "absent_over_time"
+    return query.op == "sum" and additive and not (query.grouping and query.grouping.without)

@@ -1,0 +1,165 @@
+"""LogQL over a store: parse → plan → run. Log queries give entries, metric queries a matrix, rules a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from obs.errors import QueryError, QueryLimit
+from obs.logstore import limits
+from obs.logstore.chunks import Rows
+from obs.logstore.logql import ranges
+from obs.logstore.logql.binary import combine
+from obs.logstore.logql.matrix import Matrix, Steps, constant, make_steps
+from obs.logstore.logql.parse import parse
+from obs.logstore.logql.plan import (
+    AggregatePlan,
+    BinaryPlan,
+    LogPlan,
+    MetricPlan,
+    NumberPlan,
+    RangePlan,
+    plan_metric,
+    plan_records,
+)
+from obs.logstore.logql.records import LogEntry, entries_of
+from obs.logstore.logql.syntax import LogQuery
+from obs.logstore.logql.vectors import aggregate
+from obs.logstore.scan import Deadline, FirstRows, map_units
+from obs.logstore.selection import Selection, Stats, Unit
+from obs.logstore.store import LogStore
+from obs.model.ports import VectorSample
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Records in the order asked for; `partial` says why there may be more."""
+
+    entries: Sequence[LogEntry]
+    stats: Stats
+    partial: str | None = None
+
+
+class LogQL:
+    """The language over one store; an `Evaluator` of obs.model.ports."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+
+    def is_records(self, query: str) -> bool:
+        """Whether a query gives records rather than numbers. Raises: QueryError."""
+        return isinstance(parse(query), LogQuery)
+
+    def check(self, query: str) -> None:
+        """Whether a rule may use a query: it parses and computes numbers. Raises: QueryError."""
+        if self.is_records(query):
+            raise QueryError(f"cannot alert on {query!r}: it lists records; wrap it, as in count_over_time(… [5m])")
+
+    def explain(self, query: str) -> str:
+        """The plan of a query as text. Raises: QueryError."""
+        syntax = parse(query)
+        known = self._store.streams.label_names
+        plan = plan_records(syntax, known) if isinstance(syntax, LogQuery) else plan_metric(syntax, known)
+        return "\n".join(plan.lines())
+
+    def records(
+        self,
+        query: str,
+        start_ns: int,
+        end_ns: int,
+        limit: int = limits.DEFAULT_ENTRIES,
+        newest_first: bool = True,
+    ) -> Entries:
+        """The first `limit` records with start_ns <= time < end_ns. Raises: QueryError, QueryLimit."""
+        syntax = parse(query)
+        if not isinstance(syntax, LogQuery):
+            raise QueryError(f"cannot list records of {query!r}: it computes numbers; ask for a range or an instant")
+        if not 0 < limit <= limits.MAX_ENTRIES:
+            raise QueryLimit(f"cannot return {limit} lines: the limit is from 1 to {limits.MAX_ENTRIES}")
+        plan = plan_records(syntax, self._store.streams.label_names)
+        stats, first = Stats(), FirstRows(limit, newest_first)
+        with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
+            _first_rows(first, units, plan, stats, Deadline())
+            entries = _entries(first)
+        partial = f"limit of {limit} lines" if len(entries) == limit else None
+        return Entries(entries, stats, partial)
+
+    def range(self, query: str, start_ns: int, end_ns: int, step_ns: int) -> tuple[Matrix, Steps, Stats]:
+        """A metric query at every step from start to end, both inclusive. Raises: QueryError, QueryLimit."""
+        steps = make_steps(start_ns, end_ns, step_ns)
+        syntax = parse(query)
+        if isinstance(syntax, LogQuery):
+            raise QueryError(
+                f"cannot compute numbers of {query!r}: it lists records; wrap it, as in count_over_time(… [5m])"
+            )
+        stats = Stats()
+        plan = plan_metric(syntax, self._store.streams.label_names)
+        return self._evaluate(plan, steps, stats, Deadline()), steps, stats
+
+    def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
+        """The vector of a metric query at one time. Raises: QueryError, QueryLimit."""
+        t_ns = t_ms * 1_000_000
+        matrix, _, _ = self.range(query, t_ns, t_ns, 1)
+        alive = zip(matrix.labels, matrix.values[:, 0].tolist(), matrix.present[:, 0].tolist(), strict=True)
+        return [VectorSample(labels, t_ms, value) for labels, value, present in alive if present]
+
+    def _evaluate(self, plan: MetricPlan, steps: Steps, stats: Stats, deadline: Deadline) -> Matrix:
+        match plan:
+            case NumberPlan():
+                return constant(plan.value, steps.count, not plan.vector)
+            case BinaryPlan():
+                left = self._evaluate(plan.left, steps, stats, deadline)
+                return combine(plan.op, left, self._evaluate(plan.right, steps, stats, deadline), plan.returns_bool)
+            case AggregatePlan():
+                inner = self._evaluate(plan.inner, steps, stats, deadline)
+                return aggregate(plan.op, inner, plan.grouping, plan.parameter)
+            case RangePlan():
+                return self._range(plan, steps, stats, deadline)
+
+    def _range(self, plan: RangePlan, steps: Steps, stats: Stats, deadline: Deadline) -> Matrix:
+        start_ns, end_ns = ranges.windows(steps, plan.range_ns, plan.offset_ns)
+        with self._store.read(_selection(plan.log, start_ns, end_ns), stats) as units:
+            matrix, rows = ranges.evaluate(plan, units, steps, lambda unit: run_stages(plan.log, unit.open()), deadline)
+        stats.rows_read += rows
+        return matrix
+
+
+def _selection(plan: LogPlan, start_ns: int, end_ns: int) -> Selection:
+    return Selection(plan.matchers, start_ns, end_ns, plan.requirements)
+
+
+def run_stages(plan: LogPlan, rows: Rows) -> Rows:
+    """The rows that all stages let through."""
+    for stage in plan.stages:
+        if not len(rows):
+            break
+        rows = stage.apply(rows)
+    return rows
+
+
+def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats, deadline: Deadline) -> None:
+    """Read units, likeliest first, until no other can hold a row that belongs in the answer."""
+    waiting = first.order(units)
+    while waiting:
+        bound = first.bound()
+        batch = [u for u in waiting[: limits.SCAN_THREADS] if first.wants(u, bound)]
+        if not batch:
+            return
+        waiting = waiting[limits.SCAN_THREADS :]
+
+        def work(unit: Unit, bound: int | None = bound) -> Rows:
+            rows = run_stages(plan, first.inside(unit.open(), bound))
+            rows = first.first(rows)
+            rows.chunk.release()
+            return rows
+
+        for rows in map_units(batch, work, deadline):
+            stats.rows_read += len(rows)
+            first.add(rows)
+
+
+def _entries(first: FirstRows) -> list[LogEntry]:
+    placed: dict[int, LogEntry] = {}
+    for rows, times, places in first.result():
+        placed.update(zip(places.tolist(), entries_of(rows, times), strict=True))
+    return [placed[i] for i in sorted(placed)]

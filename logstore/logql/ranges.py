@@ -1,0 +1,141 @@
+"""Range aggregations: records into windows, all steps at once.
+
+A record at time τ is in the windows of the steps t with τ <= t < τ + range (left-open windows): two additions to a
+row of differences, summed up along the steps at the end. Work is O(records + groups × steps) for any range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from obs.errors import QueryLimit
+from obs.logstore import limits
+from obs.logstore.chunks import Rows
+from obs.logstore.logql.groups import group_rows
+from obs.logstore.logql.matrix import Matrix, Steps
+from obs.logstore.logql.plan import RangePlan
+from obs.logstore.logql.vectors import rows_present
+from obs.logstore.scan import Deadline, map_units
+from obs.logstore.selection import Unit
+from obs.model.labels import Labels
+
+BYTES_OPS = ("bytes_over_time", "bytes_rate")
+RATE_OPS = ("rate", "bytes_rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What one unit adds: amount[i] to the counts and to the difference at (group[i], step[i])."""
+
+    labels: list[Labels]
+    group: npt.NDArray[np.int64]
+    step: npt.NDArray[np.int64]
+    amount: npt.NDArray[np.float64]
+    count: npt.NDArray[np.float64]
+    rows: int
+
+
+def evaluate(
+    plan: RangePlan, units: list[Unit], steps: Steps, run: Callable[[Unit], Rows], deadline: Deadline
+) -> tuple[Matrix, int]:
+    """The matrix of a range aggregation, and how many records went into it."""
+    sums: dict[Labels, npt.NDArray[np.float64]] = {}
+    total = 0
+    for partial in map_units(units, lambda unit: _partial(plan, run(unit), steps), deadline):
+        total += partial.rows
+        _merge(sums, partial, steps.count)
+    return _finish(plan, sums, steps), total
+
+
+def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
+    """Differences of one unit, added up where several records meet."""
+    if not len(rows):
+        none = np.empty(0, np.int64)
+        return Partial([], none, none, none.astype(np.float64), none.astype(np.float64), 0)
+    codes, labels = group_rows(rows, plan.by, plan.extra)
+    enter, leave = window_steps(rows.times() + plan.offset_ns, plan.range_ns, steps)
+    inside = enter < leave
+    if not inside.all():
+        enter, leave, codes = enter[inside], leave[inside], codes[inside]
+    width = steps.count + 1
+    keys = np.concatenate([codes * width + enter, codes * width + leave])
+    counts = np.concatenate([np.ones(len(enter)), np.full(len(leave), -1.0)])
+    amounts = counts
+    if plan.op in BYTES_OPS:
+        sizes = pc.binary_length(rows.line()).to_numpy().astype(np.float64)[inside]
+        amounts = np.concatenate([sizes, -sizes])
+    where, amount, count = _add_up(keys, amounts, counts, len(labels) * width)
+    rows.chunk.release()
+    return Partial(labels, where // width, where % width, amount, count, len(enter))
+
+
+def _add_up(
+    keys: npt.NDArray[np.int64], amounts: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    if size > max(1 << 16, 2 * len(keys)):
+        where, keys = np.unique(keys, return_inverse=True)
+        size = len(where)
+    else:
+        where = np.arange(size)
+    amount = np.bincount(keys, amounts, size).astype(np.float64)
+    count = amount if counts is amounts else np.bincount(keys, counts, size).astype(np.float64)
+    some = np.flatnonzero((amount != 0) | (count != 0))
+    return where[some], amount[some], count[some]
+
+
+def window_steps(
+    times: npt.NDArray[np.int64], range_ns: int, steps: Steps
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first step whose window holds each time, and the first after it whose window does not: int64[rows]."""
+    since = times - steps.start_ns
+    enter = -(-since // steps.step_ns)
+    leave = -(-(since + range_ns) // steps.step_ns)
+    return np.clip(enter, 0, steps.count), np.clip(leave, 0, steps.count)
+
+
+def _merge(sums: dict[Labels, npt.NDArray[np.float64]], partial: Partial, steps: int) -> None:
+    """Add one unit's differences: sums[labels] is float64[2, steps + 1], amounts and counts."""
+    rows = []
+    for labels in partial.labels:
+        row = sums.get(labels)
+        if row is None:
+            if len(sums) >= limits.MAX_SERIES:
+                raise QueryLimit(f"cannot build more than {limits.MAX_SERIES} series: aggregate by fewer labels")
+            row = sums[labels] = np.zeros((2, steps + 1))
+        rows.append(row)
+    ends = np.searchsorted(partial.group, np.arange(len(rows) + 1))
+    for i, row in enumerate(rows):
+        part = slice(ends[i], ends[i + 1])
+        row[0, partial.step[part]] += partial.amount[part]
+        row[1, partial.step[part]] += partial.count[part]
+
+
+def _finish(plan: RangePlan, sums: dict[Labels, npt.NDArray[np.float64]], steps: Steps) -> Matrix:
+    labels = sorted(sums)
+    stacked = np.array([sums[ls] for ls in labels]).reshape(len(labels), 2, steps.count + 1)
+    added = np.cumsum(stacked, axis=2)[:, :, :-1]
+    values, present = added[:, 0], added[:, 1] > 0
+    if plan.op == "absent_over_time":
+        return _absent(plan, present, steps)
+    if plan.op in RATE_OPS:
+        values = values / (plan.range_ns / 1e9)
+    return rows_present(labels, values, present)
+
+
+def _absent(plan: RangePlan, present: npt.NDArray[np.bool_], steps: Steps) -> Matrix:
+    """1 where no record is in the window, under the labels that the selector fixes."""
+    absent = ~present.any(axis=0) if len(present) else np.ones(steps.count, np.bool_)
+    fixed = tuple(sorted((m.name, m.value) for m in plan.log.matchers if m.op.value == "=" and m.value))
+    if not absent.any():
+        return Matrix([], np.empty((0, steps.count)), np.empty((0, steps.count), np.bool_))
+    return Matrix([fixed], np.ones((1, steps.count)), absent.reshape(1, -1))
+
+
+def windows(steps: Steps, range_ns: int, offset_ns: int) -> tuple[int, int]:
+    """The times that some window holds, start inclusive, end exclusive."""
+    return steps.start_ns - offset_ns - range_ns + 1, steps.last_ns - offset_ns + 1

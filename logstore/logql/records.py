@@ -1,0 +1,65 @@
+"""The records of a log query as values: line, stream, and every attribute as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.logstore.chunks import Rows
+from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, attribute_columns
+from obs.logstore.overflow import overflow_pairs
+from obs.model.labels import Labels
+from obs.model.schema import OVERFLOW
+
+_LABELS = (DETECTED_LEVEL, *(name for name in FIXED_LABELS))
+_DEFAULTS = {"flags": "0", "severity_number": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One record; `metadata` is all it carries beside its stream's labels, `parsed` what stages made of its line."""
+
+    time_ns: int
+    line: str
+    stream: Labels
+    metadata: Mapping[str, str]
+    parsed: Mapping[str, str]
+
+
+def entries_of(rows: Rows, times: npt.NDArray[np.int64]) -> Iterator[LogEntry]:
+    """Rows as entries, in their order; reads every column of their chunk."""
+    lines = rows.line().to_pylist()
+    streams = [rows.chunk.streams.streams[code][1] for code in rows.stream_codes().tolist()]
+    metadata = _metadata(rows)
+    parsed: list[dict[str, str]] = [{} for _ in lines]
+    for name, array in rows.derived.items():
+        _spread(parsed, name, array.to_pylist())
+    rows.chunk.release()
+    for i, time_ns in enumerate(times.tolist()):
+        yield LogEntry(time_ns, lines[i], streams[i], metadata[i], parsed[i])
+
+
+def _metadata(rows: Rows) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = [{} for _ in range(len(rows))]
+    stored = Rows(rows.chunk, rows.index)
+    of_stream = rows.chunk.streams.names
+    for name in (*_LABELS, *attribute_columns(rows.chunk.columns)):
+        if name not in of_stream:
+            array = stored.label(name)
+            if array is not None:
+                _spread(found, name, array.to_pylist())
+    overflow = stored.column(OVERFLOW)
+    if overflow is not None:
+        for row, name, value in overflow_pairs(overflow):
+            found[row].setdefault(name, value)
+    return found
+
+
+def _spread(found: list[dict[str, str]], name: str, values: list[str | None]) -> None:
+    usual = _DEFAULTS.get(name)
+    for labels, value in zip(found, values, strict=True):
+        if value and value != usual:
+            labels[name] = value

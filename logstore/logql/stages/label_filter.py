@@ -1,0 +1,125 @@
+"""`| name op value`: keep rows by a label, as text, number, duration or size; with `and`, `or`, brackets."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.logstore.chunks import Rows, encoded
+from obs.logstore.indexing import TRACES
+from obs.logstore.logql.syntax import AllOf, AnyOf, Comparison, Condition, LabelFilter, Unit
+from obs.logstore.logql.units import bytes_value, duration_ns
+from obs.logstore.matching import label_mask, values_match
+from obs.logstore.selection import Requirement
+from obs.logstore.tokens import phrase_needle
+from obs.model.labels import Matcher, MatchOp
+
+Mask = npt.NDArray[np.bool_]
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
+_READ: dict[Unit, Callable[[str], float]] = {
+    Unit.NUMBER: float,
+    Unit.DURATION: lambda text: duration_ns(text) / 1e9,
+    Unit.BYTES: bytes_value,
+}
+
+
+class LabelFilterStage:
+    """A condition on labels."""
+
+    makes_labels = False
+
+    def __init__(self, syntax: LabelFilter) -> None:
+        self._condition = syntax.condition
+
+    def apply(self, rows: Rows) -> Rows:
+        """Keep the rows where the condition holds."""
+        return rows.keep(condition_mask(rows, self._condition))
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """A trace id asked for by value is a token of the trace filter."""
+        parts = self._condition.parts if isinstance(self._condition, AllOf) else (self._condition,)
+        found = (p for p in parts if isinstance(p, Comparison) and p.name == "trace_id" and p.op == "=")
+        return tuple(Requirement((TRACES,), phrase_needle(p.text)) for p in found if _is_trace_id(p.text))
+
+
+def _is_trace_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None
+
+
+def condition_mask(rows: Rows, condition: Condition) -> Mask:
+    """Whether each row satisfies a condition; later parts of an `and` see only the rows left."""
+    if isinstance(condition, Comparison):
+        return comparison_mask(rows, condition)
+    if isinstance(condition, AnyOf):
+        mask = np.zeros(len(rows), np.bool_)
+        for part in condition.parts:
+            mask = mask | condition_mask(rows, part)
+        return mask
+    alive = np.arange(len(rows))
+    for part in condition.parts:
+        if len(alive):
+            some = rows if len(alive) == len(rows) else rows.take(alive)
+            alive = alive[condition_mask(some, part)]
+    mask = np.zeros(len(rows), np.bool_)
+    mask[alive] = True
+    return mask
+
+
+def comparison_mask(rows: Rows, test: Comparison) -> Mask:
+    """One comparison on every row; a label that is absent or not a number fails all but `!=`."""
+    if test.unit is Unit.TEXT:
+        return text_mask(rows, Matcher(test.name, MatchOp(test.op), test.text))
+    column = rows.numbers(test.name) if test.unit is Unit.NUMBER else None
+    if column is not None:
+        values = pc.cast(column, pa.float64(), safe=False).fill_null(math.nan).to_numpy(zero_copy_only=False)
+    else:
+        values = read_values(rows.label(test.name), len(rows), _READ[test.unit])
+    mask: Mask = _COMPARE[test.op](values, test.number) & ~np.isnan(values)
+    return mask
+
+
+def text_mask(rows: Rows, matcher: Matcher) -> Mask:
+    """A matcher on every row; an absent label is ""."""
+    if matcher.name in ("trace_id", "span_id") and matcher.name not in rows.derived:
+        mask = _id_mask(rows, matcher)
+        if mask is not None:
+            return mask
+    return label_mask(rows.label(matcher.name), len(rows), lambda values: values_match(values, matcher))
+
+
+def _id_mask(rows: Rows, matcher: Matcher) -> Mask | None:
+    """Ids compare as bytes, without their text."""
+    column = rows.column(matcher.name)
+    if column is None or matcher.op is not MatchOp.EQ or re.fullmatch(r"[0-9a-f]+", matcher.value) is None:
+        return None
+    if len(matcher.value) != column.type.byte_width * 2:
+        return np.zeros(len(rows), np.bool_)
+    wanted = pa.scalar(bytes.fromhex(matcher.value), column.type)
+    mask: Mask = pc.equal(column, wanted).fill_null(False).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def read_values(array: pa.Array | None, rows: int, read: Callable[[str], float]) -> npt.NDArray[np.float64]:
+    """A label's values as numbers, NaN where they are none: float64[rows]."""
+    if array is None:
+        return np.full(rows, math.nan)
+    distinct, codes = encoded(array)
+    table = np.array([*(_number(v, read) for v in distinct), math.nan])
+    return table[codes]
+
+
+def _number(text: str | None, read: Callable[[str], float]) -> float:
+    try:
+        return math.nan if text is None else read(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,47 @@
+"""`|=`, `!=`, `|~`, `!~`: keep rows by the text of their line."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.logstore.chunks import Rows
+from obs.logstore.indexing import BODY
+from obs.logstore.literals import required_literals
+from obs.logstore.logql.syntax import LineFilter
+from obs.logstore.selection import Requirement
+from obs.logstore.tokens import substring_needle
+
+
+class LineFilterStage:
+    """Of several values any may match; negated, none may."""
+
+    makes_labels = False
+
+    def __init__(self, syntax: LineFilter) -> None:
+        self._syntax = syntax
+
+    def apply(self, rows: Rows) -> Rows:
+        """Keep by text; an empty value is in every line."""
+        line = rows.line()
+        mask = np.zeros(len(rows), np.bool_)
+        for value in self._syntax.values:
+            mask |= self._test(line, value)
+        return rows.keep(~mask if self._syntax.op.negated else mask)
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The texts that a kept line contains; nothing is known of alternatives or of absence."""
+        if self._syntax.op.negated or len(self._syntax.values) != 1:
+            return ()
+        value = self._syntax.values[0]
+        texts = required_literals(value) if self._syntax.op.is_regex else [value]
+        needles = [substring_needle(text) for text in texts]
+        return tuple(Requirement((BODY,), needle) for needle in needles if needle)
+
+    def _test(self, line: pa.Array, value: str) -> npt.NDArray[np.bool_]:
+        regex = self._syntax.op.is_regex
+        found = pc.match_substring_regex(line, value) if regex else pc.match_substring(line, value)
+        mask: npt.NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
+        return mask

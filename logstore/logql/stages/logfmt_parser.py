@@ -1,0 +1,42 @@
+"""`| logfmt`: labels from `key=value key="quoted value"` pairs; a key alone has an empty value."""
+
+from __future__ import annotations
+
+import re
+
+from obs.logstore.chunks import Rows
+from obs.logstore.logql.stages.made_labels import labels_of_rows
+from obs.logstore.logql.syntax import LogfmtParser
+from obs.logstore.names import label_name
+from obs.logstore.selection import Requirement
+
+_PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:\\.|[^"\\])*)"|([^\s"]*)))?')
+"""Source: Loki, "Parser expression", logfmt, and github.com/go-logfmt's grammar."""
+
+
+class LogfmtStage:
+    """All pairs of the line, or the keys asked for."""
+
+    makes_labels = True
+
+    def __init__(self, syntax: LogfmtParser) -> None:
+        self._wanted = dict(syntax.extractions)
+        self._keep_empty = syntax.keep_empty
+
+    def apply(self, rows: Rows) -> Rows:
+        """Parse each distinct line once."""
+        return rows.with_labels(labels_of_rows(rows, self._labels))
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Parsing keeps every row."""
+        return ()
+
+    def _labels(self, line: str) -> dict[str, str]:
+        pairs = {}
+        for key, quoted, bare in _PAIR.findall(line):
+            value = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
+            if value or self._keep_empty:
+                pairs[key] = value
+        if self._wanted:
+            return {name: pairs[key] for name, key in self._wanted.items() if key in pairs}
+        return {label_name(key): value for key, value in pairs.items()}

@@ -1,0 +1,216 @@
+"""What a LogQL text says, as frozen values; `str` writes each back in canonical form.
+
+parse.py makes these, plan.py reads them. One class a construct of grammar.lark.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+from obs.model.labels import Matcher
+
+
+class LineOp(Enum):
+    """How a line filter tests the line."""
+
+    CONTAINS = "|="
+    LACKS = "!="
+    MATCHES = "|~"
+    DIFFERS = "!~"
+
+    @property
+    def is_regex(self) -> bool:
+        """Whether the values are regexes."""
+        return self in (LineOp.MATCHES, LineOp.DIFFERS)
+
+    @property
+    def negated(self) -> bool:
+        """Whether it keeps the lines without a match."""
+        return self in (LineOp.LACKS, LineOp.DIFFERS)
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Keep lines by text; of several values any may match (negated: none may)."""
+
+    op: LineOp
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.op.value} " + " or ".join(json.dumps(v, ensure_ascii=False) for v in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class FullText:
+    """Keep records that hold all words or phrases, whole and in either case, in the body or any attribute."""
+
+    phrases: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join(json.dumps(p, ensure_ascii=False) for p in self.phrases)
+
+
+class Unit(Enum):
+    """What a label filter's value measures."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DURATION = "duration"  # seconds
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A label against a text, a number, a duration or a size; `written` is the value as typed."""
+
+    name: str
+    op: str  # = != =~ !~ for TEXT, == != > >= < <= for the rest
+    unit: Unit
+    text: str
+    number: float
+    written: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.op} {self.written}"
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds."""
+
+    parts: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(f"({p})" if isinstance(p, AnyOf) else str(p) for p in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Some part holds."""
+
+    parts: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(str(p) for p in self.parts)
+
+
+Condition = Comparison | AllOf | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFilter:
+    """Keep records by their labels."""
+
+    condition: Condition
+
+    def __str__(self) -> str:
+        return f"| {self.condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonParser:
+    """Make labels of a JSON line: all of it, or `name = path` pairs."""
+
+    extractions: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            "| json " + ", ".join(f"{n}={json.dumps(p)}" for n, p in self.extractions) if self.extractions else "| json"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogfmtParser:
+    """Make labels of `key=value` pairs: all of them, or `name = key` pairs."""
+
+    extractions: tuple[tuple[str, str], ...] = ()
+    keep_empty: bool = False
+
+    def __str__(self) -> str:
+        flag = " --keep-empty" if self.keep_empty else ""
+        return f"| logfmt{flag} " + ", ".join(f"{n}={json.dumps(p)}" for n, p in self.extractions)
+
+
+Stage = LineFilter | FullText | LabelFilter | JsonParser | LogfmtParser
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """A selector and its stages, in order."""
+
+    matchers: tuple[Matcher, ...]
+    stages: tuple[Stage, ...]
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{m.name}{m.op.value}{json.dumps(m.value, ensure_ascii=False)}" for m in self.matchers)
+        return " ".join(["{" + inner + "}", *map(str, self.stages)])
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """`by (names)`, or `without (names)`."""
+
+    names: tuple[str, ...]
+    without: bool = False
+
+    def __str__(self) -> str:
+        return f"{'without' if self.without else 'by'} ({', '.join(self.names)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeAggregation:
+    """`op(query [range] offset o)`; the window at t is (t - offset - range, t - offset]."""
+
+    op: str
+    query: LogQuery
+    range_ns: int
+    offset_ns: int = 0
+
+    def __str__(self) -> str:
+        offset = f" offset {self.offset_ns / 1e9:g}s" if self.offset_ns else ""
+        return f"{self.op}({self.query} [{self.range_ns / 1e9:g}s]{offset})"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorAggregation:
+    """`op grouping (inner)`; `parameter` is topk's k."""
+
+    op: str
+    inner: Metric
+    grouping: Grouping | None = None
+    parameter: int | None = None
+
+    def __str__(self) -> str:
+        group = f" {self.grouping} " if self.grouping else ""
+        lead = f"{self.parameter}, " if self.parameter is not None else ""
+        return f"{self.op}{group}({lead}{self.inner})"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A scalar, or `vector(n)`: one element without labels."""
+
+    value: float
+    vector: bool = False
+
+    def __str__(self) -> str:
+        return f"vector({self.value:g})" if self.vector else f"{self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left op right`; `returns_bool` makes a comparison 0 or 1 instead of a filter."""
+
+    op: str
+    left: Metric
+    right: Metric
+    returns_bool: bool = False
+
+    def __str__(self) -> str:
+        return f"({self.left} {self.op}{' bool' if self.returns_bool else ''} {self.right})"
+
+
+Metric = RangeAggregation | VectorAggregation | Number | Binary
+Query = LogQuery | Metric

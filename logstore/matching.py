@@ -1,0 +1,65 @@
+"""Matching label values: equality and RE2 regexes, on distinct values and then on rows.
+
+Regexes run in RE2 (through Arrow), so no pattern can backtrack; in matchers they are anchored at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.errors import QueryError
+from obs.model.labels import Labels, Matcher, MatchOp
+
+Mask = npt.NDArray[np.bool_]
+_ONE = pa.array([""])
+
+
+@lru_cache(maxsize=1024)
+def check_regex(pattern: str) -> str:
+    """The pattern, if RE2 compiles it. Raises: QueryError."""
+    try:
+        pc.match_substring_regex(_ONE, pattern)
+    except pa.ArrowInvalid as e:
+        cause = str(e).removeprefix("Invalid regular expression: ")
+        raise QueryError(f"cannot compile regex {pattern!r}: {cause}; RE2 has no such syntax") from None
+    return pattern
+
+
+def anchored(pattern: str) -> str:
+    """A pattern that must match the whole value; a dot matches a newline too, as in Prometheus."""
+    return f"^(?s:{pattern})$"
+
+
+def values_match(values: pa.Array, matcher: Matcher) -> Mask:
+    """Whether each string (null is "") satisfies a matcher."""
+    values = values.fill_null("") if values.null_count else values
+    if matcher.op in (MatchOp.EQ, MatchOp.NE):
+        hit = pc.equal(values, matcher.value)
+    else:
+        hit = pc.match_substring_regex(values, anchored(matcher.value))
+    mask: Mask = hit.to_numpy(zero_copy_only=False)
+    return mask if matcher.op in (MatchOp.EQ, MatchOp.RE) else ~mask
+
+
+def matches_stream(labels: Labels, matchers: Sequence[Matcher]) -> bool:
+    """Whether a stream satisfies every matcher."""
+    own = dict(labels)
+    return all(bool(values_match(pa.array([own.get(m.name, "")], pa.string()), m)[0]) for m in matchers)
+
+
+def label_mask(array: pa.Array | None, rows: int, test: Callable[[pa.Array], Mask]) -> Mask:
+    """Apply `test` to a label's values, once a distinct one where they are dictionary-encoded; absent is ""."""
+    if array is None:
+        return np.full(rows, bool(test(_ONE)[0]))
+    if not pa.types.is_dictionary(array.type):
+        return test(array.fill_null("") if array.null_count else array)
+    table = np.append(test(array.dictionary), test(_ONE)) if array.null_count else test(array.dictionary)
+    codes = array.indices.fill_null(len(array.dictionary)) if array.null_count else array.indices
+    mask: Mask = table[codes.to_numpy(zero_copy_only=False)]
+    return mask

@@ -1,0 +1,96 @@
+"""Columns past the limit: the rarest attribute columns of a block become entries of `attr_overflow`.
+
+`attr_overflow` is map<column name, value as text>: still found by text and by label, only slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.logstore.names import label_name
+from obs.model.schema import LABELS, OVERFLOW, parse_attribute_column
+
+
+def fold_columns(table: pa.Table, limit: int) -> pa.Table:
+    """The table with at most `limit` attribute columns, those with the most values; the rest in the overflow."""
+    attributes = [c for c in table.column_names if c != OVERFLOW and parse_attribute_column(c) is not None]
+    if len(attributes) <= limit:
+        return table
+    filled = sorted(attributes, key=lambda c: (c.startswith("resource."), -table.column(c).null_count), reverse=True)
+    folded = filled[limit:]
+    entries = [_entries(table, name) for name in folded]
+    if OVERFLOW in table.column_names:
+        entries.append(_old_entries(table))
+        table = table.drop_columns([OVERFLOW])
+    column = _as_map(entries, table.num_rows)
+    return table.drop_columns(folded).append_column(OVERFLOW, column)
+
+
+def as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A column's values as the text that labels show: bytes as base64, the rest as Arrow writes it."""
+    if pa.types.is_binary(column.type):
+        import base64
+
+        texts = [None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()]
+        return pa.array(texts, pa.string())
+    return column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
+
+
+def overflow_label(column: pa.Array, label: str) -> pa.Array | None:
+    """The values of `label` in a map array: string[rows], or None where no row has it."""
+    keys, items, rows = _flat_map(column)
+    if not len(keys):
+        return None
+    named = keys.dictionary_encode()
+    wanted = [i for i, name in enumerate(named.dictionary.to_pylist()) if _overflow_name(name) == label]
+    hit = np.isin(named.indices.to_numpy(), wanted)
+    if not hit.any():
+        return None
+    values = np.full(len(column), -1, np.int64)
+    values[rows[hit]] = np.flatnonzero(hit)
+    return items.take(pa.array(values, mask=values < 0))
+
+
+def overflow_pairs(column: pa.Array) -> Iterator[tuple[int, str, str]]:
+    """Every entry of a map array as (row, label, value)."""
+    keys, items, rows = _flat_map(column)
+    for row, key, value in zip(rows.tolist(), keys.to_pylist(), items.to_pylist(), strict=True):
+        yield row, _overflow_name(key), value or ""
+
+
+def _overflow_name(column: str) -> str:
+    attribute = parse_attribute_column(column)
+    return label_name(attribute.key if attribute else column)
+
+
+def _flat_map(column: pa.Array) -> tuple[pa.Array, pa.Array, np.ndarray]:
+    """Keys, values and the row of each entry."""
+    counts = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    entries = column.flatten()
+    return entries.field(0), entries.field(1), np.repeat(np.arange(len(column)), counts)
+
+
+def _entries(table: pa.Table, name: str) -> tuple[np.ndarray, pa.Array, pa.Array]:
+    column = table.column(name).combine_chunks()
+    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    values = as_text(column.drop_null())
+    return rows, pa.array([name] * len(rows), pa.string()), pa.array(values.to_pylist(), pa.string())
+
+
+def _old_entries(table: pa.Table) -> tuple[np.ndarray, pa.Array, pa.Array]:
+    keys, items, rows = _flat_map(table.column(OVERFLOW).combine_chunks())
+    return rows, keys, items
+
+
+def _as_map(entries: list[tuple[np.ndarray, pa.Array, pa.Array]], rows: int) -> pa.Array:
+    owners = np.concatenate([e[0] for e in entries])
+    order = np.argsort(owners, kind="stable")
+    take = pa.array(order)
+    keys = pa.concat_arrays([e[1] for e in entries]).take(take)
+    items = pa.concat_arrays([e[2] for e in entries]).take(take)
+    offsets = np.searchsorted(owners[order], np.arange(rows + 1)).astype(np.int32)
+    return pa.MapArray.from_arrays(pa.array(offsets), keys, items).cast(LABELS)

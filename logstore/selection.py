@@ -1,0 +1,211 @@
+"""What to read, and the chunks that may hold it: blocks and row groups pruned by stream, time and tokens.
+
+In: a `Selection` and a view of the engine. Out: `Unit`s, each one chunk to read, best first for the direction asked.
+No row is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.logstore import limits
+from obs.logstore.blockindex import BlockIndex, BlockIndexes
+from obs.logstore.chunks import Chunk, Rows, group_chunk, head_chunk
+from obs.logstore.filenames import RECORDS
+from obs.logstore.matching import matches_stream
+from obs.logstore.names import STREAM_ID, attribute_columns
+from obs.logstore.streams import StreamTable
+from obs.logstore.tokens import Needle
+from obs.model.labels import Labels, Matcher
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Rows must contain the needle in one of these fields of the filter file."""
+
+    fields: tuple[str, ...]
+    needle: Needle
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Records of streams that satisfy every matcher, with start_ns <= time < end_ns."""
+
+    matchers: tuple[Matcher, ...] = ()
+    start_ns: int = -(1 << 63)
+    end_ns: int = (1 << 63) - 1
+    requirements: tuple[Requirement, ...] = ()
+
+
+@dataclass(slots=True)
+class Stats:
+    """What a query read and what it was spared."""
+
+    blocks: int = 0
+    blocks_skipped: int = 0
+    row_groups: int = 0
+    skipped_by_stream: int = 0
+    skipped_by_time: int = 0
+    skipped_by_tokens: int = 0
+    rows_read: int = 0
+    head_rows: int = 0
+    columns_read: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """By name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One chunk to read: rows between min_ns and max_ns; `open` reads what is needed to choose its rows."""
+
+    min_ns: int
+    max_ns: int
+    open: Callable[[], Rows] = field(compare=False)
+
+
+class StreamFilter:
+    """Which streams a selection wants; asked once a stream."""
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self._matchers = matchers
+        self._known: dict[int, bool] = {}
+
+    def mask(self, streams: Iterable[tuple[int, Labels]]) -> Mask:
+        """Whether each stream is wanted."""
+        return np.fromiter((self._wants(i, labels) for i, labels in streams), np.bool_)
+
+    def _wants(self, stream_id: int, labels: Labels) -> bool:
+        known = self._known.get(stream_id)
+        if known is None:
+            known = self._known[stream_id] = matches_stream(labels, self._matchers)
+        return known
+
+
+def units(
+    view: Any, indexes: BlockIndexes, labels_of: Callable[[int], Labels], selection: Selection, stats: Stats
+) -> list[Unit]:
+    """All chunks of a view that may hold rows of the selection, in no order."""
+    streams = StreamFilter(selection.matchers)
+    found = head_units(view.head(RECORDS), labels_of, selection, streams, stats)
+    for block in view.blocks:
+        index = indexes.get(block)
+        if index is not None:
+            found += block_units(index, selection, streams, stats)
+    return found
+
+
+def head_units(
+    table: pa.Table | None,
+    labels_of: Callable[[int], Labels],
+    selection: Selection,
+    streams: StreamFilter,
+    stats: Stats,
+) -> list[Unit]:
+    """Slices of the head."""
+    if table is None or not table.num_rows:
+        return []
+    attributes = attribute_columns(table.column_names)
+    parts = (table.slice(at, limits.HEAD_SLICE_ROWS) for at in range(0, table.num_rows, limits.HEAD_SLICE_ROWS))
+    found = (_head_unit(part, attributes, labels_of, selection, streams, stats) for part in parts)
+    return [unit for unit in found if unit is not None]
+
+
+def _head_unit(
+    part: pa.Table,
+    attributes: Mapping[str, list[str]],
+    labels_of: Callable[[int], Labels],
+    selection: Selection,
+    streams: StreamFilter,
+    stats: Stats,
+) -> Unit | None:
+    encoded = part.column(STREAM_ID).combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    known = StreamTable([(i, labels_of(i)) for i in encoded.dictionary.to_pylist()])
+    wanted = streams.mask(known.streams)
+    if not wanted.any():
+        return None
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    chunk = head_chunk(part, attributes, known, codes)
+    if chunk.max_ns < selection.start_ns or chunk.min_ns >= selection.end_ns:
+        return None
+    stats.head_rows += part.num_rows
+    rows = np.arange(part.num_rows) if wanted.all() else np.flatnonzero(wanted[codes])
+    return Unit(chunk.min_ns, chunk.max_ns, lambda: in_time(Rows(chunk, rows), selection))
+
+
+def block_units(index: BlockIndex, selection: Selection, streams: StreamFilter, stats: Stats) -> list[Unit]:
+    """The row groups of one block that may hold rows of the selection."""
+    wanted = streams.mask(index.streams.streams)
+    wanted &= (index.stream_max >= selection.start_ns) & (index.stream_min < selection.end_ns)
+    if not wanted.any():
+        stats.blocks_skipped += 1
+        return []
+    stats.blocks += 1
+    alive = _groups_alive(index, wanted, selection, stats)
+    return [_group_unit(index, int(group), wanted, selection) for group in np.flatnonzero(alive)]
+
+
+def _groups_alive(index: BlockIndex, wanted: Mask, selection: Selection, stats: Stats) -> Mask:
+    starts, ends = index.group_start[:-1], index.group_start[1:]
+    before = np.concatenate(([0], np.cumsum(np.where(wanted, np.diff(index.first_row), 0))))
+    by_stream = _rows_before(index, before, wanted, ends) > _rows_before(index, before, wanted, starts)
+    by_time = (index.group_max >= selection.start_ns) & (index.group_min < selection.end_ns)
+    alive = by_stream & by_time
+    stats.skipped_by_stream += int((~by_stream).sum())
+    stats.skipped_by_time += int((by_stream & ~by_time).sum())
+    if index.tokens is not None and alive.any():
+        held = len(alive[alive])
+        for requirement in selection.requirements:
+            alive &= index.tokens.may_contain(requirement.fields, requirement.needle)
+        stats.skipped_by_tokens += held - int(alive.sum())
+    stats.row_groups += int(alive.sum())
+    return alive
+
+
+def _rows_before(
+    index: BlockIndex, before: npt.NDArray[np.int64], wanted: Mask, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """How many rows of wanted streams lie before each row."""
+    stream = np.minimum(np.searchsorted(index.first_row, rows, side="right") - 1, len(wanted) - 1)
+    return before[stream] + np.where(wanted[stream], rows - index.first_row[stream], 0)
+
+
+def _group_unit(index: BlockIndex, group: int, wanted: Mask, selection: Selection) -> Unit:
+    def open_() -> Rows:
+        chunk = group_chunk(index, group)
+        return in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
+
+    return Unit(int(index.group_min[group]), int(index.group_max[group]), open_)
+
+
+def _wanted_rows(index: BlockIndex, chunk: Chunk, group: int, wanted: Mask) -> npt.NDArray[np.int64]:
+    start, end = int(index.group_start[group]), int(index.group_start[group + 1])
+    if wanted.all():
+        return np.arange(end - start)
+    first = int(np.searchsorted(index.first_row, start, side="right")) - 1
+    last = int(np.searchsorted(index.first_row, end, side="left"))
+    ranges = [
+        np.arange(max(int(index.first_row[s]), start) - start, min(int(index.first_row[s + 1]), end) - start)
+        for s in range(first, last)
+        if wanted[s]
+    ]
+    return np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+
+
+def in_time(rows: Rows, selection: Selection) -> Rows:
+    """The rows inside the selection's time; times are read only where the chunk reaches past it."""
+    if rows.chunk.min_ns >= selection.start_ns and rows.chunk.max_ns < selection.end_ns:
+        return rows
+    times = rows.times()
+    return rows.keep((times >= selection.start_ns) & (times < selection.end_ns))

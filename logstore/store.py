@@ -1,0 +1,115 @@
+"""The log store: takes batches of records, gives units of rows to read. A Store and a Consumer of obs.model.ports.
+
+A record is found as soon as `consume` has returned, before and after its flush alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from obs.columnar.engine import Engine
+from obs.columnar.options import EngineOptions
+from obs.columnar.view import View
+from obs.logstore.blockindex import BlockIndexes
+from obs.logstore.filenames import RECORDS
+from obs.logstore.layout import LogLayout
+from obs.logstore.names import STREAM_ID
+from obs.logstore.selection import Selection, Stats, StreamFilter, Unit, units
+from obs.logstore.streams import DEFAULT_STREAM_ATTRIBUTES, StreamMapper
+from obs.model.batch import Batch
+from obs.model.clock import SYSTEM_CLOCK, Clock
+from obs.model.labels import Labels, Matcher
+from obs.model.ports import StoreStats
+from obs.model.schema import LOGS
+from obs.sql.views import SqlView, attribute_view
+
+_STREAM_FIELD = pa.field(STREAM_ID, pa.uint64(), nullable=False)
+
+
+class LogStore:
+    """Log records of one data directory."""
+
+    def __init__(
+        self,
+        folder: Path,
+        options: EngineOptions | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        stream_attributes: Sequence[str] = DEFAULT_STREAM_ATTRIBUTES,
+    ) -> None:
+        self.streams = StreamMapper(stream_attributes)
+        self.clock = clock
+        self.engine = Engine(LogLayout(self.streams), folder, options or EngineOptions(), clock)
+        self._indexes = BlockIndexes()
+
+    def open(self) -> None:
+        """Take the folder and start recovery; records are taken as soon as this returns."""
+        self.engine.open()
+
+    def consume(self, batch: Batch) -> None:
+        """Append the records of a logs batch; durable and visible when it returns. Raises: Overloaded, StorageFull."""
+        records = batch.tables.get(RECORDS)
+        if records is not None and records.num_rows:
+            self.engine.append({RECORDS: self.with_stream_ids(records)})
+
+    def with_stream_ids(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with its `stream_id` column in front."""
+        arrays = [self.streams.ids(records), *records.columns]
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([_STREAM_FIELD, *records.schema]))
+
+    @contextmanager
+    def read(self, selection: Selection, stats: Stats) -> Iterator[list[Unit]]:
+        """The units that may hold rows of a selection, valid until the context is left."""
+        with self.view() as view:
+            yield units(view, self._indexes, self.streams.labels, selection, stats)
+
+    def view(self) -> View:
+        """A snapshot of head and blocks; the caller closes it."""
+        return self.engine.view()
+
+    def stream_labels(self, matchers: Sequence[Matcher], start_ns: int, end_ns: int) -> list[Labels]:
+        """The streams with records in start_ns <= time < end_ns that satisfy every matcher, sorted.
+
+        A stream of the head counts whatever its times are: it is being written.
+        """
+        wanted = StreamFilter(matchers)
+        found: set[Labels] = set()
+        with self.view() as view:
+            head = view.head(RECORDS)
+            if head.num_rows:
+                ids = head.column(STREAM_ID).unique().to_pylist()
+                found.update(_chosen([(i, self.streams.labels(i)) for i in ids], wanted))
+            for block in view.blocks:
+                index = self._indexes.get(block)
+                if index is not None and block.meta.max_ns >= start_ns and block.meta.min_ns < end_ns:
+                    held = (index.stream_max >= start_ns) & (index.stream_min < end_ns)
+                    found.update(
+                        _chosen([s for s, in_time in zip(index.streams.streams, held, strict=True) if in_time], wanted)
+                    )
+        return sorted(found)
+
+    @contextmanager
+    def sql_views(self) -> Iterator[Sequence[SqlView]]:
+        """The view `logs` for SQL; blocks stay on disk until the context is left."""
+        with self.view() as view:
+            yield [attribute_view(view, RECORDS, "logs", LOGS)]
+
+    def flush(self) -> None:
+        """Write the head out as blocks and wait for it."""
+        self.engine.flush()
+
+    def stats(self) -> StoreStats:
+        """Figures as of now."""
+        return self.engine.stats()
+
+    def close(self) -> None:
+        """Flush the WAL and stop; safe to call twice."""
+        self.engine.close()
+
+
+def _chosen(streams: list[tuple[int, Labels]], wanted: StreamFilter) -> list[Labels]:
+    mask = wanted.mask(streams)
+    return [labels for (_, labels), hit in zip(streams, mask, strict=True) if hit]

@@ -1,0 +1,147 @@
+"""Streams: which resource attributes name one, and the stream id of every row of a batch.
+
+In: a record batch with `resource.<key>:str` columns. Out: uint64 ids, and the labels under each id.
+Rows of one resource come together, so ids are computed once a run of rows, never once a row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.logstore import limits
+from obs.logstore.names import label_name
+from obs.model.labels import Labels, labels_id, make_labels
+from obs.model.schema import attribute_column
+
+DEFAULT_STREAM_ATTRIBUTES = (
+    "service.name",
+    "service.namespace",
+    "service.instance.id",
+    "deployment.environment",
+    "deployment.environment.name",
+    "host.name",
+    "container.id",
+    "container.name",
+    "k8s.cluster.name",
+    "k8s.namespace.name",
+    "k8s.deployment.name",
+    "k8s.daemonset.name",
+    "k8s.statefulset.name",
+    "k8s.cronjob.name",
+    "k8s.job.name",
+    "k8s.pod.name",
+    "k8s.container.name",
+    "cloud.region",
+    "cloud.availability_zone",
+)
+"""Loki's list for OTLP, and what names a host or a container."""
+
+UNKNOWN_SERVICE = "unknown_service"
+"""`service_name` of a resource that names no service, as in Loki: every stream can be selected."""
+
+
+class StreamMapper:
+    """Gives rows their stream ids and remembers the labels under them; safe to use from several threads."""
+
+    def __init__(self, attributes: Sequence[str] = DEFAULT_STREAM_ATTRIBUTES) -> None:
+        self._columns = tuple((attribute_column("resource", key, "str"), label_name(key)) for key in attributes)
+        self.label_names = frozenset(label for _, label in self._columns)
+        self._ids: dict[tuple[str | None, ...], int] = {}
+        self._labels: dict[int, Labels] = {}
+        self._lock = threading.Lock()
+
+    def ids(self, batch: pa.RecordBatch) -> pa.Array:
+        """The stream id of each row: uint64[rows]."""
+        rows = batch.num_rows
+        columns = [(batch.column(c), i) for i, (c, _) in enumerate(self._columns) if c in batch.schema.names]
+        starts = _run_starts([_indices(column) for column, _ in columns], rows)
+        values = self._values(columns, starts)
+        runs = np.fromiter((self._id(v) for v in values), dtype=np.uint64, count=len(starts))
+        return pa.array(np.repeat(runs, np.diff(np.append(starts, rows))))
+
+    def labels(self, stream_id: int) -> Labels:
+        """The labels of a stream this mapper has given an id. Raises: KeyError."""
+        return self._labels[stream_id]
+
+    def known(self) -> list[tuple[int, Labels]]:
+        """All streams seen so far."""
+        with self._lock:
+            return list(self._labels.items())
+
+    def _values(
+        self, columns: Sequence[tuple[pa.Array, int]], starts: npt.NDArray[np.int64]
+    ) -> Iterable[tuple[str | None, ...]]:
+        taken = {i: column.take(pa.array(starts)).to_pylist() for column, i in columns}
+        absent = [None] * len(starts)
+        return zip(*(taken.get(i, absent) for i in range(len(self._columns))), strict=True)
+
+    def _id(self, values: tuple[str | None, ...]) -> int:
+        known = self._ids.get(values)
+        return known if known is not None else self._learn(values)
+
+    def _learn(self, values: tuple[str | None, ...]) -> int:
+        names = (label for _, label in self._columns)
+        pairs = {name: value for name, value in zip(names, values, strict=True) if value}
+        pairs.setdefault("service_name", UNKNOWN_SERVICE)
+        labels = make_labels(pairs)
+        stream_id = labels_id(labels)
+        with self._lock:
+            if len(self._ids) >= limits.MAX_STREAMS_CACHED:
+                self._ids.pop(next(iter(self._ids)))
+            self._ids[values] = stream_id
+            self._labels[stream_id] = labels
+        return stream_id
+
+
+class StreamTable:
+    """Streams of one chunk or block by position, and each label of them as codes into its values."""
+
+    def __init__(self, streams: Sequence[tuple[int, Labels]]) -> None:
+        self.streams = streams
+        self._encoded: dict[str, tuple[npt.NDArray[np.int32], pa.Array]] = {}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Labels that some stream has."""
+        return frozenset(name for _, labels in self.streams for name, _ in labels)
+
+    def label(self, name: str, codes: npt.NDArray[np.int64]) -> pa.Array | None:
+        """The label of the streams at `codes` as a dictionary array; None where no stream has it."""
+        if name not in self.names:
+            return None
+        if name not in self._encoded:
+            self._encoded[name] = self._encode(name)
+        table, values = self._encoded[name]
+        at = table[codes]
+        return pa.DictionaryArray.from_arrays(pa.array(at, mask=at < 0), values)
+
+    def _encode(self, name: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
+        values = [dict(labels).get(name) for _, labels in self.streams]
+        distinct = sorted({v for v in values if v})
+        place = {v: i for i, v in enumerate(distinct)}
+        return np.array([place.get(v or "", -1) for v in values], np.int32), pa.array(distinct, pa.string())
+
+
+def _indices(column: pa.Array) -> npt.NDArray[np.int32]:
+    """Dictionary codes of a column, -1 for null."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    codes = column.indices
+    return (codes.fill_null(-1) if codes.null_count else codes).to_numpy(zero_copy_only=False)
+
+
+def _run_starts(codes: Sequence[npt.NDArray[np.int32]], rows: int) -> npt.NDArray[np.int64]:
+    """Where a run of equal rows begins: positions, rising, the first 0."""
+    if not rows:
+        return np.empty(0, np.int64)
+    change = np.zeros(rows, np.bool_)
+    change[0] = True
+    for column in codes:
+        change[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(change)
