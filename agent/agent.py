@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 
+from obs.agent.cgroup.oom import OomWatch
 from obs.agent.cgroup.probe import CgroupProbe
 from obs.agent.config import CONTAINER_LOG_GLOBS, AgentConfig
 from obs.agent.filenames import checkpoints_file, lock_file, spool_folder
@@ -51,7 +52,10 @@ class Agent:
         self._sender = Sender(config.to)
         root = HostRoot(config.root)
         self._catalog = Catalog(root, self.own, sockets=config.sockets, podman_roots=config.podman_roots)
-        cgroups = CgroupProbe(root, self._catalog.lookup, lambda ids: self._catalog.settle(ids, RUNTIME_SETTLE_S))
+        self._oom = OomWatch(root)
+        cgroups = CgroupProbe(
+            root, self._catalog.lookup, lambda ids: self._catalog.settle(ids, RUNTIME_SETTLE_S), self._oom
+        )
         self._scrape = Scrape(root, cgroups, self.own)
         spool = Spool(spool_folder(config.data_dir, "metrics"), METRICS_SPOOL_BYTES)
         self._metrics = Lane("metrics", self._sender.send, spool, self.own, drop_oldest=True)
@@ -82,6 +86,7 @@ class Agent:
         """Scrape every interval and read logs in between, until `stop`; then deliver or spool the rest."""
         for part in (self._metrics, self._logs, self._catalog):
             part.start()
+        self._oom.open()
         next_scrape = time.monotonic()
         try:
             while not stop.is_set():
@@ -125,6 +130,7 @@ class Agent:
         for lane in (self._metrics, self._logs):
             lane.stop(0.0)
         self._shipper.close()
+        self._oom.close()
         self._checkpoints.save()
         os.close(self._lock_fd)
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 CGROUPS_MAX = 2_000
 """Cgroups read in one pass; some 40 series each. More is a runaway, and `obs_agent_cgroups_skipped` tells it."""
 
+OOM_KEEP_S = 900.0
+"""How long an OOM kill of a vanished cgroup is still told: long enough for any rule to see it."""
+
+OOM_CGROUPS_MAX = 500
+"""Cgroups of which OOM kills are remembered."""
+
 CONTAINER_LABELS_MAX = 24
 """Labels of one container that become `container_label_*`; each multiplies the width of 40 series."""
 

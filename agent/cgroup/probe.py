@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from obs.agent.cgroup.hierarchy import CgroupFiles, Hierarchies, find_hierarchies, list_cgroups
+from obs.agent.cgroup.oom import OomWatch
 from obs.agent.cgroup.values import Values, read_values
 from obs.agent.host.disk import device_names
 from obs.agent.host.network import RECEIVE, TRANSMIT, parse_net_dev
@@ -43,6 +44,7 @@ class CgroupProbe:
     root: HostRoot
     lookup: Lookup
     settle: Settle = lambda ids: None
+    oom: OomWatch | None = None
     limit: int = CGROUPS_MAX
     skipped: int = 0
     kind: str = "none"
@@ -59,7 +61,15 @@ class CgroupProbe:
         out: list[Sample] = []
         for cgroup in ids:
             out += self._one(hierarchies, cgroup, devices)
-        return out
+        return out + self._killed(set(ids))
+
+    def _killed(self, alive: set[str]) -> list[Sample]:
+        """OOM kills of cgroups that are gone; a living one has its own counter."""
+        return [
+            Sample("container_oom_events_total", (("id", cgroup), *container_labels(self.lookup(cgroup, []))), count)
+            for cgroup, count in (self.oom.counts() if self.oom else {}).items()
+            if cgroup not in alive
+        ]
 
     def _one(self, hierarchies: Hierarchies, cgroup: str, devices: dict[str, str]) -> list[Sample]:
         files = CgroupFiles(hierarchies, cgroup)

@@ -8,6 +8,7 @@ import pytest
 from recorded_host import unpack_host
 
 from obs.agent.cgroup.hierarchy import find_hierarchies, list_cgroups
+from obs.agent.cgroup.oom import OomWatch, oom_cgroup
 from obs.agent.cgroup.parse import parse_blkio, parse_cpu_max, parse_flat, parse_number, weight_to_shares
 from obs.agent.cgroup.probe import CgroupProbe
 from obs.agent.rootfs import HostRoot
@@ -219,3 +220,28 @@ def test_not_a_container(cgroup: str) -> None:
 def test_lxc() -> None:
     found = identify("/lxc.payload.web")
     assert found is not None and (found.runtime, found.id) == ("lxc", "web")
+
+
+def test_oom_kills_in_the_kernels_log() -> None:
+    record = (
+        "6,812,5331747406,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,"
+        f"oom_memcg=/t,task_memcg=/t/libpod-{A},task=tail,pid=6605,uid=0\n"
+    )
+    assert oom_cgroup(record) == f"/t/libpod-{A}"
+    assert oom_cgroup("6,1,2,-;Memory cgroup out of memory: Killed process 6605 (tail)") is None
+
+
+def test_oom_kills_of_vanished_cgroups(tmp_path: Path) -> None:
+    """A file stands for the kernel's log here: one record to a read does not matter to a single record."""
+    probe = probe_of("v2", tmp_path)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/kmsg").touch()
+    probe.oom = OomWatch(probe.root)
+    probe.oom.open()
+    gone = f"/machine.slice/libpod-{'dd' * 32}.scope"
+    for _ in range(2):
+        with open(tmp_path / "dev/kmsg", "a") as f:
+            f.write(f"6,1,2,-;oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/x,task_memcg={gone},task=a,pid=1,uid=0\n")
+        samples = [s for s in probe.samples() if s.name == "container_oom_events_total" and ("id", gone) in s.labels]
+    probe.oom.close()
+    assert [(s.value, dict(s.labels)["container_id"]) for s in samples] == [(2, "dd" * 32)]
