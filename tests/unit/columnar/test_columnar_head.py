@@ -1,0 +1,76 @@
+"""Heads: what was added is read in order, whatever was joined meanwhile."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+
+from obs.columnar.append import joined
+from obs.columnar.head import Head
+from obs.columnar.meta import BlockMeta, FileFacts, decode_meta, encode_meta
+
+
+def batch(first: int, rows: int, column: str = "a") -> pa.RecordBatch:
+    words = pa.array([f"w{(first + i) % 5}" for i in range(rows)]).dictionary_encode()
+    return pa.record_batch({"n": pa.array(range(first, first + rows)), column: words})
+
+
+def test_many_small_batches_read_again_and_again() -> None:
+    head, rng, added = Head(1, ["rows"]), random.Random(3), 0
+    for _ in range(2000):
+        rows = rng.randrange(1, 5)
+        head.add([("rows", batch(added, rows, rng.choice("ab")))])
+        added += rows
+        if rng.random() < 0.05:
+            mark = rng.randrange(1, added + 1)
+            assert head.table("rows", mark)["n"].to_pylist() == list(range(mark))
+    table = head.table("rows")
+    assert table["n"].to_pylist() == list(range(added))
+    assert table["n"].num_chunks < 100
+    for i, a, b in zip(range(added), table["a"].to_pylist(), table["b"].to_pylist(), strict=True):
+        assert {a, b} == {None, f"w{i % 5}"}
+
+
+def test_marks_are_a_snapshot() -> None:
+    head = Head(1, ["rows", "names"])
+    head.add([("rows", batch(0, 3))])
+    marks = head.marks()
+    head.add([("rows", batch(3, 3)), ("names", batch(0, 1))])
+    assert marks == {"rows": 3, "names": 0}
+    assert head.table("rows", marks["rows"]).num_rows == 3
+    assert head.table("names", 0).num_columns == 0
+
+
+def test_appends_that_arrive_together_are_joined() -> None:
+    group = [{"rows": batch(0, 2), "names": batch(9, 1)}, {"rows": batch(2, 2)}, {"rows": batch(4, 1, "b")}]
+    parts = joined(group)
+    assert [(name, b["n"].to_pylist()) for name, b in parts] == [("rows", [0, 1, 2, 3]), ("rows", [4]), ("names", [9])]
+    assert parts[0][1]["a"].to_pylist() == ["w0", "w1", "w2", "w3"]
+
+
+META = BlockMeta(
+    "2026.1-2.ab", "2026", 1, 2, -(1 << 80), 1 << 80, 5, {"rows": 5}, 99, {"rows.parquet": FileFacts(7, 8)}, 3,
+    ("x", "y"), {"depth": 1.5, "names": ["ä"]},
+)  # fmt: skip
+
+
+def test_meta_round_trip() -> None:
+    assert decode_meta(encode_meta(META)) == META
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b'{"block":{},"crc32c":0}', b"\xff"])
+def test_meta_that_is_none(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode_meta(data)
+
+
+def test_any_changed_byte_of_meta_is_seen() -> None:
+    good = encode_meta(META)
+    for at in range(len(good)):
+        changed = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+        try:
+            assert decode_meta(changed) == META
+        except ValueError:
+            pass
