@@ -70,6 +70,7 @@ class Unit:
 
     min_ns: int
     max_ns: int
+    rows: int  # at most
     open: Callable[[], Rows] = field(compare=False)
 
 
@@ -141,7 +142,7 @@ def _head_unit(
         return None
     stats.head_rows += part.num_rows
     rows = np.arange(part.num_rows) if wanted.all() else np.flatnonzero(wanted[codes])
-    return Unit(chunk.min_ns, chunk.max_ns, lambda: in_time(Rows(chunk, rows), selection))
+    return Unit(chunk.min_ns, chunk.max_ns, len(rows), lambda: in_time(Rows(chunk, rows), selection))
 
 
 def block_units(index: BlockIndex, selection: Selection, streams: StreamFilter, stats: Stats) -> list[Unit]:
@@ -186,7 +187,8 @@ def _group_unit(index: BlockIndex, group: int, wanted: Mask, selection: Selectio
         chunk = group_chunk(index, group)
         return in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
 
-    return Unit(int(index.group_min[group]), int(index.group_max[group]), open_)
+    held = int(index.group_start[group + 1] - index.group_start[group])
+    return Unit(int(index.group_min[group]), int(index.group_max[group]), held, open_)
 
 
 def _wanted_rows(index: BlockIndex, chunk: Chunk, group: int, wanted: Mask) -> npt.NDArray[np.int64]:

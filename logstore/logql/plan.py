@@ -32,6 +32,7 @@ from obs.logstore.logql.syntax import (
     Unit,
     VectorAggregation,
 )
+from obs.logstore.logql.units import duration_text
 from obs.logstore.selection import Requirement
 from obs.model.labels import Matcher
 
@@ -82,7 +83,7 @@ class RangePlan:
         """The plan as text."""
         by = "stream" if self.by is None else f"({', '.join(self.by)})"
         more = f" and ({', '.join(self.extra)})" if self.extra else ""
-        yield f"{self.op} over {self.range_ns / 1e9:g}s, grouped by {by}{more}"
+        yield f"{self.op} over {duration_text(self.range_ns)}, grouped by {by}{more}"
         yield from (f"  {line}" for line in self.log.lines())
 
 

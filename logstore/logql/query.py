@@ -96,6 +96,20 @@ class LogQL:
         plan = plan_metric(syntax, self._store.streams.label_names)
         return self._evaluate(plan, steps, stats, Deadline()), steps, stats
 
+    def label_values(self, query: str, name: str, start_ns: int, end_ns: int) -> set[str]:
+        """Distinct values of any label of the records of a log query. Raises: QueryError, QueryLimit."""
+        syntax = parse(query)
+        if not isinstance(syntax, LogQuery):
+            raise QueryError(f"cannot list labels of {query!r}: it computes numbers; give a selector")
+        plan = plan_records(syntax, self._store.streams.label_names)
+        values: set[str] = set()
+        with self._store.read(_selection(plan, start_ns, end_ns), Stats()) as units:
+            for found in map_units(units, lambda unit: _distinct(run_stages(plan, unit.open()), name), Deadline()):
+                values |= found
+                if len(values) >= limits.MAX_LABEL_VALUES:
+                    break
+        return values
+
     def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
         """The vector of a metric query at one time. Raises: QueryError, QueryLimit."""
         t_ns = t_ms * 1_000_000
@@ -122,6 +136,12 @@ class LogQL:
             matrix, rows = ranges.evaluate(plan, units, steps, lambda unit: run_stages(plan.log, unit.open()), deadline)
         stats.rows_read += rows
         return matrix
+
+
+def _distinct(rows: Rows, name: str) -> set[str]:
+    array = rows.label(name) if len(rows) else None
+    rows.chunk.release()
+    return set() if array is None else {value for value in array.unique().to_pylist() if value}
 
 
 def _selection(plan: LogPlan, start_ns: int, end_ns: int) -> Selection:

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
+from obs.logstore.logql.units import duration_text
 from obs.model.labels import Matcher
 
 
@@ -169,8 +170,8 @@ class RangeAggregation:
     offset_ns: int = 0
 
     def __str__(self) -> str:
-        offset = f" offset {self.offset_ns / 1e9:g}s" if self.offset_ns else ""
-        return f"{self.op}({self.query} [{self.range_ns / 1e9:g}s]{offset})"
+        offset = f" offset {duration_text(self.offset_ns)}" if self.offset_ns else ""
+        return f"{self.op}({self.query} [{duration_text(self.range_ns)}]{offset})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,3 +30,11 @@ def bytes_value(text: str) -> float:
         raise ValueError(f"cannot read size {text!r}: it is not like 10KB or 1.5MiB")
     number, prefix, binary = found.groups()
     return float(number) * float((1024 if binary else 1000) ** (" kmgtpe".index(prefix.lower()) if prefix else 0))
+
+
+def duration_text(ns: int) -> str:
+    """A duration as LogQL reads it back, in the largest unit that holds it exactly."""
+    for unit in ("h", "m", "s", "ms", "us"):
+        if ns % _NS[unit] == 0:
+            return f"{ns // _NS[unit]}{unit}"
+    return f"{ns}ns"

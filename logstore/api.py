@@ -1,0 +1,166 @@
+"""Loki's HTTP API over the store: queries, labels, series, statistics, volumes, tail. Push is the collector's.
+
+Endpoints are plain functions: the framework runs them in threads. Errors are text/plain, as Loki's are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+from starlette.responses import PlainTextResponse, Response
+
+from obs.errors import ObsError, QueryError
+from obs.logstore import limits, responses
+from obs.logstore.logql import LogQL
+from obs.logstore.logql.parse import parse
+from obs.logstore.logql.syntax import LogQuery
+from obs.logstore.names import DETECTED_LEVEL, LEVELS
+from obs.logstore.params import NS, Params, read_params
+from obs.logstore.store import LogStore
+from obs.logstore.volume import index_stats, volume_query
+from obs.model.labels import Matcher
+
+PREFIX = "/loki/api/v1"
+LABELS_SINCE_NS = 6 * 3600 * NS
+Given = Annotated[Params, Depends(read_params)]
+BOTH = ["GET", "POST"]
+
+
+class LokiRoute(APIRoute):
+    """A route whose deliberate errors are plain text."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler with errors answered."""
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ObsError as e:
+                return PlainTextResponse(str(e), int(getattr(e, "http_status", 500)))
+
+        return answered
+
+
+def router(store: LogStore, logql: LogQL) -> APIRouter:
+    """All routes."""
+    api = APIRouter(prefix="/loki", route_class=LokiRoute, tags=["logs"])
+    _add_queries(api, logql)
+    _add_labels(api, store, logql)
+    _add_index(api, store, logql)
+    _add_status(api)
+    return api
+
+
+def _add_queries(api: APIRouter, logql: LogQL) -> None:
+    @api.api_route("/api/v1/query_range", methods=BOTH, response_class=Response)
+    def query_range(request: Request, given: Given) -> Response:
+        """Records, or a metric query at every step."""
+        start_ns, end_ns = given.span()
+        query = given.text("query")
+        if logql.is_records(query):
+            found = logql.records(query, start_ns, end_ns, given.limit(), given.newest_first())
+            return responses.streams(found, _categorize(request))
+        return responses.matrix(*logql.range(query, start_ns, end_ns, given.step_ns(start_ns, end_ns)))
+
+    @api.api_route("/api/v1/query", methods=BOTH, response_class=Response)
+    def query(request: Request, given: Given) -> Response:
+        """A metric query at one time; of a log query the lines of the hour before it."""
+        query = given.text("query")
+        at_ns = given.time_ns("time", given.now_ns)
+        if logql.is_records(query):
+            found = logql.records(query, at_ns - 3600 * NS, at_ns + 1, given.limit(), given.newest_first())
+            return responses.streams(found, _categorize(request))
+        found_at, _, stats = logql.range(query, at_ns, at_ns, 1)
+        return responses.vector(found_at, at_ns, stats)
+
+    @api.api_route("/api/v1/format_query", methods=BOTH, response_class=Response)
+    def format_query(given: Given) -> Response:
+        """A query in canonical form."""
+        return responses.success(str(parse(given.text("query"))))
+
+    @api.api_route("/api/v1/explain", methods=BOTH, response_class=Response)
+    def explain(given: Given) -> Response:
+        """A query's plan."""
+        return responses.success(logql.explain(given.text("query")))
+
+
+def _categorize(request: Request) -> bool:
+    return responses.CATEGORIZE in request.headers.get(responses.FLAGS_HEADER, "")
+
+
+def _add_labels(api: APIRouter, store: LogStore, logql: LogQL) -> None:
+    @api.api_route("/api/v1/labels", methods=BOTH, response_class=Response)
+    @api.api_route("/api/v1/label", methods=BOTH, response_class=Response, include_in_schema=False)
+    def labels(given: Given) -> Response:
+        """Names of the streams' labels."""
+        found = store.stream_labels(_matchers(given.text("query", "")), *given.span(LABELS_SINCE_NS))
+        return responses.success(sorted({name for stream in found for name, _ in stream}))
+
+    @api.api_route("/api/v1/label/{name}/values", methods=BOTH, response_class=Response)
+    def label_values(name: str, given: Given) -> Response:
+        """Values of a label; one that is no stream's label is looked up in the records."""
+        start_ns, end_ns = given.span(LABELS_SINCE_NS)
+        query = given.text("query", "") or "{}"
+        if name == DETECTED_LEVEL:
+            return responses.success(list(LEVELS))
+        if name in store.streams.label_names:
+            found = store.stream_labels(_matchers(query), start_ns, end_ns)
+            values = {value for stream in found for label, value in stream if label == name}
+        else:
+            values = logql.label_values(query, name, start_ns, end_ns)
+        return responses.success(sorted(values)[: limits.MAX_LABEL_VALUES])
+
+    @api.api_route("/api/v1/series", methods=BOTH, response_class=Response)
+    def series(given: Given) -> Response:
+        """Streams that some selector selects."""
+        span = given.span(LABELS_SINCE_NS)
+        selectors = given.all("match[]", "match") or ["{}"]
+        found = {stream for text in selectors for stream in store.stream_labels(_matchers(text), *span)}
+        return responses.success([dict(stream) for stream in sorted(found)])
+
+
+def _matchers(text: str) -> tuple[Matcher, ...]:
+    """The matchers of a selector. Raises: QueryError."""
+    query = parse(text) if text.strip() else LogQuery((), ())
+    if not isinstance(query, LogQuery):
+        raise QueryError(f'cannot select streams by {text!r}: it computes numbers; give a selector like {{job="a"}}')
+    return query.matchers
+
+
+def _add_index(api: APIRouter, store: LogStore, logql: LogQL) -> None:
+    @api.api_route("/api/v1/index/stats", methods=BOTH, response_class=Response)
+    def stats(given: Given) -> Response:
+        """How much a selector selects, by what is known without reading."""
+        return responses.LokiJson(index_stats(store, _matchers(given.text("query", "{}")), *given.span()))
+
+    @api.api_route("/api/v1/index/volume", methods=BOTH, response_class=Response)
+    def volume(given: Given) -> Response:
+        """Bytes by labels over the whole time."""
+        start_ns, end_ns = given.span()
+        query = volume_query(given.text("query"), given.text("targetLabels", ""), max(end_ns - start_ns, 1))
+        found, _, read = logql.range(f"topk({given.limit()}, {query})", end_ns, end_ns, 1)
+        return responses.vector(found, end_ns, read)
+
+    @api.api_route("/api/v1/index/volume_range", methods=BOTH, response_class=Response)
+    def volume_range(given: Given) -> Response:
+        """Bytes by labels at every step."""
+        start_ns, end_ns = given.span()
+        step_ns = given.step_ns(start_ns, end_ns)
+        query = volume_query(given.text("query"), given.text("targetLabels", ""), step_ns)
+        return responses.matrix(*logql.range(query, start_ns, end_ns, step_ns))
+
+
+def _add_status(api: APIRouter) -> None:
+    @api.get("/ready", response_class=Response)
+    def ready() -> Response:
+        """Whether queries are answered."""
+        return PlainTextResponse("ready\n")
+
+    @api.get("/api/v1/status/buildinfo", response_class=Response)
+    def buildinfo() -> Response:
+        """What Grafana asks first; the version is that of the API we speak."""
+        return responses.LokiJson({"version": "3.5.0", "revision": "obs", "branch": "main", "goVersion": ""})

@@ -1,0 +1,127 @@
+"""Parameters of Loki's API: times, durations and lists, from the query string or a form.
+
+Source: Loki, "HTTP API", Timestamps: nanoseconds, seconds with a fraction, or RFC 3339.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+
+from obs.errors import QueryError
+from obs.logstore import limits
+from obs.logstore.logql.units import duration_ns
+
+NS = 1_000_000_000
+HOUR_NS = 3600 * NS
+_SECONDS_DIGITS = 10  # whole numbers up to this long are seconds, as in Loki
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """One request's parameters; a name may come several times."""
+
+    values: Mapping[str, Sequence[str]]
+    now_ns: int
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A parameter, the last one given. Raises: QueryError where it is missing without a default."""
+        given = self.values.get(name)
+        if given:
+            return given[-1]
+        if default is None:
+            raise QueryError(f"cannot answer without parameter {name!r}: it is missing")
+        return default
+
+    def all(self, *names: str) -> list[str]:
+        """All values of a parameter, under any of its names."""
+        return [value for name in names for value in self.values.get(name, ())]
+
+    def whole(self, name: str, default: int) -> int:
+        """A whole number. Raises: QueryError."""
+        text = self.text(name, "")
+        if not text:
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            raise QueryError(f"cannot read {name} {text!r}: it is not a whole number") from None
+
+    def time_ns(self, name: str, default_ns: int) -> int:
+        """A time. Raises: QueryError."""
+        text = self.text(name, "")
+        return time_ns(name, text) if text else default_ns
+
+    def span(self, since_ns: int = HOUR_NS) -> tuple[int, int]:
+        """`start` and `end`; the end is now, the start `since` before it, unless given."""
+        end = self.time_ns("end", self.now_ns)
+        since = self.text("since", "")
+        start = self.time_ns("start", min(end, self.now_ns) - (duration("since", since) if since else since_ns))
+        if end < start:
+            raise QueryError("cannot search: the end is before the start")
+        return start, end
+
+    def step_ns(self, start_ns: int, end_ns: int) -> int:
+        """`step`; unless given about 250 steps, a second at least, as in Loki."""
+        text = self.text("step", "")
+        return duration("step", text) if text else max((end_ns - start_ns) // 250 // NS * NS, NS)
+
+    def newest_first(self) -> bool:
+        """`direction`. Raises: QueryError."""
+        direction = self.text("direction", "backward").lower()
+        if direction not in ("backward", "forward"):
+            raise QueryError(f"cannot search in direction {direction!r}: known values are backward, forward")
+        return direction == "backward"
+
+    def limit(self) -> int:
+        """`limit`: how many lines."""
+        return self.whole("limit", limits.DEFAULT_ENTRIES)
+
+
+def time_ns(name: str, text: str) -> int:
+    """A time as Loki reads it. Raises: QueryError."""
+    try:
+        if "." in text or "e" in text.lower():
+            fraction, whole = math.modf(float(text))
+            return int(whole) * NS + round(fraction * NS)
+        return int(text) * (NS if len(text.lstrip("-")) <= _SECONDS_DIGITS else 1)
+    except (ValueError, OverflowError):
+        return _rfc3339(name, text)
+
+
+def _rfc3339(name: str, text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise QueryError(f"cannot read {name} {text!r}: it is no time in nanoseconds, seconds or RFC 3339") from None
+    moment = moment if moment.tzinfo else moment.astimezone()
+    return round(moment.replace(microsecond=0).timestamp()) * NS + moment.microsecond * 1000
+
+
+def duration(name: str, text: str) -> int:
+    """A duration (`30s`) or a number of seconds, in nanoseconds. Raises: QueryError."""
+    try:
+        return round(float(text) * NS)
+    except ValueError:
+        try:
+            return duration_ns(text)
+        except ValueError:
+            raise QueryError(f"cannot read {name} {text!r}: it is not like 30s or 1h30m") from None
+
+
+async def read_params(request: Request) -> Params:
+    """The parameters of a request, from its address and, for POST, its form."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        found.setdefault(name, []).append(value)
+    if request.method == "POST":
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+        for name, values in form.items():
+            found.setdefault(name, []).extend(values)
+    return Params(found, time.time_ns())
