@@ -6,7 +6,6 @@ The only module that knows every room. `App(config).run()` is `obs up`.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -41,6 +40,7 @@ from obs.tracestore.store import TraceStore
 from obs.tsdb import api as metrics_api
 from obs.tsdb.promql import PromQL
 from obs.tsdb.store import MetricStore
+from obs.ui import app as ui
 from obs.version import __version__
 
 log = logging.getLogger("obs.app")
@@ -185,7 +185,7 @@ class App:
         api.include_router(alerts_api.router(self.alerts))
         api.include_router(sql_api.router(self.sql))
         own_traces.instrument(api, self._tracing)
-        self.api = api
+        self._ui = ui.mount(api, self.url, start=False)
         self._front = Front(self._otlp_http.routes(), api)
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
@@ -212,13 +212,5 @@ class App:
         if self.config.agent.enabled:
             self._agent.start(self.otlp_grpc)
             self._closers.append(self._agent.close)
-        threading.Thread(target=self._mount_ui, name="mount-ui", daemon=True).start()
+        self._ui.start()
         ready(self)
-
-    def _mount_ui(self) -> None:
-        from obs.ui.app import mount  # a second of imports that readiness does not wait for
-
-        try:
-            mount(self.api, self.url)
-        except Exception:
-            log.exception("the web UI could not be started; the API goes on")

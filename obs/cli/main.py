@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 the server or the environment said no · 2 wrong usage o
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -38,6 +39,11 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone: nothing to say, and nobody to hear it
+        sys.exit(FAILED)
+    except Exception as e:
+        if os.environ.get("OBS_DEBUG"):
+            raise
+        print(f"internal error: {type(e).__name__}: {e}; set OBS_DEBUG=1 to see where", file=sys.stderr)
         sys.exit(FAILED)
 
 

@@ -1,0 +1,177 @@
+"""The OpenTelemetry SDK's own exporters into a real obs: each signal is found again by API and command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from obs_process import ObsProcess, eventually
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogs
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogs
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetrics
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+
+@pytest.fixture(scope="module")
+def obs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObsProcess]:
+    with ObsProcess(tmp_path_factory.mktemp("end-to-end") / "data") as process:
+        yield process
+
+
+class Sent:
+    """One order sent through the SDK as a span, a log record and three metrics."""
+
+    def __init__(self, obs: ObsProcess, transport: str) -> None:
+        self.service = f"shop-{transport}-{uuid.uuid4().hex[:8]}"
+        resource = Resource.create({"service.name": self.service, "service.instance.id": "1"})
+        if transport == "grpc":
+            address = {"endpoint": f"http://{obs.otlp_grpc}", "insecure": True}
+            spans, logs, points = GrpcSpans(**address), GrpcLogs(**address), GrpcMetrics(**address)
+        else:
+            spans = HttpSpans(f"{obs.otlp_http}/v1/traces")
+            logs = HttpLogs(f"{obs.url}/v1/logs")
+            points = HttpMetrics(f"{obs.url}/api/v1/otlp/v1/metrics")
+        tracing, logging_ = TracerProvider(resource=resource), LoggerProvider(resource)
+        tracing.add_span_processor(SimpleSpanProcessor(spans))
+        logging_.add_log_record_processor(SimpleLogRecordProcessor(logs))
+        metering = MeterProvider([PeriodicExportingMetricReader(points, 3_600_000)], resource)
+        self.text = f"order {secrets.token_hex(6)} done"
+        log = logging.getLogger(self.service)
+        log.addHandler(LoggingHandler(logger_provider=logging_))
+        log.setLevel(logging.INFO)
+        with tracing.get_tracer("test").start_as_current_span("place order", attributes={"shop.order": 7}) as span:
+            span.add_event("paid", {"amount": 12.5})
+            log.info(self.text)
+            self.trace_id = f"{span.get_span_context().trace_id:032x}"
+        meter = metering.get_meter("test")
+        meter.create_counter("shop.orders", "{order}").add(3, {"outcome": "done"})
+        meter.create_histogram("shop.duration", "s").record(0.3)
+        meter.create_up_down_counter("shop.queue").add(5)
+        for provider in (metering, tracing, logging_):
+            provider.shutdown()
+
+
+@pytest.fixture(scope="module", params=["grpc", "http"])
+def sent(request: pytest.FixtureRequest, obs: ObsProcess) -> Sent:
+    return Sent(obs, request.param)
+
+
+def test_metrics_by_prometheus_names(obs: ObsProcess, sent: Sent) -> None:
+    result = obs.client.prometheus.query(f'shop_orders_total{{job="{sent.service}"}}')
+    (element,) = eventually(lambda: obs.client.prometheus.query(f'shop_orders_total{{job="{sent.service}"}}').result)
+    assert result.kind == "vector"
+    assert element["metric"]["outcome"] == "done"
+    assert element["value"][1] == "3"
+    quantile = f'histogram_quantile(0.5, shop_duration_seconds_bucket{{job="{sent.service}"}})'
+    assert 0.25 < float(obs.client.prometheus.query(quantile).result[0]["value"][1]) <= 0.5
+    assert obs.client.prometheus.query(f'shop_queue{{job="{sent.service}"}}').result[0]["value"][1] == "5"
+
+
+def test_logs_by_service_and_by_text(obs: ObsProcess, sent: Sent) -> None:
+    for query in (f'{{service_name="{sent.service}"}}', f'{{service_name=~"shop.*"}} |= "{sent.text}"'):
+        result = obs.client.loki.query_range(query, 0, 2**62, limit=10)
+        lines = [entry[1] for stream in result.result for entry in stream["values"]]
+        assert lines == [sent.text]
+
+
+def test_a_trace_by_id_and_by_search(obs: ObsProcess, sent: Sent) -> None:
+    found = obs.client.traces.trace(sent.trace_id)
+    assert [s["name"] for s in found["spans"]] == ["place order"]
+    hits = obs.client.traces.search(service=sent.service, operation="place order", tags={"shop.order": "7"})
+    assert [h["traceId"] for h in hits] == [sent.trace_id]
+    assert sent.service in obs.client.traces.services()
+
+
+def test_sql_joins_logs_and_spans(obs: ObsProcess, sent: Sent) -> None:
+    answer = obs.client.sql(
+        "SELECT s.name, l.body FROM spans s JOIN logs l ON l.trace_id = s.trace_id "
+        f"WHERE s.\"resource.service.name\" = '{sent.service}'"
+    )
+    assert answer["rows"] == [["place order", sent.text]]
+    counted = obs.client.sql(f"SELECT count(*) FROM metrics WHERE labels['job'] = '{sent.service}'")
+    assert counted["rows"][0][0] > 3
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool) -> None:
+    if flushed:
+        obs.client._transport.raw("/internal/flush")
+    query = json.loads(run(obs, "query", f'shop_orders_total{{job="{sent.service}"}}', "-o", "json"))
+    assert query["result"][0]["value"][1] == "3"
+    assert sent.text in run(obs, "logs", f'{{service_name="{sent.service}"}}')
+    assert "place order" in run(obs, "trace", sent.trace_id)
+    rows = run(obs, "sql", f"SELECT count(*) AS n FROM spans WHERE trace_id = '{sent.trace_id}'", "-o", "csv")
+    assert rows.split() == ['"n"', "1"]
+    assert "error" not in run(obs, "doctor")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("query", "sum("), 2, "1:"),
+        (("trace", "0" * 32), 2, "trace id"),
+        (("trace", "ab" * 16), 4, "ab" * 16),
+        (("sql", "DROP TABLE spans"), 2, "only reads"),
+        (("logs", '{a="b"'), 2, "1:"),
+        (("query", "up", "--time", "soon"), 2, "'soon'"),
+    ],
+)
+def test_faulty_commands_say_why(obs: ObsProcess, words: tuple[str, ...], code: int, said: str) -> None:
+    done = subprocess.run(command(*words), env=environment(obs), capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert said in done.stderr
+
+
+def test_no_server_is_told() -> None:
+    env = {**os.environ, "OBS_SERVER": "http://127.0.0.1:9"}
+    done = subprocess.run(command("query", "up"), env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "obs up" in done.stderr
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "obs.cli.main", *words]
+
+
+def environment(obs: ObsProcess) -> dict[str, str]:
+    return {**os.environ, "OBS_SERVER": obs.url}
+
+
+def run(obs: ObsProcess, *words: str) -> str:
+    done = subprocess.run(command(*words), env=environment(obs), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_own_telemetry_and_ledger(obs: ObsProcess, sent: Sent) -> None:
+    names = eventually(lambda: obs.client.prometheus.query('obs_received_total{job="obs"}').result)
+    assert names
+    for entry in obs.client.status()["ledger"]:
+        assert entry["received"] == entry["stored"] + sum(entry["dropped"].values()), entry
+
+
+def test_it_stops_cleanly_and_comes_back_with_everything(tmp_path: Path) -> None:
+    with ObsProcess(tmp_path / "data") as process:
+        sent = Sent(process, "grpc")
+        assert process.stop() == 0
+        assert "Traceback" not in (tmp_path / "data.log").read_text()
+        process.start()
+        assert process.client.traces.trace(sent.trace_id)["spans"][0]["name"] == "place order"
+        assert process.client.prometheus.query(f'shop_queue{{job="{sent.service}"}}').result
