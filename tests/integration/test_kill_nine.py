@@ -1,0 +1,163 @@
+"""SIGKILL in the middle of a load, again and again: every acknowledged item is there exactly once afterwards.
+
+`OBS_KILL_ITEMS` and `OBS_KILL_TIMES` set the size (the full proof: 500000 and 10); the moments are random, the seed is
+printed with a failure.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import random
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from obs_process import ObsProcess, eventually
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+ITEMS = int(os.environ.get("OBS_KILL_ITEMS", "60000"))
+TIMES = int(os.environ.get("OBS_KILL_TIMES", "3"))
+PER_BODY = 500
+START_NS = 1_790_000_000_000_000_000
+
+
+def traces_body(first: int) -> bytes:
+    """Spans numbered from `first` in the attribute `seq`."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = "kill"
+    spans = resource.scope_spans.add().spans
+    for n in range(first, first + PER_BODY):
+        span = spans.add(trace_id=(n // 10 + 1).to_bytes(16, "big"), span_id=(n + 1).to_bytes(8, "big"), name="op")
+        span.start_time_unix_nano, span.end_time_unix_nano = START_NS + n * 1000, START_NS + n * 1000 + 500
+        span.attributes.add(key="seq").value.int_value = n
+    return request.SerializeToString()
+
+
+def logs_body(first: int) -> bytes:
+    """Records numbered from `first`."""
+    request = ExportLogsServiceRequest()
+    resource = request.resource_logs.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = "kill"
+    records = resource.scope_logs.add().log_records
+    for n in range(first, first + PER_BODY):
+        record = records.add(time_unix_nano=START_NS + n * 1000)
+        record.body.string_value = f"record number {n}"
+        record.attributes.add(key="seq").value.int_value = n
+    return request.SerializeToString()
+
+
+def metrics_body(first: int) -> bytes:
+    """One point of each of PER_BODY series; the value is the number."""
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = "kill"
+    points = resource.scope_metrics.add().metrics.add(name="kill_gauge").gauge.data_points
+    for n in range(first, first + PER_BODY):
+        point = points.add(time_unix_nano=START_NS + first * 1_000_000, as_double=float(n))
+        point.attributes.add(key="shard").value.string_value = str(n - first)
+    return request.SerializeToString()
+
+
+class Sender:
+    """Two threads that send each body once and remember which were acknowledged."""
+
+    def __init__(self, signal: str, make: Callable[[int], bytes]) -> None:
+        self._path = f"/v1/{signal}"
+        self._make = make
+        self._next = iter(range(0, ITEMS, PER_BODY))
+        self._lock = threading.Lock()
+        self.acknowledged: set[int] = set()
+        self.tried: set[int] = set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every body was tried."""
+        return len(self.tried) * PER_BODY >= ITEMS
+
+    def send(self, url: str, until: threading.Event) -> list[threading.Thread]:
+        """Start sending to `url`; threads end at the first failure or when `until` is set."""
+        threads = [threading.Thread(target=self._run, args=(url, until)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _run(self, url: str, until: threading.Event) -> None:
+        address = urlparse(url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        while not until.is_set():
+            with self._lock:
+                first = next(self._next, None)
+                if first is None:
+                    return
+                self.tried.add(first)
+            body = self._make(first)
+            try:
+                connection.request("POST", self._path, body, {"Content-Type": "application/x-protobuf"})
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException):
+                return
+            assert response.status == 200, response.status
+            self.acknowledged.add(first)
+
+
+STORED = {
+    "traces": 'SELECT "attr.seq" AS n FROM spans',
+    "logs": 'SELECT "attr.seq" AS n FROM logs',
+    "metrics": "SELECT CAST(value AS BIGINT) AS n FROM metrics WHERE metric = 'kill_gauge'",
+}
+
+
+def stored(obs: ObsProcess, signal: str) -> np.ndarray:
+    """How often each number is stored: int64[ITEMS]."""
+    counts = np.zeros(ITEMS, np.int64)
+    step = 900_000
+    for low in range(0, ITEMS, step):
+        query = f"SELECT n, count(*) AS c FROM ({STORED[signal]}) WHERE n >= {low} AND n < {low + step} GROUP BY n"
+        data = obs.client.sql_as(query, "application/vnd.apache.arrow.stream")
+        table = pa.ipc.open_stream(io.BytesIO(data)).read_all()
+        counts[table["n"].to_numpy()] = table["c"].to_numpy()
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("signal", "make"), [("traces", traces_body), ("logs", logs_body), ("metrics", metrics_body)], ids=str
+)
+def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, signal: str, make: Callable[[int], bytes]) -> None:
+    seed = random.randrange(10**9)
+    moments = random.Random(seed)
+    sender = Sender(signal, make)
+    config = tmp_path / "obs.yml"
+    config.write_text(f"{signal}: {{flush_rows: {max(ITEMS // 7, 1000)}}}\nsql: {{timeout: 120}}\n")
+    obs = ObsProcess(tmp_path / "data", "--config", str(config))
+    try:
+        for i in range(TIMES):
+            aim = (i + moments.random()) * ITEMS / PER_BODY / TIMES
+            threads = sender.send(obs.url, threading.Event())
+            eventually(lambda aim=aim: len(sender.tried) >= aim or not any(t.is_alive() for t in threads), seconds=120)
+            obs.kill()
+            for thread in threads:
+                thread.join()
+            obs.start()
+        for thread in sender.send(obs.url, threading.Event()):
+            thread.join()
+        assert sender.finished
+        eventually(lambda: obs.client.status()["stores"][signal]["recovering"], lambda r: r is None, 120)
+        counts = stored(obs, signal)
+        acknowledged = np.zeros(ITEMS, bool)
+        for first in sender.acknowledged:
+            acknowledged[first : first + PER_BODY] = True
+        lost, doubled = int((counts[acknowledged] == 0).sum()), int((counts > 1).sum())
+        assert (lost, doubled) == (0, 0), f"seed {seed}: {lost} lost, {doubled} doubled of {int(acknowledged.sum())}"
+        assert acknowledged.sum() > ITEMS * 0.8
+    finally:
+        obs.__exit__()
