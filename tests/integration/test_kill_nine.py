@@ -11,7 +11,8 @@ import io
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -83,6 +84,10 @@ class Sender:
         """Whether every body was tried."""
         return len(self.tried) * PER_BODY >= ITEMS
 
+    def reached(self, bodies: float, threads: Sequence[threading.Thread]) -> bool:
+        """Whether that many bodies were tried, or none of the threads goes on."""
+        return len(self.tried) >= bodies or not any(t.is_alive() for t in threads)
+
     def send(self, url: str, until: threading.Event) -> list[threading.Thread]:
         """Start sending to `url`; threads end at the first failure or when `until` is set."""
         threads = [threading.Thread(target=self._run, args=(url, until)) for _ in range(2)]
@@ -143,7 +148,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path, signal: str, ma
         for i in range(TIMES):
             aim = (i + moments.random()) * ITEMS / PER_BODY / TIMES
             threads = sender.send(obs.url, threading.Event())
-            eventually(lambda aim=aim: len(sender.tried) >= aim or not any(t.is_alive() for t in threads), seconds=120)
+            eventually(partial(sender.reached, aim, threads), seconds=120)
             obs.kill()
             for thread in threads:
                 thread.join()
