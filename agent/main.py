@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from obs.agent.agent import Agent
@@ -31,10 +32,6 @@ def run(
 
     Raises: UserError where the data folder cannot be used or an argument is wrong.
     """
-    if interval_s < 0.1:
-        raise UserError(f"cannot scrape every {interval_s} s: that is below 0.1; give a longer --interval")
-    if not to.rpartition(":")[2].isdigit():
-        raise UserError(f"cannot send to {to!r}: there is no port; give HOST:PORT, for example {DEFAULT_TARGET}")
     config = AgentConfig(
         to=to,
         interval_s=interval_s,
@@ -42,7 +39,16 @@ def run(
         log_globs=tuple(log_globs),
         container_logs=container_logs,
     )
-    Agent(config).run(stop or threading.Event())
+    run_config(config, stop or threading.Event())
+
+
+def run_config(config: AgentConfig, stop: threading.Event) -> None:
+    """`run` with everything that can be set. Raises: UserError."""
+    if config.interval_s < 0.1:
+        raise UserError(f"cannot scrape every {config.interval_s} s: that is below 0.1; give a longer --interval")
+    if not config.to.rpartition(":")[2].isdigit():
+        raise UserError(f"cannot send to {config.to!r}: there is no port; give HOST:PORT, for example {DEFAULT_TARGET}")
+    Agent(config).run(stop)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,7 +63,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-container-logs", action="store_true", help="do not follow containers' log files")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder for positions and unsent data")
+    parser.add_argument("--first-line", default="", metavar="REGEX", help="what begins a log record of several lines")
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="where the host's / is seen")
+    parser.add_argument("--host-name", metavar="NAME", help="instead of the kernel's host name")
+    parser.add_argument("--socket", action="append", metavar="PATH", help="API socket of a container runtime")
+    parser.add_argument("--podman-root", action="append", metavar="DIR", help="storage root of Podman")
     return parser
+
+
+def config_of(args: argparse.Namespace) -> AgentConfig:
+    """The configuration that a command line asks for."""
+    given = {
+        "data_dir": args.data,
+        "log_globs": None if args.logs is None else tuple(args.logs),
+        "host_name": args.host_name,
+        "sockets": None if args.socket is None else tuple(args.socket),
+        "podman_roots": None if args.podman_root is None else tuple(args.podman_root),
+    }
+    config = AgentConfig(
+        to=args.to,
+        interval_s=args.interval,
+        container_logs=not args.no_container_logs,
+        root=args.root,
+        first_line=args.first_line,
+    )
+    return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,14 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(
-            args.to,
-            interval_s=args.interval,
-            data_dir=args.data,
-            log_globs=DEFAULT_LOG_GLOBS if args.logs is None else args.logs,
-            container_logs=not args.no_container_logs,
-            stop=stop,
-        )
+        run_config(config_of(args), stop)
     except ObsError as e:
         sys.stderr.write(f"obs agent: {e}\n")
         return 2

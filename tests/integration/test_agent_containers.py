@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from otlp_sink import OtlpSink, attributes, otlp_sink, wait_until
@@ -40,13 +39,12 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage() -> Iterator[Stage]:
     reason = why_not()
     if reason:
         print(f"no container tests: {reason}")
         pytest.skip(reason)
-    base = tmp_path_factory.mktemp("ctr")
-    with real_containers(base) as containers, otlp_sink() as sink:
+    with real_containers() as containers, otlp_sink() as sink:
         try:
             ids = {"cpu": containers.run("cpu", "while :; do :; done", "--cpus", "0.3", "--memory", "32m")}
         except (RuntimeError, subprocess.TimeoutExpired) as e:
@@ -57,7 +55,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ids["log"] = containers.run("log", LOGS)
         # The victim is a child, so that the container lives on and its counter can be read.
         ids["oom"] = containers.run("oom", "tail /dev/zero; sleep 300", "--memory", "16m", "--memory-swap", "16m")
-        agent = _start_agent(base, containers, sink)
+        agent = _start_agent(containers, sink)
         try:
             yield Stage(sink, containers, ids, agent.pid)
         finally:
@@ -65,10 +63,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             assert agent.wait(20) == 0
 
 
-def _start_agent(base: Path, containers: Containers, sink: OtlpSink) -> subprocess.Popen[bytes]:
+def _start_agent(containers: Containers, sink: OtlpSink) -> subprocess.Popen[bytes]:
     logs = f"{containers.storage}/vfs-containers/*/userdata/ctr.log"
     command = [sys.executable, "-m", "obs.agent", "--to", sink.target, "--interval", "0.5"]
-    return subprocess.Popen([*command, "--logs", logs, "--data", str(base / "agent")])
+    return subprocess.Popen([*command, "--logs", logs, "--data", str(containers.base / "agent")])
 
 
 def grows(values: list[float]) -> bool:
@@ -136,7 +134,8 @@ def test_logs_in_pieces_and_over_lines(stage: Stage) -> None:
     bodies = stage.sink.bodies(**log)
     assert sorted(bodies) == sorted(["INFO req 0", TRACE, "x" * 20000 + "END", "no newline yet"])
     assert stage.sink.bodies(**log, log__iostream="stderr") == [TRACE]
-    by_body = {r.body.string_value: (res, r) for res, r in stage.sink.records() if r.body.string_value in bodies}
+    ours = [(res, r) for res, r in stage.sink.records() if res.get("container.id") == stage.ids["log"]]
+    by_body = {record.body.string_value: (resource, record) for resource, record in ours}
     resource, trace = by_body[TRACE]
     assert resource["container.name"] == resource["service.name"] == f"{stage.containers.tag}-log"
     assert resource["host.name"] == os.uname().nodename

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,11 @@ class Containers:
         command = ["--rootfs", str(self._rootfs), "/bin/sh", "-c", script]
         return self.podman("run", "-d", "--name", f"{self.tag}-{name}", *limits, *options, *command)
 
+    def serve(self, socket: Path) -> subprocess.Popen[bytes]:
+        """Podman's API on a Unix socket, until the process is ended."""
+        command = [*self._podman, "system", "service", "--time=0", f"unix://{socket}"]
+        return subprocess.Popen(command, env=self._env, stderr=subprocess.DEVNULL)
+
     def cgroup(self, container_id: str) -> str:
         """The cgroup of a container."""
         return f"/{self.tag}/libpod-{container_id}"
@@ -96,10 +102,12 @@ class Containers:
 
 
 @contextmanager
-def real_containers(base: Path) -> Iterator[Containers]:
-    """Containers that are gone at the end, whatever happens."""
+def real_containers() -> Iterator[Containers]:
+    """Containers that are gone at the end, whatever happens. Their folder is short: Podman takes 50 characters."""
+    base = Path(tempfile.mkdtemp(prefix="obs-", dir="/tmp"))
     containers = Containers(base)
     try:
         yield containers
     finally:
         containers.remove()
+        shutil.rmtree(base, ignore_errors=True)
