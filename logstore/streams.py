@@ -7,7 +7,8 @@ Rows of one resource come together, so ids are computed once a run of rows, neve
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -59,9 +60,11 @@ class StreamMapper:
     def ids(self, batch: pa.RecordBatch) -> pa.Array:
         """The stream id of each row: uint64[rows]."""
         rows = batch.num_rows
-        columns = [(batch.column(c), i) for i, (c, _) in enumerate(self._columns) if c in batch.schema.names]
-        starts = _run_starts([_indices(column) for column, _ in columns], rows)
-        values = self._values(columns, starts)
+        there = {name: at for at, name in enumerate(batch.schema.names)}
+        columns = [_encoded(batch.column(there[c])) if c in there else None for c, _ in self._columns]
+        starts = _run_starts([c.codes for c in columns if c is not None], rows)
+        absent = [None] * len(starts)
+        values = zip(*(absent if c is None else c.at(starts) for c in columns), strict=True)
         runs = np.fromiter((self._id(v) for v in values), dtype=np.uint64, count=len(starts))
         return pa.array(np.repeat(runs, np.diff(np.append(starts, rows))))
 
@@ -73,13 +76,6 @@ class StreamMapper:
         """All streams seen so far."""
         with self._lock:
             return list(self._labels.items())
-
-    def _values(
-        self, columns: Sequence[tuple[pa.Array, int]], starts: npt.NDArray[np.int64]
-    ) -> Iterable[tuple[str | None, ...]]:
-        taken = {i: column.take(pa.array(starts)).to_pylist() for column, i in columns}
-        absent = [None] * len(starts)
-        return zip(*(taken.get(i, absent) for i in range(len(self._columns))), strict=True)
 
     def _id(self, values: tuple[str | None, ...]) -> int:
         known = self._ids.get(values)
@@ -128,12 +124,24 @@ class StreamTable:
         return np.array([place.get(v or "", -1) for v in values], np.int32), pa.array(distinct, pa.string())
 
 
-def _indices(column: pa.Array) -> npt.NDArray[np.int32]:
-    """Dictionary codes of a column, -1 for null."""
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A column as codes into its values; a null is the last code."""
+
+    codes: npt.NDArray[np.int32]
+    values: list[str | None]
+
+    def at(self, rows: npt.NDArray[np.int64]) -> list[str | None]:
+        """The values of some rows."""
+        return [self.values[code] for code in self.codes[rows].tolist()]
+
+
+def _encoded(column: pa.Array) -> _Encoded:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    codes = column.indices
-    return (codes.fill_null(-1) if codes.null_count else codes).to_numpy(zero_copy_only=False)
+    codes, values = column.indices, column.dictionary.to_pylist()
+    codes = codes.fill_null(len(values)) if codes.null_count else codes
+    return _Encoded(codes.to_numpy(), [*values, None])
 
 
 def _run_starts(codes: Sequence[npt.NDArray[np.int32]], rows: int) -> npt.NDArray[np.int64]:
