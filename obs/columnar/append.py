@@ -44,6 +44,7 @@ class Appender:
         self._state = state
         self._waiting: deque[_Pending] = deque()
         self._lock = threading.Lock()  # held while a frame is written, and for a rotation
+        self._syncing = threading.Lock()
         self._segment: SegmentWriter | None = None
         self._old_segments: deque[SegmentWriter] = deque()  # written whole, perhaps not yet synced
         self._generation = 0
@@ -194,12 +195,13 @@ class Appender:
 
     def sync(self) -> None:
         """fsync what was written; never waits for appends. Raises: OSError."""
-        while self._old_segments:
-            self._state.counters.fsyncs += self._old_segments[0].sync()
-            self._old_segments.popleft().close()
-        segment = self._segment
-        if segment is not None:
-            self._state.counters.fsyncs += segment.sync()
+        with self._syncing:
+            while self._old_segments:
+                self._state.counters.fsyncs += self._old_segments[0].sync()
+                self._old_segments.popleft().close()
+            segment = self._segment
+            if segment is not None:
+                self._state.counters.fsyncs += segment.sync()
 
     def close(self) -> None:
         """No append is taken from now on; what was written is synced."""

@@ -22,10 +22,9 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def join_batches(batches: Sequence[pa.RecordBatch]) -> pa.Table:
-    """Batches as one table of one chunk a column; dictionaries become one."""
-    groups = groupby(batches, key=lambda batch: batch.schema)
-    return concatenate([pa.Table.from_batches(list(same)) for _, same in groups]).combine_chunks()
+def stack(batches: Sequence[pa.RecordBatch]) -> list[pa.Table]:
+    """Batches as tables, one for neighbours of one schema; nothing is copied."""
+    return [pa.Table.from_batches(list(same)) for _, same in groupby(batches, key=lambda batch: batch.schema)]
 
 
 class TableChunks:
@@ -47,13 +46,12 @@ class TableChunks:
         with self._joining:
             if len(self._tail) > HEAD_TAIL_CHUNKS:
                 self._join()
-            tail = [pa.Table.from_batches([batch]) for batch in list(self._tail)]
-            whole = concatenate([*self._runs, *tail])
+            whole = concatenate([*self._runs, *stack(list(self._tail))])
         return whole if whole.num_rows == rows else whole.slice(0, rows)
 
     def _join(self) -> None:
         taken = list(self._tail)
-        self._runs.append(join_batches(taken))
+        self._runs.append(concatenate(stack(taken)).combine_chunks())
         while len(self._runs) > 1:
             left, right = self._runs[-2:]
             if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
