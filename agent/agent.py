@@ -48,7 +48,7 @@ class Agent:
     def __init__(self, config: AgentConfig) -> None:
         self.config = config
         self._lock_fd = _lock(config)
-        self.own = OwnMetrics()
+        self.own = _own_metrics()
         self._sender = Sender(config.to)
         root = HostRoot(config.root)
         self._catalog = Catalog(root, self.own, sockets=config.sockets, podman_roots=config.podman_roots)
@@ -151,6 +151,18 @@ class Agent:
         if labels:
             container = replace(container, labels={**container.labels, **labels})
         return self.config.resource | container_resource(container)
+
+
+def _own_metrics() -> OwnMetrics:
+    """With the losses at 0: a counter that first appears as 1 has no rate."""
+    own = OwnMetrics()
+    for reason in ("truncated", "vanished"):
+        own.add("obs_agent_log_gaps_total", 0, reason=reason)
+    for signal in ("metrics", "logs"):
+        own.add("obs_agent_sent_items_total", 0, signal=signal)
+        for reason in ("rejected", "spool_full"):
+            own.add("obs_agent_dropped_items_total", 0, signal=signal, reason=reason)
+    return own
 
 
 def _first_line(config: AgentConfig) -> re.Pattern[str] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-container-logs", action="store_true", help="do not follow containers' log files")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder for positions and unsent data")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
     parser.add_argument("--first-line", default="", metavar="REGEX", help="what begins a log record of several lines")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="where the host's / is seen")
     parser.add_argument("--host-name", metavar="NAME", help="instead of the kernel's host name")
@@ -90,6 +92,13 @@ def config_of(args: argparse.Namespace) -> AgentConfig:
     return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 
+def stop_with_parent(parent: int, stop: threading.Event) -> None:
+    """Set `stop` once another process than `parent` is ours: a server that was killed leaves no agent behind."""
+    while not stop.wait(1.0):
+        if os.getppid() != parent:
+            stop.set()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Exit code 0 when stopped, 2 when the arguments or the folder are wrong."""
     args = build_parser().parse_args(argv)
@@ -97,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if args.with_parent:
+        threading.Thread(target=stop_with_parent, args=(os.getppid(), stop), daemon=True).start()
     try:
         run_config(config_of(args), stop)
     except ObsError as e:

@@ -51,6 +51,7 @@ class FollowedFile:
         self._framer = Framer(offset)
         self._format = ""
         self._streams: dict[str, StreamAssembler] = {}
+        self._seen = (0, 0, -1, 0)
 
     def close(self) -> None:
         """Release the descriptor."""
@@ -91,6 +92,12 @@ class FollowedFile:
         if len(head) > self.fingerprint.length:
             self.fingerprint = Fingerprint.of(head)
         return False
+
+    def is_unchanged(self, status: os.stat_result) -> bool:
+        """Whether the file is as the last `read` left it, with nothing held back: then there is nothing to do."""
+        now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        was, self._seen = self._seen, now
+        return now == was and status.st_size == self.offset == self.mark.offset
 
     @property
     def unread_bytes(self) -> int:

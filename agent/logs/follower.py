@@ -15,7 +15,7 @@ from pathlib import Path
 
 from obs.agent.limits import FINGERPRINT_BYTES, GLOB_EVERY_S, OPEN_FILES_MAX, ROTATED_DRAIN_S
 from obs.agent.logs.assemble import TextRecord
-from obs.agent.logs.discover import Found, find_files, is_binary, look_at
+from obs.agent.logs.discover import Found, find_files, is_binary
 from obs.agent.logs.followed import FollowedFile
 from obs.agent.logs.mark import FileMark
 from obs.agent.logs.resume import Resume, find_rest, first_offset
@@ -143,11 +143,17 @@ class Follower:
         self._ignored.add(rest.identity)
 
     def _poll_file(self, file: FollowedFile, emit: Emit) -> None:
+        try:
+            status = os.stat(file.path)
+        except OSError:
+            status = None
+        is_there = status is not None and (status.st_dev, status.st_ino) == file.identity
+        if is_there and status is not None and file.is_unchanged(status):
+            return
         if file.was_replaced():
             file = self._begin_again(file)
         self._emit(file, file.read(), emit)
-        there = look_at(file.path)
-        if there is not None and (there.device, there.inode) == file.identity:
+        if is_there:
             file.gone_since = None
         elif file.gone_since is None:
             file.gone_since = time.monotonic()

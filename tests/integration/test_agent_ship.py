@@ -144,6 +144,27 @@ def test_one_data_folder_one_agent(tmp_path: Path, start: Start) -> None:
         assert said.decode().strip().endswith("another agent runs on it; stop it or give another --data")
 
 
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    """A shell starts the agent and is killed, as a server may be."""
+    command = (
+        f"{sys.executable} -m obs.agent --with-parent --to 127.0.0.1:1 --logs {tmp_path}/none --data {tmp_path}/data"
+    )
+    shell = subprocess.Popen(["/bin/sh", "-c", f"{command} & echo $!; wait"], stdout=subprocess.PIPE)
+    assert shell.stdout is not None
+    agent = int(shell.stdout.readline())
+    wait_until((tmp_path / "data/lock").exists, "the agent works")
+    shell.kill()
+    shell.wait()
+    wait_until(lambda: not Path(f"/proc/{agent}/exe").exists() or _is_defunct(agent), "the agent has ended")
+
+
+def _is_defunct(pid: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
 @pytest.mark.parametrize(("to", "interval"), [("nowhere", 1.0), ("localhost:4317", 0.0)])
 def test_wrong_arguments_are_told(tmp_path: Path, to: str, interval: float) -> None:
     with pytest.raises(UserError, match="cannot .*; give"):
