@@ -35,7 +35,9 @@ class Chunk:
         streams: StreamTable,
         stream_of: Callable[[], Index],
         bounds: tuple[int, int],
+        rows: int,
     ) -> None:
+        self.rows = rows
         self._load = load
         self.columns = frozenset(columns)
         self.attributes = attributes
@@ -76,7 +78,9 @@ def head_chunk(table: pa.Table, attributes: Mapping[str, list[str]], streams: St
         array = column.combine_chunks()
         return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
 
-    return Chunk(load, table.column_names, attributes, streams, lambda: codes, (bounds["min"], bounds["max"]))
+    return Chunk(
+        load, table.column_names, attributes, streams, lambda: codes, (bounds["min"], bounds["max"]), table.num_rows
+    )
 
 
 def group_chunk(index: BlockIndex, group: int) -> Chunk:
@@ -98,7 +102,7 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         return np.repeat(np.arange(first, last), np.diff(edges))
 
     bounds = (int(index.group_min[group]), int(index.group_max[group]))
-    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds)
+    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start)
 
 
 class Rows:
@@ -242,8 +246,12 @@ class Rows:
             return hex_text(column)
         return column if pa.types.is_dictionary(column.type) else as_text(column)
 
+    @cached_property
+    def _all_in_order(self) -> bool:
+        return len(self.index) == self.chunk.rows and bool((self.index == np.arange(len(self.index))).all())
+
     def _taken(self, whole: pa.Array) -> pa.Array:
-        if len(self.index) == len(whole):
+        if self._all_in_order:
             return whole
         if self._take is None:
             self._take = pa.array(self.index)
