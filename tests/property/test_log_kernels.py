@@ -1,0 +1,73 @@
+"""The text kernels against plain Python that does the same slowly."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obs import warm
+from obs.logstore import tokens
+from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, token_hash
+
+TEXT = st.text(st.sampled_from("abcXYZ019_ -./:=,\"'()[]{}é€\n\0") | st.characters(codec="utf-8"), max_size=60)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    warm.load_now("obs.logstore.kernels")
+
+
+def flat(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    parts = [t.encode() for t in texts]
+    offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+    return np.frombuffer(b"".join(parts), np.uint8), offsets
+
+
+def plain_tokens(text: str) -> set[bytes]:
+    return {t.lower() for t in re.findall(rb"[A-Za-z0-9_]+", text.encode())}
+
+
+@given(st.lists(TEXT, max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_token_hashes_equal_the_plain_ones(texts: list[str]) -> None:
+    from obs.logstore.kernels import token_hashes
+
+    table = token_hashes(*flat(texts), FOLD, np.zeros(16, np.uint64))
+    expected = {token_hash(t) for text in texts for t in plain_tokens(text)}
+    assert sorted(table[table != 0].tolist()) == sorted(expected)
+    assert len(expected) * 2 <= table.size
+
+
+@given(st.lists(TEXT, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_trigrams_equal_the_plain_ones(texts: list[str]) -> None:
+    from obs.logstore.kernels import trigrams
+
+    seen = np.zeros(GRAMS, np.uint8)
+    trigrams(*flat(texts), SYMBOL, seen)
+    expected: set[int] = set()
+    for text in texts:
+        s = [int(SYMBOL[c]) for c in text.encode()]
+        expected |= {s[i] << 12 | s[i + 1] << 6 | s[i + 2] for i in range(len(s) - 2)}
+    assert set(np.flatnonzero(seen).tolist()) == expected
+    for text in texts:
+        assert set(tokens.grams(text).tolist()) <= expected
+
+
+@given(st.sets(st.integers(1, (1 << 64) - 1), min_size=1, max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_bloom_filter_equals_the_plain_one(hashes: set[int]) -> None:
+    from obs.logstore.kernels import bloom_fill
+
+    words = np.zeros((7, 8), np.uint32)
+    bloom_fill(np.array([0, *hashes], np.uint64), SALTS, words)
+    expected = [[0] * 8 for _ in range(7)]
+    for value in hashes:
+        block = ((value >> 32) * 7) >> 32
+        for i, salt in enumerate(SALTS.tolist()):
+            expected[block][i] |= 1 << (((value & 0xFFFFFFFF) * salt & 0xFFFFFFFF) >> 27)
+    assert words.tolist() == expected
