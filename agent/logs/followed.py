@@ -97,7 +97,11 @@ class FollowedFile:
         """Whether the file is as the last `read` left it, with nothing held back: then there is nothing to do."""
         now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         was, self._seen = self._seen, now
-        return now == was and status.st_size == self.offset == self.mark.offset
+        return now == was and status.st_size == self.offset and not self._holds_something
+
+    @property
+    def _holds_something(self) -> bool:
+        return self._framer.has_partial or any(a.pending_start is not None for a in self._streams.values())
 
     @property
     def unread_bytes(self) -> int:

@@ -32,11 +32,11 @@ class Continuation:
     def __init__(self, first_line: re.Pattern[str] | None = None) -> None:
         self._first_line = first_line
         self._inside = _Inside.NOTHING
-        self._severity = 0
+        self._first = ""
 
     def begin(self, line: str) -> None:
         """`line` begins a record."""
-        self._severity = guess_severity(line)
+        self._first = line
         if line.startswith(PYTHON_HEADER):
             self._inside = _Inside.PYTHON
         elif _GO_PANIC.match(line):
@@ -60,11 +60,15 @@ class Continuation:
             return self._begins_trace()
         if self._inside is _Inside.GO:
             return _GO_LINE.match(line) is not None
-        return bool(_JAVA.match(line)) or (self._severity >= WARN and bool(_JAVA_EXCEPTION.match(line)))
+        return bool(_JAVA.match(line)) or (bool(_JAVA_EXCEPTION.match(line)) and self._is_bad())
+
+    def _is_bad(self) -> bool:
+        """Whether the record reports something that a stack trace may explain; asked seldom, so guessed late."""
+        return guess_severity(self._first) >= WARN
 
     def _begins_trace(self) -> bool:
         """A header continues a chain, or the line that reported the error; else it is the next record."""
-        belongs = self._inside is _Inside.PYTHON_CHAIN or (self._inside is _Inside.NOTHING and self._severity >= WARN)
+        belongs = self._inside is _Inside.PYTHON_CHAIN or (self._inside is _Inside.NOTHING and self._is_bad())
         if belongs:
             self._inside = _Inside.PYTHON
         return belongs

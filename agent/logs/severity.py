@@ -41,7 +41,7 @@ _TRACEPARENT = re.compile(r"\b00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\b")
 def guess_severity(text: str) -> int:
     """The severity number of a record by its first line, 0 where nothing tells."""
     head = text[:_CHARS]
-    if found := _KEYED.search(head):
+    if ("evel" in head or "everity" in head or "lvl" in head) and (found := _KEYED.search(head)):
         keyed = WORDS.get(found[1].lower(), 0) if found[1] else _numeric(int(found[2]))
         if keyed:
             return keyed
