@@ -21,7 +21,17 @@ class AgentProcess:
 
     def __init__(self, data: Path, interval_s: float, globs: Sequence[str]) -> None:
         logs = [word for glob in globs for word in ("--logs", glob)]
-        self._argv = [sys.executable, "-m", "obs.agent", "--data", str(data), "--interval", f"{interval_s:g}", *logs]
+        self._argv = [
+            sys.executable,
+            "-m",
+            "obs.agent",
+            "--with-parent",
+            "--data",
+            str(data),
+            "--interval",
+            f"{interval_s:g}",
+            *logs,
+        ]
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="agent-process", daemon=True)
