@@ -1,1 +1,1 @@
-
+"""The web UI: Dash pages over the HTTP API."""
