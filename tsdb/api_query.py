@@ -1,0 +1,191 @@
+"""Prometheus's query API: /api/v1/query, query_range, format_query, parse_query; GET, and POST with a form.
+
+In: parameters as text. Out: Prometheus's JSON, errors included (bad_data 400, execution 422, timeout 503).
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from obs.errors import ObsError, QueryError
+from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
+from obs.tsdb.promql.lexer import duration_ms
+from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.plan import Node
+from obs.tsdb.promql.printer import pretty
+from obs.tsdb.promql.tree import tree
+
+Parameters = Mapping[str, str]
+
+
+class BadParameter(QueryError):
+    """A parameter that cannot be read."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(f'invalid parameter "{name}": {cause}')
+
+
+async def parameters(request: Request) -> Parameters:
+    """The URL's parameters and, where there is one, the form's; the form wins."""
+    values = dict(request.query_params)
+    if request.method == "POST":
+        values.update(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
+    return values
+
+
+def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> APIRouter:
+    """The routes, answered by `promql`."""
+    routes = APIRouter(prefix="/api/v1")
+    endpoints: dict[str, Callable[[Parameters], Response]] = {
+        "/query": lambda p: _instant(promql, p, now_ms()),
+        "/query_range": lambda p: _range(promql, p),
+        "/format_query": lambda p: _success(orjson.dumps(pretty(_parsed(p)))),
+        "/parse_query": lambda p: _success(orjson.dumps(tree(_parsed(p)))),
+    }
+    for path, answer in endpoints.items():
+        routes.add_api_route(path, _endpoint(answer), methods=["GET", "POST"], response_class=Response)
+    return routes
+
+
+def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Response]:
+    def endpoint(p: Parameters = Depends(parameters)) -> Response:
+        try:
+            return answer(p)
+        except ObsError as e:
+            return error_response(e)
+
+    return endpoint
+
+
+def _instant(promql: PromQL, p: Parameters, now_ms: int) -> Response:
+    t_ms = read_time(p, "time", now_ms)
+    return _answer(p, lambda q: promql.query(q, t_ms, _duration(p, "lookback_delta"), _seconds(p, "timeout")))
+
+
+def _range(promql: PromQL, p: Parameters) -> Response:
+    start, end = read_time(p, "start"), read_time(p, "end")
+    if end < start:
+        raise BadParameter("end", "end timestamp must not be before start time")
+    step = _duration(p, "step")
+    if step is None:
+        raise BadParameter("step", 'cannot parse "" to a valid duration')
+    if step <= 0:
+        raise BadParameter(
+            "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
+        )
+    lookback, timeout = _duration(p, "lookback_delta"), _seconds(p, "timeout")
+    return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout))
+
+
+def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:
+    limit = _limit(p)
+    try:
+        result = evaluate(p.get("query", ""))
+    except QueryError as e:
+        # A syntax error is the parameter's; one that meets the data is the execution's.
+        raise BadParameter("query", str(e)) if e.position is not None else e from None
+    warnings = list(result.warnings)
+    if 0 < limit < len(result.labels):
+        warnings.append("results truncated due to limit")
+    body = encode.data(result, limit)
+    if p.get("stats"):
+        body = body[:-1] + b',"stats":' + orjson.dumps(_stats(result)) + b"}"
+    return _success(body, warnings, list(result.infos))
+
+
+def _parsed(p: Parameters) -> Node:
+    try:
+        return parse(p.get("query", ""))
+    except QueryError as e:
+        raise BadParameter("query", str(e)) from None
+
+
+def _stats(result: Result) -> dict[str, object]:
+    seconds = float(result.stats.get("seconds", 0.0))
+    samples = int(result.stats.get("samples", 0))
+    timings = {"evalTotalTime": seconds, "resultSortTime": 0.0, "queryPreparationTime": 0.0,
+               "innerEvalTime": seconds, "execQueueTime": 0.0, "execTotalTime": seconds}  # fmt: skip
+    sizes = {"totalQueryableSamples": samples, "peakSamples": max(samples, int(result.present.sum()))}
+    return {"timings": timings, "samples": sizes, "source": dict(result.stats)}
+
+
+def _success(data: bytes, warnings: list[str] | None = None, infos: list[str] | None = None) -> Response:
+    body = b'{"status":"success","data":' + data
+    if warnings:
+        body += b',"warnings":' + orjson.dumps(warnings)
+    if infos:
+        body += b',"infos":' + orjson.dumps(infos)
+    return Response(body + b"}", media_type="application/json")
+
+
+def error_response(error: ObsError) -> Response:
+    """An error in Prometheus's terms."""
+    status = int(getattr(error, "http_status", 422))
+    kind = "bad_data" if status == 400 else "execution"
+    if isinstance(error, QueryTimeout):
+        kind = "timeout"
+    body = orjson.dumps({"status": "error", "errorType": kind, "error": str(error)})
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def read_time(p: Parameters, name: str, default: int | None = None) -> int:
+    """A time parameter, seconds since 1970 or RFC 3339, in milliseconds."""
+    text = p.get(name, "")
+    if not text:
+        if default is None:
+            raise BadParameter(name, 'cannot parse "" to a valid timestamp')
+        return default
+    seconds = _number(text)
+    if seconds is None:
+        seconds = _rfc3339(text)
+    if seconds is None or not abs(seconds) < 2**53:
+        raise BadParameter(name, f'cannot parse "{text}" to a valid timestamp')
+    return math.floor(seconds * 1000 + 0.5)
+
+
+def _rfc3339(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
+def _duration(p: Parameters, name: str) -> int | None:
+    """A duration parameter, seconds or 5m, in milliseconds; None where it is not given."""
+    text = p.get(name, "")
+    if not text:
+        return None
+    seconds = _number(text)
+    ms = duration_ms(text) if seconds is None else None if abs(seconds) > 2**63 / 1e9 else round(seconds * 1000)
+    if ms is None:
+        raise BadParameter(name, f'cannot parse "{text}" to a valid duration')
+    return ms
+
+
+def _seconds(p: Parameters, name: str) -> float | None:
+    ms = _duration(p, name)
+    return None if ms is None else ms / 1000
+
+
+def _limit(p: Parameters) -> int:
+    text = p.get("limit", "")
+    if text and not (text.isascii() and text.isdigit()):
+        raise BadParameter("limit", "limit must be a non-negative number")
+    return int(text or 0)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

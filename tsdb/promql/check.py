@@ -1,0 +1,88 @@
+"""Types: what each node accepts. In: a node just parsed. Out: the same node, or a QueryError at the part that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from obs.errors import QueryError
+from obs.tsdb.promql.cursor import Cursor
+from obs.tsdb.promql.functions.signatures import Signature
+from obs.tsdb.promql.plan import Aggregate, Binary, Call, Card, Kind, Matching, Node, Selector, String
+
+_SET_OPS = ("and", "or", "unless")
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
+def unary(cursor: Cursor, expr: Node) -> None:
+    """A sign goes before scalars and instant vectors."""
+    if expr.kind not in (Kind.SCALAR, Kind.VECTOR):
+        cause = (
+            f'unary expression only allowed on expressions of type scalar or instant vector, got "{expr.kind.value}"'
+        )
+        raise cursor.error(expr.pos, cause)
+
+
+def binary(cursor: Cursor, node: Binary, op_pos: int) -> Binary:
+    """Operand kinds against the operator, and its matching clauses; vectors get a default matching."""
+    kinds = (node.left.kind, node.right.kind)
+    for side in (node.left, node.right):
+        if side.kind not in (Kind.SCALAR, Kind.VECTOR):
+            raise cursor.error(side.pos, "binary expression must contain only scalar and instant vector types")
+    if kinds == (Kind.VECTOR, Kind.VECTOR):
+        card = Card.MANY_TO_MANY if node.op in _SET_OPS else Card.ONE_TO_ONE
+        return replace(node, matching=node.matching or Matching(card))
+    if node.op in _SET_OPS:
+        raise cursor.error(op_pos, f'set operator "{node.op}" not allowed in binary scalar expression')
+    if node.matching is not None:
+        raise cursor.error(op_pos, "vector matching only allowed between instant vectors")
+    if kinds == (Kind.SCALAR, Kind.SCALAR) and node.op in _COMPARISONS and not node.bool_:
+        raise cursor.error(op_pos, "comparisons between scalars must use BOOL modifier")
+    return node
+
+
+def aggregate(cursor: Cursor, node: Aggregate) -> Aggregate:
+    """The operand is a vector, the parameter a scalar or a string."""
+    _expect(cursor, node.expr, Kind.VECTOR, "aggregation expression")
+    if node.param is not None:
+        wanted = Kind.STRING if node.op == "count_values" else Kind.SCALAR
+        _expect(cursor, node.param, wanted, "aggregation expression")
+    if node.op == "count_values" and isinstance(node.param, String) and not _is_label(node.param.value):
+        shown = _go_quoted(node.param.value)
+        # Prometheus says this while it evaluates; the text is the same.
+        raise QueryError(f"invalid label name {shown}")
+    return node
+
+
+def _is_label(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _go_quoted(text: str) -> str:
+    return '"' + "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text) + '"'
+
+
+def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
+    """Number and kinds of the arguments."""
+    wanted, given, optional = signature.args, len(node.args), signature.optional
+    fewest = len(wanted) - (1 if optional < 0 else optional)
+    if optional == 0 and given != len(wanted):
+        raise cursor.error(node.pos, f'expected {len(wanted)} argument(s) in call to "{node.name}", got {given}')
+    if given < fewest:
+        raise cursor.error(node.pos, f'expected at least {fewest} argument(s) in call to "{node.name}", got {given}')
+    if optional >= 0 and given > len(wanted):
+        raise cursor.error(
+            node.pos, f'expected at most {len(wanted)} argument(s) in call to "{node.name}", got {given}'
+        )
+    for i, arg in enumerate(node.args):
+        _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
+    if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):
+        raise cursor.error(node.args[1].pos, "expected label selectors only in the second argument of info")
+    return node
+
+
+def _expect(cursor: Cursor, node: Node, kind: Kind, where: str) -> None:
+    if node.kind is not kind:
+        raise cursor.error(node.pos, f"expected type {kind.value} in {where}, got {node.kind.value}")

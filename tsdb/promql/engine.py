@@ -1,0 +1,108 @@
+"""PromQL over a SampleSource: text → plan → columns → result. One object serves all threads.
+
+In: a query and its times in milliseconds. Out: a `Result`. Raises: QueryError, QueryLimit, QueryTimeout.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from obs.errors import QueryError, QueryLimit
+from obs.model.ports import SampleSource, VectorSample
+from obs.tsdb.promql import plan as plans
+from obs.tsdb.promql import result as results
+from obs.tsdb.promql.annotations import Annotations
+from obs.tsdb.promql.context import ExecutionError, Frame, Query, QueryOptions
+from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.result import Result
+from obs.tsdb.promql.values import Scalar, Steps, Text, Vector
+
+
+class PromQL:
+    """Evaluates queries; implements `obs.model.ports.Evaluator`."""
+
+    def __init__(self, source: SampleSource, options: QueryOptions | None = None) -> None:
+        self.source = source
+        self.options = options or QueryOptions()
+
+    def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
+        """The vector at `t_ms`; histograms are left out."""
+        found = self.query(query, t_ms)
+        if found.kind not in ("vector", "scalar"):
+            raise QueryError(
+                f"cannot evaluate {query!r} as a rule: it is a {found.kind}; rules need a vector or a scalar"
+            )
+        rows = zip(found.labels, found.values[:, 0].tolist(), found.present[:, 0].tolist(), strict=True)
+        floats = [True] * len(found.labels) if found.hists is None else [h is None for h in found.hists[:, 0]]
+        return [VectorSample(ls, t_ms, v) for (ls, v, p), f in zip(rows, floats, strict=True) if p and f]
+
+    def query(self, query: str, t_ms: int, lookback_ms: int | None = None, timeout_s: float | None = None) -> Result:
+        """Evaluate at one time."""
+        steps = Steps(t_ms, t_ms, 0)
+        return self._evaluate(query, parse(query), steps, True, lookback_ms, timeout_s)
+
+    def query_range(
+        self,
+        query: str,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        lookback_ms: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Result:
+        """Evaluate at start, start + step … up to end."""
+        steps = self._grid(start_ms, end_ms, step_ms)
+        plan = parse(query, step_ms, end_ms - start_ms)
+        if not results.range_kind(plan.kind):
+            kind = plan.kind.value
+            raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
+        return self._evaluate(query, plan, steps, False, lookback_ms, timeout_s)
+
+    def explain(self, query: str) -> str:
+        """The plan as a tree of text."""
+        return plans.explain(parse(query))
+
+    def _grid(self, start_ms: int, end_ms: int, step_ms: int) -> Steps:
+        if end_ms < start_ms:
+            raise QueryError("end timestamp must not be before start time")
+        if step_ms <= 0:
+            raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
+        steps = Steps(start_ms, end_ms, step_ms)
+        if (end_ms - start_ms) // step_ms > self.options.max_points:
+            raise QueryError(
+                f"exceeded maximum resolution of {self.options.max_points:,} points per timeseries."
+                " Try decreasing the query resolution (?step=XX)"
+            )
+        return steps
+
+    def _evaluate(
+        self, text: str, plan: plans.Node, steps: Steps, instant: bool, lookback_ms: int | None, timeout_s: float | None
+    ) -> Result:
+        from obs.tsdb.promql.execute import run  # the table of operators, read at the first query
+
+        began = time.monotonic()
+        limit_s = self.options.timeout_s if timeout_s is None else min(timeout_s, self.options.timeout_s)
+        options = self.options if lookback_ms is None else replace(self.options, lookback_ms=lookback_ms)
+        query = Query(self.source, options, Annotations(text), steps, began + limit_s)
+        try:
+            found = _result(Frame(query, steps, run).value(plan), steps, instant)
+        except QueryError as e:
+            raise ExecutionError(str(e)) from e
+        if found.present.size > options.max_samples:
+            raise QueryLimit("query processing would load too many samples into memory in query execution")
+        stats = {**query.stats, "seconds": time.monotonic() - began}
+        notes = query.annotations
+        return replace(found, warnings=notes.warnings, infos=notes.infos, stats=stats)
+
+
+def _result(value: object, steps: Steps, instant: bool) -> Result:
+    if isinstance(value, Vector):
+        return results.of_vector(value, steps.times, instant)
+    if isinstance(value, Scalar):
+        return results.of_scalar(value, steps.times, instant)
+    if isinstance(value, Text):
+        return results.of_text(value, steps.times)
+    assert isinstance(value, results.Windows)
+    return results.of_windows(value)

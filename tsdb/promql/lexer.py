@@ -1,0 +1,132 @@
+"""Text → tokens with positions. The only place that knows PromQL's spelling of numbers, strings and names.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/basics/ (literals, comments, UTF-8 names).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from obs.errors import QueryError
+
+
+class Token(NamedTuple):
+    """kind: ident, number, duration, string, op or end; `pos` is the offset of its first character."""
+
+    kind: str
+    text: str
+    pos: int
+
+
+DURATION = re.compile(r"(?:\d+(?:ms|[ywdhms]))+(?![\w.])")
+_TOKEN = re.compile(
+    r"(?P<space>\s+|\#[^\n]*)"
+    r"|(?P<duration>(?:\d+(?:ms|[ywdhms]))+(?![\w.]))"
+    r"|(?P<number>0[xX][0-9a-fA-F_]+(?![\w.])|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?(?![\w.]))"
+    r"|(?P<ident>[A-Za-z_:][A-Za-z0-9_:]*)"
+    r"|(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`)"
+    r"|(?P<op>=~|!~|==|!=|<=|>=|[-+*/%^=<>(){}\[\],:@])",
+    re.DOTALL,
+)
+_COLON = re.compile(_TOKEN.pattern.replace("[A-Za-z_:]", "[A-Za-z_]"), re.DOTALL)
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
+
+
+def tokenize(text: str) -> list[Token]:
+    """All tokens of a query; the last is of kind `end`."""
+    tokens: list[Token] = []
+    pos = 0
+    bracketed = False
+    while pos < len(text):
+        # Between brackets a colon divides range and step; elsewhere it may begin a name.
+        match = (_COLON if bracketed else _TOKEN).match(text, pos)
+        if match is None:
+            raise parse_error(text, pos, _lexical_fault(text, pos))
+        if match.lastgroup != "space":
+            tokens.append(Token(str(match.lastgroup), match.group(), pos))
+            bracketed = match.group() == "[" or (bracketed and match.group() != "]")
+        pos = match.end()
+    tokens.append(Token("end", "", len(text)))
+    return tokens
+
+
+def _lexical_fault(text: str, pos: int) -> str:
+    char = text[pos]
+    if char in "\"'`":
+        return "unterminated quoted string" if char != "`" else "unterminated raw string"
+    if char.isdigit() or char == ".":
+        word = re.match(r"[\w.]+", text[pos:])
+        return f'bad number or duration syntax: "{word.group() if word else char}"'
+    return f"unexpected character: {char!r}"
+
+
+def line_column(text: str, pos: int) -> tuple[int, int]:
+    """Line and column, both from 1, of an offset."""
+    before = text[:pos]
+    return before.count("\n") + 1, pos - (before.rfind("\n") + 1) + 1
+
+
+def parse_error(text: str, pos: int, cause: str) -> QueryError:
+    """A syntax error that leads with line:column and shows the line with a caret."""
+    line, column = line_column(text, pos)
+    shown = text.split("\n")[line - 1]
+    return QueryError(f"{line}:{column}: parse error: {cause}\n  {shown}\n  {' ' * (column - 1)}^", (line, column))
+
+
+def number_value(text: str) -> float:
+    """The value of a number literal."""
+    plain = text.replace("_", "")
+    if plain[:2] in ("0x", "0X"):
+        return float(int(plain, 16))
+    # Go reads a leading zero as octal where all digits allow it.
+    if len(plain) > 1 and plain[0] == "0" and set(plain) <= set("01234567"):
+        return float(int(plain, 8))
+    return float(plain)
+
+
+def duration_ms(text: str) -> int | None:
+    """The milliseconds of a duration such as 1h30m, None where `text` is not one (units fall, each at most once)."""
+    if not DURATION.fullmatch(text):
+        return None
+    total, last = 0, 1 << 62
+    for count, unit in re.findall(r"(\d+)(ms|[ywdhms])", text):
+        if _UNIT_MS[unit] >= last:
+            return None
+        last = _UNIT_MS[unit]
+        total += int(count) * last
+    return total
+
+
+_ESCAPES = {
+    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "'": "'", '"': '"',
+}  # fmt: skip
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
+
+
+def unquote(text: str, token: Token) -> str:
+    """The value of a string token of query `text`; bytes that are no UTF-8 become lone surrogates."""
+    body = token.text[1:-1]
+    if token.text[0] == "`":
+        return body
+    if "\\" not in body:
+        return body
+
+    def replace(match: re.Match[str]) -> str:
+        code = match.group(1)
+        if code[0] == "x":
+            return bytes([int(code[1:], 16)]).decode("latin-1") if int(code[1:], 16) < 128 else _byte(code[1:], 16)
+        if code[0] in "uU" and len(code) > 1:
+            return chr(int(code[1:], 16))
+        if len(code) == 3:
+            return _byte(code, 8)
+        if code not in _ESCAPES:
+            raise parse_error(text, token.pos, f"unknown escape sequence {match.group()!r}")
+        return _ESCAPES[code]
+
+    escaped = _ESCAPE.sub(replace, body)
+    return escaped.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _byte(digits: str, base: int) -> str:
+    return bytes([int(digits, base) & 0xFF]).decode("utf-8", "surrogateescape")

@@ -1,0 +1,42 @@
+"""The arithmetic and comparison operators on arrays of floats, as one table each.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/operators/ (Go's math.Mod and math.Pow behave as fmod and power).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from obs.tsdb.promql.values import F64, Bool
+
+ARITHMETIC: dict[str, Callable[[F64, F64], F64]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,
+    "^": np.power,
+    "atan2": np.arctan2,
+}
+COMPARISONS: dict[str, Callable[[F64, F64], Bool]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+
+
+def calculate(op: str, left: F64, right: F64) -> F64:
+    """An arithmetic operator, without numpy's warnings: Inf and NaN are results here."""
+    with np.errstate(all="ignore"):
+        return ARITHMETIC[op](left, right)
+
+
+def compare(op: str, left: F64, right: F64) -> Bool:
+    """A comparison; NaN is unequal to all."""
+    with np.errstate(all="ignore"):
+        return COMPARISONS[op](left, right)

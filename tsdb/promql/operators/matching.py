@@ -1,0 +1,152 @@
+"""Arithmetic and comparison between two vectors: series pair up by signature; every pair is one row of the result.
+
+The "one" side must have at most one sample per signature and step, and so must the result: the errors say which did not.
+Source: https://prometheus.io/docs/prometheus/latest/querying/operators/#vector-matching
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from obs.errors import QueryError
+from obs.model.labels import METRIC_NAME, Labels
+from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.operators.arithmetic import COMPARISONS
+from obs.tsdb.promql.operators.cells import Cells, combine
+from obs.tsdb.promql.operators.signature import by, excluding, ordinals
+from obs.tsdb.promql.plan import Binary, Card, Matching, label_text, quote
+from obs.tsdb.promql.values import I64, Bool, Vector, empty_vector, merge_same, only, without
+
+ABSENT = -1
+"""In a list of pairs: no series on this side, its fill value stands in."""
+
+
+def matched(frame: Frame, node: Binary, left: Vector, right: Vector) -> Vector:
+    """The vector of `left op right`."""
+    m = node.matching
+    assert m is not None
+    signature = by(m.labels) if m.on else excluding(m.labels)
+    known: dict[Labels, int] = {}
+    sides = [ordinals(v.labels, signature, known) for v in (left, right)]
+    swapped = m.card is Card.ONE_TO_MANY
+    many, one = (right, left) if swapped else (left, right)
+    many_group, one_group = (sides[1], sides[0]) if swapped else (sides[0], sides[1])
+    names = list(known)
+    _check_one_side(one, one_group, names, m, "left" if swapped else "right")
+    many, one, many_group, one_group = _filled(m, swapped, many, one, many_group, one_group, len(names), names)
+    many_rows, one_rows = _pairs(many_group, one_group, len(names))
+    if not len(many_rows):
+        return empty_vector(left.values.shape[1])
+    cells = _combined(frame, node, many.rows(many_rows), one.rows(one_rows), swapped)
+    _check_result(m, cells.present, many, many_rows, many_group)
+    labels = [_result_labels(node, m, many.labels[i], one.labels[j]) for i, j in zip(many_rows, one_rows, strict=True)]
+    drop = np.ones(len(labels), np.bool_) if node.bool_ else _drops(node, many, one, many_rows, one_rows)
+    result = Vector(labels, cells.values, cells.present, drop, cells.hists).compact()
+    cause = "multiple matches for labels: grouping labels must ensure unique matches"
+    return merge_same(result, cause) if m.card is not Card.ONE_TO_ONE else merge_same(result)
+
+
+def _drops(node: Binary, many: Vector, one: Vector, many_rows: I64, one_rows: I64) -> Bool:
+    if node.op in COMPARISONS:
+        return many.drop_name[many_rows]
+    return np.zeros(len(many_rows), np.bool_)
+
+
+def _combined(frame: Frame, node: Binary, many: Vector, one: Vector, swapped: bool) -> Cells:
+    a, b = Cells(many.values, many.present, many.hists), Cells(one.values, one.present, one.hists)
+    return combine(frame, node, b, a) if swapped else combine(frame, node, a, b)
+
+
+def _pairs(many_group: I64, one_group: I64, groups: int) -> tuple[I64, I64]:
+    """All (row of many, row of one) that share a group, in the order of many."""
+    order = np.argsort(one_group, kind="stable")
+    start = np.zeros(groups + 1, np.int64)
+    np.cumsum(np.bincount(one_group, minlength=groups), out=start[1:])
+    counts = (start[1:] - start[:-1])[many_group]
+    many_rows = np.repeat(np.arange(len(many_group)), counts)
+    first = np.repeat(start[:-1][many_group], counts)
+    within = np.arange(len(many_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return many_rows, order[first + within]
+
+
+def _check_one_side(one: Vector, group: I64, names: list[Labels], m: Matching, side: str) -> None:
+    """Raises: QueryError where two series of one signature meet at a step."""
+    if len(np.unique(group)) == len(group):
+        return
+    seen = np.full((len(names), one.values.shape[1]), -1, np.int64)
+    for row, g in enumerate(group.tolist()):
+        met = one.present[row] & (seen[g] >= 0)
+        if bool(met.any()):
+            first = int(seen[g][np.argmax(met)])
+            shown = ", ".join(labels_text(one.labels[i]) for i in (first, row))
+            raise QueryError(
+                f"found duplicate series for the match group {labels_text(_match_group(one.labels[row], m))} on the {side}"
+                f" hand-side of the operation: [{shown}];many-to-many matching not allowed: matching labels must be"
+                " unique on one side"
+            )
+        seen[g][one.present[row]] = row
+
+
+def _match_group(labels: Labels, m: Matching) -> Labels:
+    return only(labels, frozenset(m.labels)) if m.on else without(labels, (*m.labels, METRIC_NAME))
+
+
+def _check_result(m: Matching, present: Bool, many: Vector, many_rows: I64, many_group: I64) -> None:
+    if m.card is not Card.ONE_TO_ONE:
+        return
+    group = many_group[many_rows]
+    met = np.zeros((int(group.max()) + 1, present.shape[1]), np.int32)
+    np.add.at(met, group, present)
+    if bool((met > 1).any()):
+        raise QueryError("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+
+
+def _result_labels(node: Binary, m: Matching, many: Labels, one: Labels) -> Labels:
+    gone: set[str] = set() if node.op in COMPARISONS else {METRIC_NAME}
+    labels = without(many, gone) if gone else many
+    if m.card is Card.ONE_TO_ONE:
+        return only(labels, frozenset(m.labels)) if m.on else without(labels, m.labels)
+    if not m.include:
+        return labels
+    taken = [p for p in one if p[0] in m.include]
+    return tuple(sorted((*without(labels, m.include), *taken)))
+
+
+def _filled(
+    m: Matching, swapped: bool, many: Vector, one: Vector, many_group: I64, one_group: I64, groups: int,
+    names: list[Labels],
+) -> tuple[Vector, Vector, I64, I64]:  # fmt: skip
+    """Both sides with rows of fill values where a signature has no sample at a step."""
+    fills = (m.fill_right, m.fill_left) if swapped else (m.fill_left, m.fill_right)
+    if fills == (None, None):
+        return many, one, many_group, one_group
+    new_many = many if fills[0] is None else _with_fill(many, many_group, one, one_group, groups, names, fills[0])
+    new_one = one if fills[1] is None else _with_fill(one, one_group, many, many_group, groups, names, fills[1])
+    extra_many = np.arange(groups) if fills[0] is not None else np.zeros(0, np.int64)
+    extra_one = np.arange(groups) if fills[1] is not None else np.zeros(0, np.int64)
+    return new_many, new_one, np.concatenate([many_group, extra_many]), np.concatenate([one_group, extra_one])
+
+
+def _with_fill(
+    mine: Vector, group: I64, other: Vector, other_group: I64, groups: int, names: list[Labels], fill: float
+) -> Vector:
+    here, there = (np.zeros((groups, mine.values.shape[1]), np.bool_) for _ in range(2))
+    np.logical_or.at(here, group, mine.present)
+    np.logical_or.at(there, other_group, other.present)
+    missing = there & ~here
+    hists = None if mine.hists is None else np.concatenate([mine.hists, np.full(missing.shape, None, np.object_)])
+    return replace(
+        mine,
+        labels=[*mine.labels, *names],
+        values=np.concatenate([mine.values, np.full(missing.shape, fill)]),
+        present=np.concatenate([mine.present, missing]),
+        drop_name=np.concatenate([mine.drop_name, np.zeros(groups, np.bool_)]),
+        hists=hists,
+    )
+
+
+def labels_text(labels: Labels) -> str:
+    """Labels as error messages show them: {a="b", c="d"}."""
+    return "{" + ", ".join(f"{label_text(k)}={quote(v)}" for k, v in labels) + "}"

@@ -1,0 +1,81 @@
+"""Selectors: series from the source, as instant vectors (last sample within the lookback) or as windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from obs.model.ports import SeriesSet
+from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.plan import At, Node, RangeSelector, Selector
+from obs.tsdb.promql.values import F64, I64, STALE_BITS, Bool, Objects, Vector, Windows
+
+
+def ends(frame: Frame, offset_ms: int, at: At) -> I64:
+    """Where each step looks: its own time or the fixed one, less the offset. One entry where it is fixed."""
+    fixed = frame.fixed(at)
+    times = frame.steps.times if fixed is None else np.array([fixed], np.int64)
+    return times - offset_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An instant selection before it becomes a vector: the sample row each step found."""
+
+    series: SeriesSet
+    values: F64
+    rows: I64
+    present: Bool
+
+
+def find(frame: Frame, node: Selector) -> Found:
+    """The last sample of each series at each step."""
+    from obs.tsdb.promql import kernels
+
+    look = ends(frame, node.offset_ms, node.at)
+    lookback = frame.query.options.lookback_ms
+    series = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]))
+    bits = series.values.view(np.int64)
+    values, rows, present = kernels.last_sample(series.offsets, series.t_ms, series.values, bits, look, lookback)
+    width = frame.steps.count
+    if len(look) != width:
+        values, rows, present = (np.repeat(a, width, axis=1) for a in (values, rows, present))
+    return Found(series, values, rows, present)
+
+
+def instant(frame: Frame, node: Node) -> Vector:
+    """An instant vector selector."""
+    assert isinstance(node, Selector)
+    found = find(frame, node)
+    all_hists = histograms_of(found.series)
+    hists = None
+    if all_hists is not None and len(all_hists):
+        hists = np.where(found.present, all_hists[found.rows], None)
+    keep = np.zeros(len(found.series.labels), np.bool_)
+    return Vector(found.series.labels, found.values, found.present, keep, hists).compact()
+
+
+def windows(frame: Frame, node: Node) -> Windows:
+    """A range vector selector."""
+    assert isinstance(node, RangeSelector)
+    look = ends(frame, node.selector.offset_ms, node.selector.at)
+    found = frame.query.select(node.selector.matchers, int(look[0]) - node.range_ms + 1, int(look[-1]))
+    offsets, t_ms, values, hists = _without_stale(found)
+    keep = np.zeros(len(found.labels), np.bool_)
+    return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, frame.steps.count, keep, hists)
+
+
+def histograms_of(series: SeriesSet) -> Objects | None:
+    """The histogram column of a selection: object[sample], or None where the source holds floats only."""
+    return getattr(series, "hists", None)
+
+
+def _without_stale(found: SeriesSet) -> tuple[I64, I64, F64, Objects | None]:
+    hists = histograms_of(found)
+    live = found.values.view(np.int64) != STALE_BITS
+    if bool(live.all()):
+        return found.offsets, found.t_ms, found.values, hists
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(live, dtype=np.int64)])
+    kept = None if hists is None else hists[live]
+    return before[found.offsets], found.t_ms[live], found.values[live], kept

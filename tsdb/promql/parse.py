@@ -1,0 +1,344 @@
+"""Text → plan: a precedence-climbing parser for the whole of PromQL 3, every node with its position.
+
+In: the query, and the step and range that `step()` and `range()` stand for in durations. Out: a checked plan.
+Raises QueryError with line, column and a caret.
+Source: https://prometheus.io/docs/prometheus/latest/querying/operators/#binary-operator-precedence
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from obs.tsdb.promql import check, durations, selectors
+from obs.tsdb.promql.cursor import Cursor
+from obs.tsdb.promql.functions.signatures import SIGNATURES
+from obs.tsdb.promql.lexer import duration_ms, number_value
+from obs.tsdb.promql.plan import (
+    Aggregate,
+    AtEdge,
+    Binary,
+    Call,
+    Card,
+    Edge,
+    Kind,
+    Matching,
+    Negate,
+    Node,
+    Number,
+    Paren,
+    RangeSelector,
+    Selector,
+    String,
+    Subquery,
+)  # fmt: skip
+
+PRECEDENCE = {
+    "or": 1, "and": 2, "unless": 2, "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3,
+    "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "atan2": 5, "^": 6,
+}  # fmt: skip
+UNARY_PRECEDENCE = 5
+SET_OPS = ("and", "or", "unless")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+AGGREGATORS = [
+    "sum",
+    "avg",
+    "count",
+    "min",
+    "max",
+    "group",
+    "stddev",
+    "stdvar",
+    "topk",
+    "bottomk",
+    "count_values",
+    "quantile",
+    "limitk",
+    "limit_ratio",
+]
+WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
+MAX_DEPTH = 200
+"""Nesting past this is refused: the parser and the evaluation recurse, and Python's own limit is no answer."""
+
+
+def parse(text: str, step_ms: int = 0, range_ms: int = 0) -> Node:
+    """The plan of a query."""
+    return _Parser(text, durations.Span(step_ms, range_ms)).query()
+
+
+class _Parser:
+    def __init__(self, text: str, span: durations.Span) -> None:
+        self.cursor = Cursor(text)
+        self.span = span
+        self.depth = 0
+
+    def query(self) -> Node:
+        if self.cursor.token.kind == "end":
+            raise self.cursor.error(self.cursor.token.pos, "no expression found in input")
+        node = self.expression(0)
+        if self.cursor.token.kind != "end":
+            raise self.cursor.unexpected("")
+        return node
+
+    def expression(self, floor: int) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.cursor.error(self.cursor.token.pos, f"expression is nested deeper than {MAX_DEPTH} levels")
+        left = self.unary()
+        while (op := self.operator()) and PRECEDENCE[op] > floor:
+            left = self.binary(left, op)
+        self.depth -= 1
+        return left
+
+    def operator(self) -> str:
+        token = self.cursor.token
+        name = token.text.lower() if token.kind in ("ident", "op") else ""
+        return name if name in PRECEDENCE else ""
+
+    def unary(self) -> Node:
+        if not self.cursor.is_op("+", "-"):
+            return self.postfix(self.primary())
+        sign = self.cursor.take()
+        expr = self.expression(UNARY_PRECEDENCE)
+        check.unary(self.cursor, expr)
+        if isinstance(expr, Number):
+            return Number(sign.pos, -expr.value if sign.text == "-" else expr.value)
+        return Negate(sign.pos, expr) if sign.text == "-" else replace(expr, pos=sign.pos)
+
+    def binary(self, left: Node, op: str) -> Node:
+        token = self.cursor.take()
+        bool_ = self.cursor.accept_word("bool") is not None
+        if bool_ and op not in COMPARISONS:
+            raise self.cursor.error(token.pos, "bool modifier can only be used on comparison operators")
+        matching = self.matching(op)
+        right = self.expression(PRECEDENCE[op] - (1 if op == "^" else 0))
+        return check.binary(self.cursor, Binary(left.pos, op, left, right, bool_, matching), token.pos)
+
+    def matching(self, op: str) -> Matching | None:
+        """The clauses between an operator and its right side; None where there are none."""
+        start = self.cursor.token
+        m = Matching(Card.MANY_TO_MANY if op in SET_OPS else Card.ONE_TO_ONE)
+        if word := self.cursor.accept_word("on", "ignoring"):
+            m = replace(m, on=word == "on", labels=self.label_list(f'"{word}"'))
+            if side := self.cursor.accept_word("group_left", "group_right"):
+                if op in SET_OPS:
+                    raise self.cursor.error(start.pos, f'no grouping allowed for "{op}" operation')
+                include = self.label_list(f'"{side}"') if self.cursor.is_op("(") else ()
+                m = replace(m, card=Card.MANY_TO_ONE if side == "group_left" else Card.ONE_TO_MANY, include=include)
+                for name in include:
+                    if m.on and name in m.labels:
+                        raise self.cursor.error(
+                            start.pos, f'label "{name}" must not occur in ON and GROUP clause at once'
+                        )
+        while word := self.cursor.accept_word("fill", "fill_left", "fill_right"):
+            if op in SET_OPS:
+                raise self.cursor.error(start.pos, f'filling in missing series not allowed for set operators: "{op}"')
+            value = self.fill_value()
+            m = replace(
+                m,
+                fill_left=value if word != "fill_right" else m.fill_left,
+                fill_right=value if word != "fill_left" else m.fill_right,
+            )
+        return None if self.cursor.token is start else m
+
+    def fill_value(self) -> float:
+        self.cursor.expect("(", "fill value")
+        value = self.expression(0)
+        if not isinstance(value, Number):
+            raise self.cursor.error(value.pos, "fill value must be a number")
+        self.cursor.expect(")", "fill value")
+        return value.value
+
+    def label_list(self, context: str) -> tuple[str, ...]:
+        self.cursor.expect("(", context)
+        names: list[str] = []
+        while not self.cursor.accept(")"):
+            names.append(self.label_name(context))
+            if not self.cursor.accept(","):
+                self.cursor.expect(")", context)
+                break
+        return tuple(names)
+
+    def label_name(self, context: str) -> str:
+        token = self.cursor.token
+        if token.kind == "string":
+            name = self.cursor.string()
+            if not name or not selectors.is_utf8(name):
+                raise self.cursor.error(token.pos, f"invalid label name {token.text}")
+            return name
+        if token.kind != "ident" or ":" in token.text:
+            raise self.cursor.unexpected(f"grouping opts of {context}", "label")
+        return self.cursor.take().text
+
+    def primary(self) -> Node:
+        token = self.cursor.token
+        if token.kind in ("number", "duration"):
+            return self.number()
+        if token.kind == "string":
+            return String(token.pos, self.cursor.string())
+        if self.cursor.accept("("):
+            inner = self.expression(0)
+            if not self.cursor.is_op(")"):
+                raise self.unclosed(token.pos)
+            self.cursor.take()
+            return Paren(token.pos, inner)
+        if token.kind == "ident":
+            return self.word()
+        if self.cursor.is_op("{"):
+            return selectors.selector(self.cursor)
+        raise self.cursor.unexpected("")
+
+    def unclosed(self, pos: int) -> Exception:
+        if self.cursor.token.kind == "end":
+            return self.cursor.error(pos, "unclosed left parenthesis")
+        return self.cursor.unexpected("")
+
+    def number(self) -> Number:
+        token = self.cursor.take()
+        if token.kind == "number":
+            return Number(token.pos, number_value(token.text))
+        ms = duration_ms(token.text)
+        if ms is None:
+            raise self.cursor.error(token.pos, f'not a valid duration string: "{token.text}"')
+        return Number(token.pos, ms / 1000)
+
+    def word(self) -> Node:
+        token, following = self.cursor.token, self.cursor.ahead()
+        lower = token.text.lower()
+        opens = following.kind == "op" and following.text == "("
+        grouped = following.kind == "ident" and following.text.lower() in ("by", "without")
+        if lower in AGGREGATORS and (opens or grouped):
+            return self.aggregate()
+        if lower in ("inf", "nan") and not (following.kind == "op" and following.text == "{"):
+            self.cursor.take()
+            return Number(token.pos, float(lower))
+        if opens:
+            return self.call()
+        return selectors.selector(self.cursor)
+
+    def arguments(self, context: str) -> tuple[Node, ...]:
+        opening = self.cursor.expect("(", context)
+        args: list[Node] = []
+        while not self.cursor.accept(")"):
+            if self.cursor.token.kind == "end":
+                raise self.unclosed(opening.pos)
+            args.append(self.argument(context, len(args)))
+            if not self.cursor.accept(","):
+                if not self.cursor.is_op(")"):
+                    raise self.unclosed(opening.pos)
+            elif self.cursor.is_op(")"):
+                raise self.cursor.error(self.cursor.token.pos, "trailing commas not allowed in function call args")
+        return tuple(args)
+
+    def argument(self, context: str, position: int) -> Node:
+        # The second argument of info() is a bare list of matchers, which may all match the empty string.
+        if context == '"info"' and position == 1 and self.cursor.is_op("{"):
+            return selectors.selector(self.cursor, may_be_empty=True)
+        return self.expression(0)
+
+    def aggregate(self) -> Node:
+        token = self.cursor.take()
+        op = token.text.lower()
+        grouping = self.grouping()
+        args = self.arguments("aggregation")
+        grouping = grouping or self.grouping() or ((), False)
+        expected = 2 if op in WITH_PARAM else 1
+        if len(args) != expected:
+            cause = f"wrong number of arguments for aggregate expression provided, expected {expected}, got {len(args)}"
+            raise self.cursor.error(token.pos, cause)
+        param = args[0] if expected == 2 else None
+        return check.aggregate(self.cursor, Aggregate(token.pos, op, args[-1], param, *grouping))
+
+    def grouping(self) -> tuple[tuple[str, ...], bool] | None:
+        word = self.cursor.accept_word("by", "without")
+        return None if word is None else (self.label_list(f'"{word}"'), word == "without")
+
+    def call(self) -> Node:
+        token = self.cursor.take()
+        signature = SIGNATURES.get(token.text)
+        if signature is None:
+            raise self.cursor.error(token.pos, f'unknown function with name "{token.text}"')
+        args = self.arguments(f'"{token.text}"')
+        return check.call(self.cursor, Call(token.pos, token.text, args, signature.returns), signature)
+
+    def postfix(self, node: Node) -> Node:
+        while True:
+            if self.cursor.is_op("["):
+                node = self.window(node)
+            elif self.cursor.is_word("offset"):
+                node = self.offset(node)
+            elif self.cursor.is_op("@"):
+                node = self.at(node)
+            elif word := self.cursor.accept_word("anchored", "smoothed"):
+                node = self.edge(node, Edge(word))
+            else:
+                return node
+
+    def window(self, node: Node) -> Node:
+        opening = self.cursor.take()
+        range_ms = durations.positive(self.cursor, self.span)
+        if not self.cursor.accept(":"):
+            self.cursor.expect("]", "subquery or range selector")
+            if not isinstance(node, Selector):
+                raise self.cursor.error(opening.pos, "ranges only allowed for vector selectors")
+            if node.offset_ms or node.at is not None:
+                raise self.cursor.error(opening.pos, "no offset or @ modifiers allowed before range")
+            return RangeSelector(node.pos, node, range_ms)
+        step_ms = None if self.cursor.is_op("]") else durations.positive(self.cursor, self.span)
+        self.cursor.expect("]", "subquery selector")
+        if node.kind is not Kind.VECTOR and node.kind is not Kind.SCALAR:
+            cause = f"subquery is only allowed on instant vector, got {node.kind.value} instead"
+            raise self.cursor.error(node.pos, cause)
+        return Subquery(node.pos, node, range_ms, step_ms)
+
+    def offset(self, node: Node) -> Node:
+        pos = self.cursor.take().pos
+        target = self.timed(node, pos, "offset modifier")
+        if target.offset_ms:
+            raise self.cursor.error(pos, "offset may not be set multiple times")
+        return _retimed(node, replace(target, offset_ms=durations.signed(self.cursor, self.span)))
+
+    def at(self, node: Node) -> Node:
+        pos = self.cursor.take().pos
+        target = self.timed(node, pos, "@ modifier")
+        if target.at is not None:
+            raise self.cursor.error(pos, "@ <timestamp> may not be set multiple times")
+        return _retimed(node, replace(target, at=self.timestamp()))
+
+    def timestamp(self) -> int | AtEdge:
+        if word := self.cursor.accept_word("start", "end"):
+            self.cursor.expect("(", "@")
+            self.cursor.expect(")", "@")
+            return AtEdge(f"{word}()")
+        token = self.cursor.token
+        sign = -1 if self.cursor.is_op("-") else 1
+        if self.cursor.is_op("+", "-"):
+            self.cursor.take()
+        if self.cursor.token.kind not in ("number", "duration"):
+            raise self.cursor.unexpected("@", "timestamp")
+        seconds = sign * self.number().value
+        if not abs(seconds) < 2**63 / 1000:
+            raise self.cursor.error(token.pos, f"timestamp out of bounds for @ modifier: {seconds}")
+        return round(seconds * 1000)
+
+    def timed(self, node: Node, pos: int, what: str) -> Selector | Subquery:
+        """The part of `node` that a time modifier applies to."""
+        if isinstance(node, RangeSelector):
+            return node.selector
+        if isinstance(node, Selector | Subquery):
+            return node
+        cause = f"{what} must be preceded by an instant vector selector or range vector selector or a subquery"
+        raise self.cursor.error(pos, cause)
+
+    def edge(self, node: Node, edge: Edge) -> Node:
+        if isinstance(node, Subquery) or not isinstance(node, Selector | RangeSelector):
+            raise self.cursor.error(node.pos, f"{edge.value} modifier must be preceded by a selector")
+        target = self.timed(node, node.pos, edge.value)
+        assert isinstance(target, Selector)
+        return _retimed(node, replace(target, edge=edge))
+
+
+def _retimed(node: Node, target: Selector | Subquery) -> Node:
+    if isinstance(node, RangeSelector):
+        assert isinstance(target, Selector)
+        return replace(node, selector=target)
+    return target

@@ -1,0 +1,42 @@
+"""A SampleSource in memory: what scripts load into, and tests that need samples without a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from obs.model.labels import Labels, Matcher
+from obs.model.ports import SeriesSet
+
+
+class MemorySource:
+    """Samples by series; equal times keep the last."""
+
+    def __init__(self) -> None:
+        self._series: dict[Labels, dict[int, object]] = {}
+
+    def add(self, labels: Labels, t_ms: int, value: object) -> None:
+        """One sample: a float or a histogram."""
+        self._series.setdefault(labels, {})[t_ms] = value
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
+        """As the port says."""
+        labels: list[Labels] = []
+        offsets, times, values = [0], list[int](), list[object]()
+        for series in sorted(self._series):
+            have = dict(series)
+            if not all(m.matches(have.get(m.name, "")) for m in matchers):
+                continue
+            samples = sorted((t, v) for t, v in self._series[series].items() if start_ms <= t <= end_ms)
+            if samples:
+                labels.append(series)
+                times.extend(t for t, _ in samples)
+                values.extend(v for _, v in samples)
+                offsets.append(len(times))
+        return _series_set(labels, offsets, times, values)
+
+
+def _series_set(labels: list[Labels], offsets: list[int], times: list[int], values: list[object]) -> SeriesSet:
+    floats = np.array([v if isinstance(v, float) else 0.0 for v in values], np.float64)
+    return SeriesSet(labels, np.array(offsets, np.int64), np.array(times, np.int64), floats)

@@ -1,0 +1,132 @@
+"""Runs scripts on a fresh in-memory source and counts evals passed and failed.
+
+An instant eval is also run over a range around its time and must give the same in the middle, as Prometheus's runner does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from obs.errors import ObsError
+from obs.model.labels import Labels
+from obs.model.ports import SampleSource
+from obs.tsdb.promql.engine import PromQL
+from obs.tsdb.promql.result import Result
+from obs.tsdb.promql.scripts.compare import difference
+from obs.tsdb.promql.scripts.dialect import Command, parse_script
+from obs.tsdb.promql.scripts.memory import MemorySource
+from obs.tsdb.promql.scripts.notation import Unsupported, parse_series
+
+
+class ScriptStore(SampleSource, Protocol):
+    """Where a script loads to and reads from."""
+
+    def add(self, labels: Labels, t_ms: int, value: object) -> None:
+        """One sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An eval that did not do as expected."""
+
+    line: int
+    query: str
+    reason: str
+
+
+@dataclass(slots=True)
+class ScriptResult:
+    """What came of one script."""
+
+    path: Path
+    passed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """How many evals failed."""
+        return len(self.failures)
+
+
+def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> ScriptResult:
+    """Run one script; `fresh` makes an empty store, at the start and at every `clear`."""
+    result = ScriptResult(Path(path))
+    store = fresh()
+    for command in parse_script(Path(path)):
+        if command.verb == "clear":
+            store = fresh()
+        elif command.verb == "load":
+            _load(store, command)
+        else:
+            reason = _evaluate(store, command)
+            if reason:
+                result.failures.append(Failure(command.line, command.query, reason))
+            else:
+                result.passed += 1
+    return result
+
+
+def _load(store: ScriptStore, command: Command) -> None:
+    for line in command.body:
+        try:
+            labels, values = parse_series(line)
+        except Unsupported:
+            continue  # the evals that need this series will say so
+        for i, value in enumerate(values):
+            if value is not None:
+                store.add(labels, i * command.gap_ms, value)
+
+
+def _evaluate(store: ScriptStore, command: Command) -> str:
+    promql = PromQL(store)
+    failing = [e for e in command.expects if e.what == "fail"]
+    try:
+        result = _query(promql, command)
+        if failing:
+            return "expected to fail, but did not"
+        reason = difference(command, result) or _annotations(command, result)
+        return reason or _middle(promql, command, result)
+    except ObsError as e:
+        if failing and any(x.accepts(str(e)) for x in failing):
+            return ""
+        return f"fails with {e}"
+    except Unsupported as e:
+        return f"skipped: {e}"
+    except Exception as e:  # a bug of ours: the script goes on, and says where
+        return f"bug: {type(e).__name__}: {e}"
+
+
+def _query(promql: PromQL, command: Command) -> Result:
+    if command.instant:
+        return promql.query(command.query, command.start_ms)
+    return promql.query_range(command.query, command.start_ms, command.end_ms, command.step_ms)
+
+
+def _middle(promql: PromQL, command: Command, result: Result) -> str:
+    """The same eval as the middle step of a range; order and raw samples have no meaning there."""
+    if not command.instant or command.ordered or result.kind not in ("vector", "scalar"):
+        return ""
+    at = command.start_ms
+    wide = promql.query_range(command.query, at - 60_000, at + 60_000, 60_000)
+    if result.kind == "scalar":
+        wide = Result("scalar", wide.labels, wide.times, wide.values, wide.present)
+    fault = difference(command, wide, column=1)
+    return f"as a range: {fault}" if fault else ""
+
+
+def _annotations(command: Command, result: Result) -> str:
+    for what, got in (("warn", result.warnings), ("info", result.infos)):
+        wanted = [e for e in command.expects if e.what == what]
+        if any(e.what == f"no_{what}" for e in command.expects) and got:
+            return f"expected no {what}, got {_joined(got)}"
+        for expect in wanted:
+            if not any(expect.accepts(message) for message in got):
+                return f"expected {what} {expect.text!r}, got {_joined(got)}"
+    return ""
+
+
+def _joined(messages: Sequence[str]) -> str:
+    return "; ".join(messages) or "none"

@@ -1,0 +1,82 @@
+"""Parsing of vector selectors: a name, matchers in braces, quoted names among them."""
+
+from __future__ import annotations
+
+from obs.model.labels import METRIC_NAME, Matcher, MatchOp
+from obs.tsdb.promql import regexes
+from obs.tsdb.promql.cursor import Cursor
+from obs.tsdb.promql.plan import Selector
+
+
+def selector(cursor: Cursor, may_be_empty: bool = False) -> Selector:
+    """A selector: `name`, `name{…}` or `{…}`."""
+    start = cursor.token
+    name = cursor.take().text if start.kind == "ident" else ""
+    matchers = _braces(cursor, name) if cursor.is_op("{") else []
+    if name:
+        matchers.append(Matcher(METRIC_NAME, MatchOp.EQ, name))
+    if not may_be_empty and all(_matches_empty(m) for m in matchers):
+        raise cursor.error(start.pos, "vector selector must contain at least one non-empty matcher")
+    return Selector(start.pos, tuple(matchers))
+
+
+def _matches_empty(matcher: Matcher) -> bool:
+    return matcher.matches("")
+
+
+def _braces(cursor: Cursor, name: str) -> list[Matcher]:
+    cursor.expect("{", "label matching")
+    matchers: list[Matcher] = []
+    while not cursor.accept("}"):
+        token = cursor.token
+        matcher = _matcher(cursor)
+        names_metric = matcher.name == METRIC_NAME and matcher.op is MatchOp.EQ
+        if names_metric and (name or any(m.name == METRIC_NAME and m.op is MatchOp.EQ for m in matchers)):
+            first = name or next(m.value for m in matchers if m.name == METRIC_NAME)
+            raise cursor.error(token.pos, f'metric name must not be set twice: "{first}" or "{matcher.value}"')
+        matchers.append(matcher)
+        if not cursor.accept(","):
+            cursor.expect("}", "label matching")
+            break
+    return matchers
+
+
+def _matcher(cursor: Cursor) -> Matcher:
+    token = cursor.token
+    if token.kind == "string":
+        label = cursor.string()
+        if not is_utf8(label):
+            raise cursor.error(token.pos, f"invalid label name {token.text}")
+        if not cursor.is_op("=", "!=", "=~", "!~"):
+            return Matcher(METRIC_NAME, MatchOp.EQ, label)
+    elif token.kind == "ident" and ":" not in token.text:
+        label = cursor.take().text
+    else:
+        raise cursor.unexpected("label matching", 'identifier or "}"')
+    if not cursor.is_op("=", "!=", "=~", "!~"):
+        raise cursor.unexpected("label matching", "label matching operator")
+    op = MatchOp(cursor.take().text)
+    value = cursor.token
+    if value.kind != "string":
+        raise cursor.unexpected("label matching", "string")
+    return _built(cursor, label, op, cursor.string(), value.pos)
+
+
+def _built(cursor: Cursor, label: str, op: MatchOp, value: str, pos: int) -> Matcher:
+    if op in (MatchOp.EQ, MatchOp.NE):
+        return Matcher(label, op, value)
+    try:
+        matcher = Matcher(label, op, regexes.translate(value))
+        matcher.matches("")
+    except ValueError as e:
+        raise cursor.error(pos, str(e)) from None
+    return matcher
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text read from a query is valid UTF-8 (no byte escapes left as lone surrogates)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
