@@ -9,20 +9,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from obs.columnar.filenames import segment_path
-from obs.columnar.limits import JOIN_APPENDS, JOIN_BYTES, RETRY_AFTER_S
+from obs.columnar.joining import Tables, cast_column, joined
+from obs.columnar.limits import JOIN_APPENDS, JOIN_BYTES, MAX_COLUMNS_KNOWN, RETRY_AFTER_S
 from obs.columnar.state import EngineState
 from obs.columnar.wal import SegmentWriter
 from obs.errors import Overloaded, StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
-
-Tables = Mapping[str, pa.RecordBatch]
-Parts = list[tuple[str, pa.RecordBatch]]
 
 
 class _Pending:
@@ -50,7 +48,7 @@ class Appender:
         self._generation = 0
         self._table_names = frozenset(t.name for t in state.layout.tables)
         self._time_columns = {t.name: t.time_column for t in state.layout.tables if t.time_column}
-        self._good_schemas: dict[str, pa.Schema] = {}
+        self._types: dict[tuple[str, str], pa.DataType] = {}  # of (table, column), as first seen
 
     def open(self, generation: int) -> None:
         """Begin with segment `generation`. Raises: OSError."""
@@ -75,7 +73,7 @@ class Appender:
     def _admit(self) -> None:
         state = self._state
         if self._segment is None:
-            raise Unavailable(f"cannot append to {state.layout.name!r}: it is closed; send again once obs is up")
+            raise self._closed()
         if state.head_bytes >= state.options.memory_limit_bytes:
             state.counters.appends_refused += 1
             raise Overloaded(
@@ -83,6 +81,9 @@ class Appender:
                 f"is {state.options.memory_limit_bytes >> 20} MB; send again later",
                 RETRY_AFTER_S,
             )
+
+    def _closed(self) -> Unavailable:
+        return Unavailable(f"cannot write to {self._state.layout.name!r}: it is closed; send again once obs is up")
 
     def _take(self) -> list[_Pending]:
         """The appends that wait, up to the limits of one frame."""
@@ -115,32 +116,34 @@ class Appender:
 
     def _prepare(self, group: Sequence[_Pending]) -> list[tuple[_Pending, Tables]]:
         """What the layout makes of each append; those it refuses keep its error."""
-        ready = []
+        ready: list[tuple[_Pending, Tables]] = []
         for pending in group:
             try:
                 tables = self._state.layout.on_append(self._generation, pending.tables)
-                self._check(tables)
-                ready.append((pending, tables))
+                ready.append((pending, {name: self._checked(name, batch) for name, batch in tables.items()}))
             except Exception as e:
                 pending.error = e
         return ready
 
-    def _check(self, tables: Tables) -> None:
-        """Refuse what no flush could write. Raises: ValueError."""
-        for name, batch in tables.items():
-            schema = batch.schema
-            if self._good_schemas.get(name) is schema:
-                continue
-            if name not in self._table_names:
-                raise ValueError(f"cannot append table {name!r}: {self._state.layout.name!r} has no such table")
-            column = self._time_columns.get(name)
-            if column is not None and (column not in schema.names or schema.field(column).type != pa.int64()):
-                raise ValueError(f"cannot append table {name!r}: column {column!r} is missing or not int64")
-            self._good_schemas[name] = schema
+    def _checked(self, name: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`batch`, each column in the type it had before. Raises: ValueError for what no flush could write."""
+        if name not in self._table_names:
+            raise ValueError(f"cannot append table {name!r}: {self._state.layout.name!r} has no such table")
+        types = {(name, field.name): field.type for field in batch.schema}
+        column = self._time_columns.get(name)
+        if column is not None and types.get((name, column)) != pa.int64():
+            raise ValueError(f"cannot append table {name!r}: column {column!r} is missing or not int64")
+        if len(self._types) > MAX_COLUMNS_KNOWN:
+            self._types.clear()
+        for key, type_ in types.items():
+            known = self._types.setdefault(key, type_)
+            if known != type_:
+                batch = cast_column(name, batch, key[1], known)
+        return batch
 
     def _write(self, group: Sequence[Tables]) -> None:
         if self._segment is None:
-            raise Unavailable(f"cannot append to {self._state.layout.name!r}: it is closed; send again later")
+            raise self._closed()
         if self._segment.broken and not self._rotate():
             raise StorageFull(f"cannot write WAL {str(self._segment.path)!r}: no new segment can be made")
         parts = joined(group)
@@ -171,23 +174,26 @@ class Appender:
     def rotate(self) -> int:
         """Freeze the head where it has rows; returns the youngest generation that is not appended to any more.
 
-        Raises: StorageFull where no new segment can be made.
+        Raises: StorageFull where no new segment can be made, Unavailable after `close`.
         """
         with self._lock:
+            if self._segment is None:
+                raise self._closed()
             if not self._state.active.empty and not self._rotate():
                 raise StorageFull(f"cannot begin a WAL segment in {str(self._state.folder)!r}; free space in it")
             return self._state.active.low - 1
 
     def _rotate(self) -> bool:
         """A new segment and head; False (and all goes on with the old ones) where none can be made."""
+        if self._segment is None:
+            return False
         generation = self._generation + 1
         try:
             segment = SegmentWriter(segment_path(self._state.folder, generation), generation)
         except OSError as e:
             log.warning("cannot begin WAL segment %d in %r: %s", generation, str(self._state.folder), e.strerror)
             return False
-        if self._segment is not None:
-            self._old_segments.append(self._segment)
+        self._old_segments.append(self._segment)
         self._segment, self._generation = segment, generation
         self._state.freeze_active(generation)
         self._state.counters.rotations += 1
@@ -215,27 +221,3 @@ class Appender:
                 segment.close()
                 if segment.empty:
                     segment.path.unlink(missing_ok=True)
-
-
-def joined(group: Sequence[Tables]) -> Parts:
-    """The batches of several appends, those of one table and schema as one batch; order is kept within a table."""
-    if len(group) == 1:
-        return list(group[0].items())
-    by_table: dict[str, list[pa.RecordBatch]] = {}
-    for tables in group:
-        for name, batch in tables.items():
-            by_table.setdefault(name, []).append(batch)
-    return [(name, batch) for name, batches in by_table.items() for batch in _join_same(batches)]
-
-
-def _join_same(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Neighbours of one schema as one batch."""
-    if len(batches) == 1:
-        return list(batches)
-    runs: list[list[pa.RecordBatch]] = []
-    for batch in batches:
-        if runs and runs[-1][0].schema == batch.schema:
-            runs[-1].append(batch)
-        else:
-            runs.append([batch])
-    return [run[0] if len(run) == 1 else pa.concat_batches(run) for run in runs]

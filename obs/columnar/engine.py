@@ -26,7 +26,7 @@ from obs.columnar.state import EngineState
 from obs.columnar.storage import LocalStorage, Storage
 from obs.columnar.view import View
 from obs.columnar.worker import Worker
-from obs.errors import ConfigError, StorageFull
+from obs.errors import ConfigError, StorageFull, Unavailable
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.ports import StoreStats
 
@@ -139,7 +139,8 @@ class Engine:
     def flush(self, timeout_s: float = 300.0) -> None:
         """Write every row that is now in a head out as blocks, and wait for it.
 
-        Raises: StorageFull where a try to write failed (it is tried again in the background), TimeoutError.
+        Raises: StorageFull or Unavailable where a try to write failed (it is tried again in the background),
+        TimeoutError.
         """
         self._recovered.wait(timeout_s)
         last = self._appender.rotate()
@@ -150,7 +151,12 @@ class Engine:
             self._flush_worker.wake()
             while any(h.low <= last for h in state.frozen):
                 if state.counters.flush_failures > failures:
-                    raise StorageFull(f"cannot flush {state.layout.name!r}: {self._flusher.last_error}")
+                    cause = self._flusher.last_error
+                    raise (StorageFull if isinstance(cause, OSError) else Unavailable)(
+                        f"cannot flush {state.layout.name!r}: {cause}; it is tried again"
+                    )
+                if self._closing:
+                    raise Unavailable(f"cannot flush {state.layout.name!r}: it is closed")
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError(f"cannot flush {state.layout.name!r} within {timeout_s:g} s")
@@ -210,6 +216,7 @@ class Engine:
         if self._replay is not None:
             self._replay.stop = True
         self._appender.close()
+        self._recovered.set()  # nobody waits for what does not come
         for worker in self._workers:
             worker.end()
         with self._state.changed:

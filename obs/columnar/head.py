@@ -17,9 +17,22 @@ from obs.columnar.limits import HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS
 
 
 def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
-    """Tables below each other; a column that one does not have is null there. Nothing is copied."""
+    """Tables below each other; a column that one does not have is null there. Nothing is copied.
+
+    Raises: pa.ArrowException where a column has types that no wider one holds.
+    """
     tables = [t for t in tables if t.num_rows] or list(tables[:1])
-    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    if not tables:
+        return pa.table({})
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):  # written by versions that disagreed on a column's type
+        return pa.concat_tables([_without_dictionaries(t) for t in tables], promote_options="permissive")
+
+
+def _without_dictionaries(table: pa.Table) -> pa.Table:
+    fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def stack(batches: Sequence[pa.RecordBatch]) -> list[pa.Table]:

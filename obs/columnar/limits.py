@@ -20,6 +20,9 @@ JOIN_APPENDS = 64
 JOIN_BYTES = 16 << 20
 """Bytes joined into one WAL frame, so that a frame stays small beside the flush limit."""
 
+MAX_COLUMNS_KNOWN = 50_000
+"""Columns whose types are remembered; attribute keys may be new for ever, memory is not."""
+
 MAX_STREAMS = 256
 """Arrow streams open at once in a segment. Each is a schema held in memory here and, at recovery, a reader; log
 batches whose columns differ every time would else hold thousands."""

@@ -59,21 +59,22 @@ class Replay:
         self.stop = False
 
     def run(self, on_done: Callable[[], None]) -> None:
-        """Replay all; `on_done` is called in any case. Heads over the flush limits go to blocks on the way."""
+        """Replay all, then call `on_done`. Heads over the flush limits go to blocks on the way.
+
+        Where `stop` cuts it short `on_done` is not called: newer rows must not go to blocks before older ones.
+        """
         state = self._state
-        try:
-            for path in self._segments:
-                self._wait_for_room()
-                if self.stop:
-                    return
-                self._segment(path)
-                if state.replaying is not None and self._over_limit():
-                    state.freeze_replayed()
-            state.freeze_replayed()
-        except Exception:
-            log.exception("cannot read back the WAL of %r; what is left stays on disk", state.layout.name)
-        finally:
-            on_done()
+        for path in self._segments:
+            self._wait_for_room()
+            if self.stop:
+                return
+            self._segment(path)
+            if self.stop:
+                return
+            if self._over_limit():
+                state.freeze_replayed()
+        state.freeze_replayed()
+        on_done()
 
     def _over_limit(self) -> bool:
         head, options = self._state.replaying, self._state.options
@@ -98,15 +99,24 @@ class Replay:
         else:
             state.replaying.cover(generation)
         reader = SegmentReader(path)
-        for parts in reader:
-            for tables in as_appends(parts):
-                state.layout.on_replay(tables)
-            state.add_replayed(parts)
-            state.recovering = min(1.0, (self._done + reader.offset) / max(1, self._total))
-            if self.stop:
-                return
+        good = 0
+        try:
+            for parts in reader:
+                for tables in as_appends(parts):
+                    state.layout.on_replay(tables)
+                state.add_replayed(parts)
+                good = reader.offset
+                state.recovering = min(1.0, (self._done + good) / max(1, self._total))
+                if self.stop:
+                    return
+        except Exception:
+            log.exception("cannot read back WAL %r past byte %d", str(path), good)
+            reader.end, reader.offset = End.DAMAGED, good
         self._done += reader.size
-        self._finish(reader)
+        try:
+            self._finish(reader)
+        except OSError as e:
+            log.error("cannot cut WAL %r at byte %d: %s", str(path), reader.offset, e)
 
     def _finish(self, reader: SegmentReader) -> None:
         state = self._state

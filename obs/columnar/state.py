@@ -61,8 +61,8 @@ class EngineState:
     @property
     def head_bytes(self) -> int:
         """Memory of all heads."""
-        replaying = self.replaying.nbytes if self.replaying is not None else 0
-        return self.active.nbytes + self.frozen_bytes + replaying
+        replaying = self.replaying
+        return self.active.nbytes + self.frozen_bytes + (replaying.nbytes if replaying is not None else 0)
 
     def add_rows(self, parts: Sequence[tuple[str, pa.RecordBatch]]) -> None:
         """Make written batches visible, all at once."""

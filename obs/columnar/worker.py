@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 class Worker:
     """Calls `step`, then waits for as many seconds as it returned, or until `wake`. A step's error is logged."""
 
-    def __init__(self, name: str, step: Callable[[], float], on_error_s: float = 5.0) -> None:
+    def __init__(self, name: str, step: Callable[[], float], on_error_s: float = 30.0) -> None:
         self._step = step
         self._on_error_s = on_error_s
         self._stop = False

@@ -119,12 +119,26 @@ def test_an_append_is_refused_whole(tmp_path: Path) -> None:
             engine.append({"values": values_batch([(5, NOW, 0)]), "none": values_batch([(5, NOW, 0)])})
         with pytest.raises(ValueError, match="column 't_ns'"):
             engine.append({"values": pa.record_batch({"key": pa.array([5])})})
+        with pytest.raises(ValueError, match="column 'value' is string, not int64: "):
+            engine.append({"values": pa.record_batch({"key": [5], "t_ns": [1], "value": ["text"]})})
         engine.append({"values": values_batch([])})
         assert keys_of(engine) == [1]
     with pytest.raises(Unavailable, match="closed"):
         put(engine, 2)
     engine.close()
     Engine(KeyValueLayout(), tmp_path).close()
+
+
+def test_columns_keep_their_type(tmp_path: Path) -> None:
+    words = pa.array(["a", "b", "a"])
+    with opened(tmp_path) as engine:
+        for word in (words.dictionary_encode(), words, words.cast(pa.large_string())):
+            row = {"key": pa.array([1, 2, 3]), "t_ns": pa.array([NOW] * 3), "value": pa.array([0, 0, 0], pa.int32())}
+            engine.append({"values": pa.record_batch({**row, "word": word})})
+        with engine.view() as view:
+            table = view.head("values")
+        assert table.schema.field("word").type == pa.dictionary(pa.int32(), pa.string())
+        assert table["word"].to_pylist() == ["a", "b", "a"] * 3
 
 
 def test_one_engine_a_folder(tmp_path: Path) -> None:
@@ -338,7 +352,7 @@ def test_a_layout_that_fails_to_write_loses_nothing(tmp_path: Path) -> None:
 
     with opened(tmp_path, layout=Failing()) as engine:
         put(engine, 1)
-        with pytest.raises(StorageFull, match="a bug"):
+        with pytest.raises(Unavailable, match="a bug"):
             engine.flush()
         assert keys_of(engine) == [1]
         until(lambda: engine.stats().items_head == 0)

@@ -7,8 +7,8 @@ import random
 import pyarrow as pa
 import pytest
 
-from obs.columnar.append import joined
-from obs.columnar.head import Head
+from obs.columnar.head import Head, concatenate
+from obs.columnar.joining import joined
 from obs.columnar.meta import BlockMeta, FileFacts, decode_meta, encode_meta
 
 
@@ -31,6 +31,13 @@ def test_many_small_batches_read_again_and_again() -> None:
     assert table["n"].num_chunks < 200
     for i, a, b in zip(range(added), table["a"].to_pylist(), table["b"].to_pylist(), strict=True):
         assert {a, b} == {None, f"w{i % 5}"}
+
+
+def test_types_that_disagree_are_widened() -> None:
+    words = pa.array(["a", "b"])
+    tables = [pa.table({"w": words.dictionary_encode(), "n": [1, 2]}), pa.table({"w": words, "n": [0.5, 2.0]})]
+    table = concatenate(tables)
+    assert table.to_pydict() == {"w": ["a", "b", "a", "b"], "n": [1, 2, 0.5, 2]}
 
 
 def test_marks_are_a_snapshot() -> None:
