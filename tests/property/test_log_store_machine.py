@@ -24,7 +24,12 @@ RECORDS = st.builds(
     body=LINES,
     resource=st.fixed_dictionaries({"service.name": st.sampled_from(["a", "b"])}),
     attributes=st.fixed_dictionaries(
-        {}, optional={"n": st.integers(0, 3), "thread": st.sampled_from(["w-1", "w-2"]), "mixed": st.just("s") | st.just(1)}
+        {},
+        optional={
+            "n": st.integers(0, 3),
+            "thread": st.sampled_from(["w-1", "w-2"]),
+            "mixed": st.just("s") | st.just(1),
+        },
     ),
     severity=st.sampled_from(["", "INFO", "ERROR"]),
 )
@@ -84,7 +89,7 @@ class LogStoreMachine(RuleBasedStateMachine):
         entries = self.logql.records(query, -(1 << 62), 1 << 62, 5000, **more).entries
         return [(e.time_ns, e.line) for e in entries]
 
-    def expected(self, keep) -> list[tuple[int, str]]:  # noqa: ANN001
+    def expected(self, keep) -> list[tuple[int, str]]:
         return sorted((r.time_ns, r.body) for r in self.records if keep(r))
 
     @invariant()
@@ -95,7 +100,9 @@ class LogStoreMachine(RuleBasedStateMachine):
         times = [t for t, _ in self.found("{}")]
         assert times == sorted(times, reverse=True)
 
-    @rule(service=st.sampled_from(["a", "b"]), text=st.sampled_from(["alpha", "lph", "ta Err", "timeout=5 id", "ï", "zz"]))
+    @rule(
+        service=st.sampled_from(["a", "b"]), text=st.sampled_from(["alpha", "lph", "ta Err", "timeout=5 id", "ï", "zz"])
+    )
     def search(self, service: str, text: str) -> None:
         query = f'{{service_name="{service}"}} |= "{text}"'
         expected = self.expected(lambda r: r.resource["service.name"] == service and text in r.body)

@@ -77,8 +77,7 @@ def answer(logql: LogQL, step: Step) -> list[str]:
         limit = re.search(r"limit (\d+)", step.options)
         forward = "backward" not in step.options
         found = logql.records(step.query, 0, 1 << 62, int(limit.group(1)) if limit else 100, not forward)
-        lines = [f"{e.time_ns / NS:g}s {e.line}".rstrip().replace("\n", "\\n") for e in found.entries]
-        return lines
+        return [f"{e.time_ns / NS:g}s {e.line}".rstrip().replace("\n", "\\n") for e in found.entries]
     if step.command == "instant":
         t_ms = duration_ns(step.options.removeprefix("at ")) // 1_000_000
         return sorted(f"{shown(v.labels)} {number(v.value)}" for v in logql.instant(step.query, t_ms))
@@ -87,7 +86,10 @@ def answer(logql: LogQL, step: Step) -> list[str]:
         start, end = (duration_ns(t) for t in span.split(".."))
         matrix, _, _ = logql.range(step.query, start, end, duration_ns(pace))
         rows = zip(matrix.labels, matrix.values.tolist(), matrix.present.tolist(), strict=True)
-        return [f"{shown(ls)} " + " ".join(number(v) if p else "_" for v, p in zip(vs, ps)) for ls, vs, ps in rows]
+        return [
+            f"{shown(ls)} " + " ".join(number(v) if p else "_" for v, p in zip(vs, ps, strict=True))
+            for ls, vs, ps in rows
+        ]
     with pytest.raises(QueryError) as error:
         logql.records(step.query, 0, 1 << 62) if logql.is_records(step.query) else logql.instant(step.query, 0)
     line, column, _ = str(error.value).split(":", 2)
