@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from obs import warm
 from obs.logstore import limits
+from obs.logstore.overflow import map_entries
 from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, encode_index
 from obs.model.schema import OVERFLOW, parse_attribute_column
 
@@ -61,7 +62,7 @@ def _attribute_hashes(rows: pa.Table) -> Hashes:
     for name in searchable(rows.column_names):
         table = _add(_distinct(rows.column(name)), table)
     if OVERFLOW in rows.column_names:
-        values = pa.chunked_array([c.flatten().field(1) for c in rows.column(OVERFLOW).chunks], pa.string())
+        values = pa.chunked_array([map_entries(c)[1] for c in rows.column(OVERFLOW).chunks], pa.string())
         table = _add(_flat(values), table)
     return table
 

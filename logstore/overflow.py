@@ -42,7 +42,7 @@ def as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 def overflow_label(column: pa.Array, label: str) -> pa.Array | None:
     """The values of `label` in a map array: string[rows], or None where no row has it."""
-    keys, items, rows = _flat_map(column)
+    keys, items, rows = map_entries(column)
     if not len(keys):
         return None
     named = keys.dictionary_encode()
@@ -57,7 +57,7 @@ def overflow_label(column: pa.Array, label: str) -> pa.Array | None:
 
 def overflow_pairs(column: pa.Array) -> Iterator[tuple[int, str, str]]:
     """Every entry of a map array as (row, label, value)."""
-    keys, items, rows = _flat_map(column)
+    keys, items, rows = map_entries(column)
     for row, key, value in zip(rows.tolist(), keys.to_pylist(), items.to_pylist(), strict=True):
         yield row, _overflow_name(key), value or ""
 
@@ -67,11 +67,16 @@ def _overflow_name(column: str) -> str:
     return label_name(attribute.key if attribute else column)
 
 
-def _flat_map(column: pa.Array) -> tuple[pa.Array, pa.Array, np.ndarray]:
-    """Keys, values and the row of each entry."""
-    counts = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
-    entries = column.flatten()
-    return entries.field(0), entries.field(1), np.repeat(np.arange(len(column)), counts)
+def map_entries(column: pa.Array) -> tuple[pa.Array, pa.Array, np.ndarray]:
+    """Keys, values and the row of each entry of a map array."""
+    offsets = column.offsets.to_numpy()
+    counts = np.diff(offsets)
+    if column.null_count:
+        counts = np.where(column.is_valid().to_numpy(zero_copy_only=False), counts, 0)
+    rows = np.repeat(np.arange(len(column)), counts)
+    before = np.cumsum(counts) - counts
+    at = pa.array(np.arange(len(rows)) - np.repeat(before, counts) + np.repeat(offsets[:-1], counts))
+    return column.keys.take(at), column.items.take(at), rows
 
 
 def _entries(table: pa.Table, name: str) -> tuple[np.ndarray, pa.Array, pa.Array]:
@@ -82,7 +87,7 @@ def _entries(table: pa.Table, name: str) -> tuple[np.ndarray, pa.Array, pa.Array
 
 
 def _old_entries(table: pa.Table) -> tuple[np.ndarray, pa.Array, pa.Array]:
-    keys, items, rows = _flat_map(table.column(OVERFLOW).combine_chunks())
+    keys, items, rows = map_entries(table.column(OVERFLOW).combine_chunks())
     return rows, keys, items
 
 

@@ -14,6 +14,7 @@ from obs.logstore.chunks import Rows, hex_text
 from obs.logstore.indexing import FIELDS, searchable
 from obs.logstore.logql.syntax import FullText
 from obs.logstore.matching import label_mask
+from obs.logstore.overflow import map_entries
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import phrase_needle
 from obs.model.schema import OVERFLOW
@@ -71,9 +72,8 @@ def _in_overflow(rows: Rows, test: Callable[[pa.Array], npt.NDArray[np.bool_]]) 
     mask = np.zeros(len(rows), np.bool_)
     column = rows.column(OVERFLOW)
     if column is not None:
-        counts = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
-        owners = np.repeat(np.arange(len(rows)), counts)
-        mask[owners[test(column.flatten().field(1))]] = True
+        _, values, owners = map_entries(column)
+        mask[owners[test(values)]] = True
     return mask
 
 

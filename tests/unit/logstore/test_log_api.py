@@ -1,0 +1,173 @@
+"""Loki's HTTP API: exact shapes, times, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from log_recipes import NS, Record, logs_batch
+
+from obs.logstore.api import router
+from obs.logstore.logql import LogQL
+from obs.logstore.params import time_ns
+from obs.logstore.store import LogStore
+
+TRACE, SPAN = bytes(range(16)), bytes(range(8))
+CART = {"service.name": "cart", "host.name": "a"}
+RECORDS = [
+    Record(1 * NS, "one", CART, {"thread": "w-1"}, "INFO", TRACE, SPAN),
+    Record(2 * NS + 5, '{"status":500}', CART, {"n": 7}, "ERROR"),
+    Record(3 * NS, "three", {"service.name": "ad"}, {}, ""),
+]
+
+
+class Client:
+    """Asks the app without a socket."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://obs") as client:
+            return await client.request(method, f"/loki/api/v1/{path}", **more)
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        import asyncio
+
+        return asyncio.run(self._ask(method, path, **more))
+
+    def data(self, path: str, **params: Any) -> Any:
+        answer = self.ask("GET", path, params={"start": "0", "end": "10", **params})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"] == "success"
+        return answer.json()["data"]
+
+
+@pytest.fixture(params=["head", "block"])
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
+    store = LogStore(tmp_path)
+    store.open()
+    store.consume(logs_batch(RECORDS))
+    if request.param == "block":
+        store.flush()
+    app = FastAPI()
+    app.include_router(router(store, LogQL(store)))
+    yield Client(app)
+    store.close()
+
+
+def test_streams_carry_metadata(client: Client) -> None:
+    data = client.data("query_range", query='{service_name="cart"} |= "one"')
+    assert data["resultType"] == "streams"
+    assert data["result"] == [
+        {
+            "stream": {"host_name": "a", "service_name": "cart"},
+            "values": [
+                [
+                    "1000000000",
+                    "one",
+                    {
+                        "detected_level": "info", "severity_text": "INFO", "severity_number": "9",
+                        "trace_id": TRACE.hex(), "span_id": SPAN.hex(), "observed_timestamp": "1000000000",
+                        "thread": "w-1",
+                    },
+                ]
+            ],
+        }
+    ]  # fmt: skip
+
+
+def test_categorized_labels_are_apart(client: Client) -> None:
+    answer = client.ask(
+        "POST",
+        "query_range",
+        data={"query": '{service_name="cart"} | json | status = 500', "start": "0", "end": "10"},
+        headers={"X-Loki-Response-Encoding-Flags": "categorize-labels"},
+    ).json()["data"]
+    assert answer["encodingFlags"] == ["categorize-labels"]
+    third = answer["result"][0]["values"][0][2]
+    assert third["parsed"] == {"status": "500"}
+    assert third["structuredMetadata"]["n"] == "7"
+
+
+def test_direction_and_limit(client: Client) -> None:
+    def lines(**more: Any) -> list[str]:
+        return [v[1] for s in client.data("query_range", query="{}", **more)["result"] for v in s["values"]]
+
+    assert lines(limit=1) == ["three"]
+    assert lines(limit=1, direction="forward") == ["one"]
+    assert lines(direction="forward", start="2", end="3") == ['{"status":500}']
+
+
+def test_matrix_vector_and_scalar(client: Client) -> None:
+    query = "sum by (detected_level) (count_over_time({} [2s]))"
+    matrix = client.data("query_range", query=query, start="2", end="4", step="2s")
+    assert matrix["resultType"] == "matrix"
+    assert {"metric": {"detected_level": "info"}, "values": [[2, "1"]]} in matrix["result"]
+    assert {"metric": {"detected_level": "error"}, "values": [[4, "1"]]} in matrix["result"]
+    vector = client.data("query", query='rate({service_name="cart"}[4s])', time="4")
+    assert vector["result"] == [{"metric": {"host_name": "a", "service_name": "cart"}, "value": [4, "0.5"]}]
+    assert client.data("query", query="1 + 1", time="4")["result"] == [4, "2"]
+
+
+def test_labels_values_and_series(client: Client) -> None:
+    assert client.data("labels") == ["host_name", "service_name"]
+    assert client.data("label/service_name/values") == ["ad", "cart"]
+    assert client.data("label/service_name/values", query='{host_name="a"}') == ["cart"]
+    assert client.data("label/thread/values") == ["w-1"]
+    assert client.data("series", **{"match[]": '{host_name="a"}'}) == [{"host_name": "a", "service_name": "cart"}]
+
+
+def test_index_answers(client: Client) -> None:
+    stats = client.ask("GET", "index/stats", params={"query": "{}", "start": "0", "end": "10"}).json()
+    assert stats["streams"] == 2 and stats["entries"] == 3 and stats["bytes"] > 0
+    volume = client.data("index/volume", query='{service_name=~".+"}')
+    assert {"metric": {"service_name": "cart"}, "value": [10, "17"]} in volume["result"]
+    steps = client.data("index/volume_range", query="{}", targetLabels="host_name", start="0", end="5", step="5")
+    assert {"metric": {"host_name": "a"}, "values": [[5, "17"]]} in steps["result"]
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"query": "{a="}, "1:4: cannot parse LogQL"),
+        ({}, "cannot answer without parameter 'query'"),
+        ({"query": "{}", "start": "yesterday"}, "cannot read start 'yesterday'"),
+        ({"query": "{}", "start": "9", "end": "8"}, "the end is before the start"),
+        ({"query": "{}", "direction": "up"}, "known values are backward, forward"),
+        ({"query": "{}", "limit": "many"}, "cannot read limit 'many'"),
+        ({"query": "count_over_time({}[1s])", "start": "0", "end": "9", "step": "0"}, "above zero"),
+    ],
+)
+def test_faults_are_plain_text(client: Client, params: dict[str, str], says: str) -> None:
+    answer = client.ask("GET", "query_range", params=params)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert says in answer.text
+
+
+def test_too_much_is_said_so(client: Client) -> None:
+    assert client.ask("GET", "query_range", params={"query": "{}", "limit": "9999999"}).status_code == 422
+    steps = {"query": "count_over_time({}[1s])", "start": "0", "end": "1000000", "step": "1"}
+    assert client.ask("GET", "query_range", params=steps).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000", 1_700_000_000 * NS),
+        ("1700000000000000001", 1_700_000_000_000_000_001),
+        ("1700000000.5", 1_700_000_000_500_000_000),
+        ("2023-11-14T22:13:20Z", 1_700_000_000 * NS),
+        ("2023-11-14T22:13:20.000001Z", 1_700_000_000 * NS + 1000),
+        ("2023-11-14T23:13:20+01:00", 1_700_000_000 * NS),
+        ("0", 0),
+    ],
+)
+def test_times(text: str, expected: int) -> None:
+    assert time_ns("start", text) == expected
