@@ -17,8 +17,8 @@ from obs.agent.limits import FINGERPRINT_BYTES, GLOB_EVERY_S, OPEN_FILES_MAX, RO
 from obs.agent.logs.assemble import TextRecord
 from obs.agent.logs.discover import Found, find_files, is_binary
 from obs.agent.logs.followed import FollowedFile
-from obs.agent.logs.mark import FileMark
-from obs.agent.logs.resume import Resume, find_rest, first_offset
+from obs.agent.logs.mark import FileMark, Fingerprint
+from obs.agent.logs.resume import Resume, find_between, find_rest, first_offset, head_of
 from obs.agent.own import OwnMetrics
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Follower:
         self._retire = retire
         self._files: dict[tuple[int, int], FollowedFile] = {}
         self._rests: list[FollowedFile] = []  # copies of truncated files, read once
-        self._ignored: set[tuple[int, int]] = set()  # binary files, and copies that are read as rests
+        self._ignored: dict[tuple[int, int], Fingerprint] = {}  # binary files, and rotated ones read as rests
         self._scanned_at: float | None = None
 
     def poll(self, emit: Emit, may_go_on: Callable[[], bool] = lambda: True) -> bool:
@@ -77,11 +77,10 @@ class Follower:
             known = self._files.get(identity)
             if known is not None and known.gone_since is not None:
                 known.path = found.path  # renamed to a name that a glob covers too
-            elif known is None and identity not in self._ignored:
+            elif known is None and not self._is_ignored(found):
                 self._follow(found, is_young=not is_first)
         if is_first:
-            for mark in self._resume.leftovers():
-                self._follow_rest(mark, "vanished")
+            self._follow_leftovers()
 
     def close(self) -> None:
         """Release all descriptors; what is not emitted is read again by the next run."""
@@ -89,6 +88,11 @@ class Follower:
             file.close()
         self._files.clear()
         self._rests.clear()
+
+    def _is_ignored(self, found: Found) -> bool:
+        """Whether this is a file to leave alone; another that got its inode is not."""
+        fingerprint = self._ignored.get((found.device, found.inode))
+        return fingerprint is not None and fingerprint.matches(head_of(found.path))
 
     def _follow(self, found: Found, *, is_young: bool) -> None:
         if len(self._files) >= OPEN_FILES_MAX:
@@ -101,7 +105,7 @@ class Follower:
                 log.warning("cannot follow %r: %s", found.path, e.strerror)
             return
         if is_binary(fd):
-            self._ignored.add((found.device, found.inode))
+            self._ignored[found.device, found.inode] = Fingerprint.of(os.pread(fd, FINGERPRINT_BYTES, 0))
             os.close(fd)
             return
         mark = self._resume.claim(found, os.pread(fd, FINGERPRINT_BYTES, 0))
@@ -130,17 +134,30 @@ class Follower:
             self._own.add("obs_agent_log_gaps_total", reason=reason)
             self._retire(mark)
             return
-        if (found.device, found.inode) in self._files:
+        self._add_rest(found, mark.path, mark.offset, mark.key)
+
+    def _follow_leftovers(self) -> None:
+        """Rests of files that were rotated while we were away; then, whole, those that came and went meanwhile."""
+        marks = self._resume.leftovers()
+        rests = [(mark, find_rest(mark)) for mark in marks]
+        for mark in marks:
+            self._follow_rest(mark, "vanished")
+        for mark, rest in rests:
+            for between in find_between(rest, mark.path) if rest else ():
+                self._add_rest(between, mark.path, 0)
+
+    def _add_rest(self, found: Found, path: str, offset: int, key: str = "") -> None:
+        """Read a rotated file from `offset` to its end, once, under the name that it had."""
+        if (found.device, found.inode) in self._files or self._is_ignored(found):
             return
         try:
             fd = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            self._own.add("obs_agent_log_gaps_total", reason=reason)
+            self._own.add("obs_agent_log_gaps_total", reason="vanished")
             return
-        rest = self._open(found.path, fd, mark.offset, mark.key)
-        rest.path = mark.path
+        rest = self._open(path, fd, offset, key)
         self._rests.append(rest)
-        self._ignored.add(rest.identity)
+        self._ignored[rest.identity] = rest.fingerprint
 
     def _poll_file(self, file: FollowedFile, emit: Emit) -> None:
         try:

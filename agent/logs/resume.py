@@ -8,6 +8,7 @@ or appeared while we run, else the last part, from a line's start.
 from __future__ import annotations
 
 import os
+import re
 
 from obs.agent.limits import FINGERPRINT_BYTES, FIRST_READ_BYTES
 from obs.agent.logs.discover import Found, look_at, rotated_siblings
@@ -59,7 +60,7 @@ def find_rest(mark: FileMark) -> Found | None:
     bytes where it was copied."""
     by_content = None
     for found in [*rotated_siblings(mark.path), *filter(None, [look_at(mark.path)])]:
-        head = _head(found.path)
+        head = head_of(found.path)
         if found.size < mark.offset or not mark.fingerprint.length or not mark.fingerprint.matches(head):
             continue
         if (found.device, found.inode) == (mark.device, mark.inode):
@@ -68,7 +69,23 @@ def find_rest(mark: FileMark) -> Found | None:
     return by_content
 
 
-def _head(path: str) -> bytes:
+def find_between(rest: Found, path: str) -> list[Found]:
+    """Files that were rotated away after `rest` while nobody looked, oldest first: its name with other digits."""
+    pattern = re.sub(r"\d+", "0", rest.path)
+    candidates = [f for f in rotated_siblings(path) if f.path != rest.path and re.sub(r"\d+", "0", f.path) == pattern]
+    newest_first = sorted(candidates, key=_modified, reverse=True)
+    return [f for f in reversed(newest_first) if _modified(f) > _modified(rest)]
+
+
+def _modified(found: Found) -> int:
+    try:
+        return os.stat(found.path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def head_of(path: str) -> bytes:
+    """The bytes that a fingerprint is of; none where the file cannot be read."""
     try:
         with open(path, "rb") as f:
             return f.read(FINGERPRINT_BYTES)

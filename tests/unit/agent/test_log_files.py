@@ -189,6 +189,24 @@ def test_renamed_while_away(tmp_path: Path) -> None:
     assert len(second.marks) == 1
 
 
+def test_renamed_several_times_while_away(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    write(log, "one")
+    first = Run(tmp_path)
+    drain(first)
+    first.follower.close()
+    write(tmp_path / "a.log.bak", "no rotation")
+    write(log, "two")
+    for n in (3, 2, 1):
+        log.rename(tmp_path / f"a.log.{n}")
+        write(log, f"after {n}")
+    for age, name in enumerate(["a.log.1", "a.log.2", "a.log.3", "a.log.4"]):
+        write(tmp_path / name, *(["long ago"] if age == 3 else []))
+        os.utime(tmp_path / name, (1_000_000_000 - age, 1_000_000_000 - age))
+    second = Run(tmp_path, dict(first.marks))
+    assert sorted(drain(second)) == ["after 1", "after 2", "after 3", "two"] and second.gaps() == 0
+
+
 def test_copytruncated_while_away(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     write(log, "one")
@@ -269,8 +287,9 @@ def test_streams_of_a_container_are_apart(tmp_path: Path) -> None:
     assert sorted(drain(Run(tmp_path))) == ["\n".join(trace), "half done", "x"]
 
 
-def test_random_rotations_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    rng = random.Random(7)
+@pytest.mark.parametrize("seed", [1, 2, 7])
+def test_random_rotations_lose_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
     log, run, written, n, restarts = tmp_path / "a.log", Run(tmp_path), [], 0, 0
     texts: list[str] = []
     for step in range(200):
