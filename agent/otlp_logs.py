@@ -11,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from obs.agent.logs.assemble import TextRecord
 from obs.agent.logs.severity import NAMES, find_trace, guess_severity
 from obs.agent.logs.timestamps import guess_time_ns
-from obs.agent.otlp_metrics import key_values, resource_of
+from obs.agent.otlp_metrics import clean, key_values, resource_of
 from obs.agent.runtime.container import Container
 
 
@@ -66,7 +66,7 @@ def _fill(out: LogRecord, record: TextRecord, common: list[tuple[str, str]], now
         text += f"… [cut: {record.cut_chars} bytes more]"
         cut = out.attributes.add(key="log.cut_bytes")
         cut.value.int_value = record.cut_chars
-    out.body.string_value = text
+    out.body.string_value = clean(text)
     severity = guess_severity(text)
     if severity:
         out.severity_number = severity  # type: ignore[assignment]

@@ -17,9 +17,14 @@ from obs.agent.limits import POINTS_PER_REQUEST
 from obs.agent.sample import Sample
 
 
+def clean(text: str) -> str:
+    """Text that UTF-8 can carry: names of files and cgroups may be any bytes, JSON may hold half a pair."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def key_values(pairs: Iterable[tuple[str, str]]) -> list[KeyValue]:
     """String attributes."""
-    return [KeyValue(key=k, value=AnyValue(string_value=v)) for k, v in pairs]
+    return [KeyValue(key=clean(k), value=AnyValue(string_value=clean(v))) for k, v in pairs]
 
 
 def resource_of(attributes: Mapping[str, str]) -> Resource:
@@ -71,5 +76,5 @@ def _fill(metric: Metric, group: list[Sample], time_ns: int) -> None:
         point = points.add(time_unix_nano=time_ns, as_double=sample.value)
         for key, value in sample.labels:
             attribute = point.attributes.add()
-            attribute.key = key
-            attribute.value.string_value = value
+            attribute.key = clean(key)
+            attribute.value.string_value = clean(value)
