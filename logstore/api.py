@@ -20,6 +20,7 @@ from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.names import DETECTED_LEVEL, LEVELS
 from obs.logstore.params import NS, Params, read_params
 from obs.logstore.store import LogStore
+from obs.logstore.tail import add_tail
 from obs.logstore.volume import index_stats, volume_query
 from obs.model.labels import Matcher
 
@@ -52,6 +53,7 @@ def router(store: LogStore, logql: LogQL) -> APIRouter:
     _add_labels(api, store, logql)
     _add_index(api, store, logql)
     _add_status(api)
+    add_tail(api, store, logql)
     return api
 
 

@@ -39,8 +39,12 @@ QUERY_SECONDS = 60.0
 MAX_LABEL_VALUES = 10_000
 """Values `label/<name>/values` returns; a list longer than that cannot be picked from."""
 
-PARSE_ROWS_SECONDS_CHECK = 4
-"""Row groups between two looks at the clock."""
-
 PARSED_KEYS = 256
 """Labels that `| json` or `| logfmt` may make of one slice of rows; further keys are left in the line."""
+
+FOLLOW_BATCHES = 256
+"""Batches a tail may be behind before the oldest are dropped and counted; 256 of 2,000 records are seconds of a full
+load, and a client that stops reading holds no more than they do."""
+
+FOLLOW_PAUSE_S = 0.1
+"""How long a tail waits before it looks for new records: below what an eye calls late."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.selection import Unit
 
+S = TypeVar("S")
 T = TypeVar("T")
 _pool = ThreadPoolExecutor(limits.SCAN_THREADS, thread_name_prefix="log-scan")
 
@@ -33,7 +34,7 @@ class Deadline:
             raise QueryLimit(f"cannot finish the query: it took more than {self._seconds:g} s; narrow streams or time")
 
 
-def map_units(units: Sequence[Unit], work: Callable[[Unit], T], deadline: Deadline) -> Iterator[T]:
+def map_units(units: Sequence[S], work: Callable[[S], T], deadline: Deadline) -> Iterator[T]:
     """`work` of each unit, in order; at most twice as many as there are threads are under way."""
     if len(units) <= 1:
         yield from map(work, units)
@@ -53,13 +54,21 @@ def map_units(units: Sequence[Unit], work: Callable[[Unit], T], deadline: Deadli
             future.cancel()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """Rows of one unit that are among the first `limit`, and their times."""
 
     rows: Rows
     times: npt.NDArray[np.int64]
-    order: int = field(default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Rows of one unit that are in the answer, their times, and their places in it."""
+
+    rows: Rows
+    times: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
 
 
 class FirstRows:
@@ -104,10 +113,10 @@ class FirstRows:
     def add(self, rows: Rows) -> None:
         """Keep what one unit gave."""
         if len(rows):
-            self.found.append(Found(rows, rows.times(), len(self.found)))
+            self.found.append(Found(rows, rows.times()))
 
-    def result(self) -> list[tuple[Rows, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """Each part as (rows, their times, their places in the answer), only those within the limit."""
+    def result(self) -> list[Placed]:
+        """Each unit's rows within the limit."""
         if not self.found:
             return []
         times = np.concatenate([f.times for f in self.found])
@@ -120,5 +129,5 @@ class FirstRows:
             at += len(found.times)
             kept = np.flatnonzero(mine >= 0)
             if len(kept):
-                parts.append((found.rows.take(kept), found.times[kept], mine[kept]))
+                parts.append(Placed(found.rows.take(kept), found.times[kept], mine[kept]))
         return parts

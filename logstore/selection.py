@@ -25,6 +25,7 @@ from obs.logstore.tokens import Needle
 from obs.model.labels import Labels, Matcher
 
 Mask = npt.NDArray[np.bool_]
+ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Selection:
     """Records of streams that satisfy every matcher, with start_ns <= time < end_ns."""
 
     matchers: tuple[Matcher, ...] = ()
-    start_ns: int = -(1 << 63)
-    end_ns: int = (1 << 63) - 1
+    start_ns: int = ALL_TIME[0]
+    end_ns: int = ALL_TIME[1]
     requirements: tuple[Requirement, ...] = ()
 
 

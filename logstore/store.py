@@ -16,6 +16,7 @@ from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
 from obs.logstore.blockindex import BlockIndexes
 from obs.logstore.filenames import RECORDS
+from obs.logstore.follow import Follower
 from obs.logstore.layout import LogLayout
 from obs.logstore.names import STREAM_ID
 from obs.logstore.selection import Selection, Stats, StreamFilter, Unit, units
@@ -44,6 +45,7 @@ class LogStore:
         self.clock = clock
         self.engine = Engine(LogLayout(self.streams), folder, options or EngineOptions(), clock)
         self._indexes = BlockIndexes()
+        self._followers: list[Follower] = []
 
     def open(self) -> None:
         """Take the folder and start recovery; records are taken as soon as this returns."""
@@ -53,7 +55,10 @@ class LogStore:
         """Append the records of a logs batch; durable and visible when it returns. Raises: Overloaded, StorageFull."""
         records = batch.tables.get(RECORDS)
         if records is not None and records.num_rows:
-            self.engine.append({RECORDS: self.with_stream_ids(records)})
+            whole = self.with_stream_ids(records)
+            self.engine.append({RECORDS: whole})
+            for follower in tuple(self._followers):
+                follower.offer(whole)
 
     def with_stream_ids(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its `stream_id` column in front."""
@@ -65,6 +70,16 @@ class LogStore:
         """The units that may hold rows of a selection, valid until the context is left."""
         with self.view() as view:
             yield units(view, self._indexes, self.streams.labels, selection, stats)
+
+    @contextmanager
+    def follow(self) -> Iterator[Follower]:
+        """Batches taken in from now on, until the context is left."""
+        follower = Follower()
+        self._followers.append(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.remove(follower)
 
     def view(self) -> View:
         """A snapshot of head and blocks; the caller closes it."""

@@ -161,6 +161,9 @@ class _Builder(Transformer[Token, Any]):
             self._check(value, matcher.value)
         return matcher
 
+    def phrase(self, children: list[Any]) -> FullText:
+        return FullText((unquote(str(children[0])),))
+
     def line_filter(self, children: list[Token]) -> LineFilter:
         op = LineOp(children[0])
         strings = [c for c in children[1:] if c.type == "STRING"]

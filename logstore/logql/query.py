@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from obs.errors import QueryError, QueryLimit
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
@@ -25,8 +27,8 @@ from obs.logstore.logql.plan import (
 from obs.logstore.logql.records import LogEntry, entries_of
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.logql.vectors import aggregate
-from obs.logstore.scan import Deadline, FirstRows, map_units
-from obs.logstore.selection import Selection, Stats, Unit
+from obs.logstore.scan import Deadline, FirstRows, Placed, map_units
+from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
 from obs.logstore.store import LogStore
 from obs.model.ports import VectorSample
 
@@ -79,10 +81,25 @@ class LogQL:
         plan = plan_records(syntax, self._store.streams.label_names)
         stats, first = Stats(), FirstRows(limit, newest_first)
         with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
-            _first_rows(first, units, plan, stats, Deadline())
-            entries = _entries(first)
+            deadline = Deadline()
+            _first_rows(first, units, plan, stats, deadline)
+            entries = _entries(first, deadline)
         partial = f"limit of {limit} lines" if len(entries) == limit else None
         return Entries(entries, stats, partial)
+
+    def records_of(self, query: str, batches: Sequence[pa.RecordBatch]) -> list[LogEntry]:
+        """The records of batches just taken in that a log query selects, in the order they came. Raises: QueryError."""
+        syntax = parse(query)
+        if not isinstance(syntax, LogQuery):
+            raise QueryError(f"cannot follow {query!r}: it computes numbers; give a selector or words")
+        if not batches:
+            return []
+        plan = plan_records(syntax, self._store.streams.label_names)
+        table = pa.concat_tables([pa.Table.from_batches([b]) for b in batches], promote_options="default")
+        chosen = StreamFilter(plan.matchers)
+        units = head_units(table, self._store.streams.labels, _selection(plan, *ALL_TIME), chosen, Stats())
+        found = (run_stages(plan, unit.open()) for unit in units)
+        return [entry for rows in found if len(rows) for entry in entries_of(rows, rows.times())]
 
     def range(self, query: str, start_ns: int, end_ns: int, step_ns: int) -> tuple[Matrix, Steps, Stats]:
         """A metric query at every step from start to end, both inclusive. Raises: QueryError, QueryLimit."""
@@ -178,8 +195,13 @@ def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats
             first.add(rows)
 
 
-def _entries(first: FirstRows) -> list[LogEntry]:
+def _entries(first: FirstRows, deadline: Deadline) -> list[LogEntry]:
+    """The rows kept as entries, in order; what they lack of columns is read now."""
     placed: dict[int, LogEntry] = {}
-    for rows, times, places in first.result():
-        placed.update(zip(places.tolist(), entries_of(rows, times), strict=True))
+    for places, entries in map_units(first.result(), _placed_entries, deadline):
+        placed.update(zip(places, entries, strict=True))
     return [placed[i] for i in sorted(placed)]
+
+
+def _placed_entries(part: Placed) -> tuple[list[int], list[LogEntry]]:
+    return part.places.tolist(), list(entries_of(part.rows, part.times))

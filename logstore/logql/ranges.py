@@ -17,13 +17,14 @@ from obs.errors import QueryLimit
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.groups import group_rows
-from obs.logstore.logql.matrix import Matrix, Steps
+from obs.logstore.logql.matrix import Matrix, Steps, Values
 from obs.logstore.logql.plan import RangePlan
 from obs.logstore.logql.vectors import rows_present
 from obs.logstore.scan import Deadline, map_units
 from obs.logstore.selection import Unit
 from obs.model.labels import Labels
 
+Index = npt.NDArray[np.int64]
 BYTES_OPS = ("bytes_over_time", "bytes_rate")
 RATE_OPS = ("rate", "bytes_rate")
 
@@ -62,30 +63,31 @@ def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
     inside = enter < leave
     if not inside.all():
         enter, leave, codes = enter[inside], leave[inside], codes[inside]
-    width = steps.count + 1
-    keys = np.concatenate([codes * width + enter, codes * width + leave])
-    counts = np.concatenate([np.ones(len(enter)), np.full(len(leave), -1.0)])
-    amounts = counts
+    sizes = None
     if plan.op in BYTES_OPS:
         sizes = pc.binary_length(rows.line()).to_numpy().astype(np.float64)[inside]
-        amounts = np.concatenate([sizes, -sizes])
-    where, amount, count = _add_up(keys, amounts, counts, len(labels) * width)
+    where, amount, count = _add_up(codes, enter, leave, sizes, len(labels), steps.count + 1)
+    width = steps.count + 1
     rows.chunk.release()
     return Partial(labels, where // width, where % width, amount, count, len(enter))
 
 
 def _add_up(
-    keys: npt.NDArray[np.int64], amounts: npt.NDArray[np.float64], counts: npt.NDArray[np.float64], size: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    if size > max(1 << 16, 2 * len(keys)):
-        where, keys = np.unique(keys, return_inverse=True)
-        size = len(where)
-    else:
-        where = np.arange(size)
-    amount = np.bincount(keys, amounts, size).astype(np.float64)
-    count = amount if counts is amounts else np.bincount(keys, counts, size).astype(np.float64)
+    codes: Index, enter: Index, leave: Index, sizes: Values | None, groups: int, width: int
+) -> tuple[Index, Values, Values]:
+    """Where differences are, flat over [groups, width], and what they are of amounts and counts."""
+    base = codes * width
+    enter, leave, size = base + enter, base + leave, groups * width
+    places: Index | None = None
+    if size > max(1 << 16, 4 * len(codes)):
+        places, at = np.unique(np.concatenate([enter, leave]), return_inverse=True)
+        enter, leave, size = at[: len(codes)], at[len(codes) :], len(places)
+    count = (np.bincount(enter, minlength=size) - np.bincount(leave, minlength=size)).astype(np.float64)
+    amount = count
+    if sizes is not None:
+        amount = (np.bincount(enter, sizes, size) - np.bincount(leave, sizes, size)).astype(np.float64)
     some = np.flatnonzero((amount != 0) | (count != 0))
-    return where[some], amount[some], count[some]
+    return some if places is None else places[some], amount[some], count[some]
 
 
 def window_steps(

@@ -1,0 +1,90 @@
+"""`tail` over a real websocket: what was there, then what comes; a wrong query closes with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import uvicorn
+import websockets
+from fastapi import FastAPI
+from log_recipes import Record, logs_batch
+
+from obs.logstore.api import router
+from obs.logstore.logql import LogQL
+from obs.logstore.store import LogStore
+from obs.model.clock import SYSTEM_CLOCK
+
+
+def record(text: str, service: str = "cart") -> Record:
+    return Record(SYSTEM_CLOCK.now_ns(), text, {"service.name": service}, {"n": 1}, "INFO")
+
+
+@asynccontextmanager
+async def serving(store: LogStore) -> AsyncIterator[str]:
+    app = FastAPI()
+    app.include_router(router(store, LogQL(store)))
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    task = asyncio.create_task(server.serve([bound]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield f"ws://127.0.0.1:{bound.getsockname()[1]}/loki/api/v1/tail?query="
+    server.should_exit = True
+    await task
+
+
+async def lines(tail: websockets.ClientConnection, count: int) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        message = json.loads(await asyncio.wait_for(tail.recv(), 20))
+        found += [value[1] for stream in message["streams"] for value in stream["values"]]
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AsyncIterator[LogStore]:
+    store = LogStore(tmp_path)
+    store.open()
+    yield store
+    store.close()
+
+
+def test_tail_sends_old_and_new_lines(store: LogStore) -> None:
+    async def follow() -> None:
+        store.consume(logs_batch([record("old one"), record("elsewhere", "ad")]))
+        query = quote('{service_name="cart"} |= "one"')
+        async with serving(store) as url, websockets.connect(url + query) as tail:
+            assert await lines(tail, 1) == ["old one"]
+            store.consume(logs_batch([record("two"), record("new one"), record("one more", "ad")]))
+            store.consume(logs_batch([record("last one")]))
+            assert await lines(tail, 2) == ["new one", "last one"]
+        assert store._followers == []
+
+    asyncio.run(follow())
+
+
+def test_a_wrong_query_closes_with_its_reason(store: LogStore) -> None:
+    async def follow() -> None:
+        async with serving(store) as url, websockets.connect(url + quote("{a=")) as tail:
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await asyncio.wait_for(tail.recv(), 20)
+            assert "cannot parse LogQL" in closed.value.rcvd.reason
+
+    asyncio.run(follow())
+
+
+def test_a_slow_follower_loses_the_oldest_and_says_so(store: LogStore) -> None:
+    with store.follow() as follower:
+        for i in range(300):
+            store.consume(logs_batch([record(f"line {i}")]))
+        batches, dropped = follower.take()
+        assert (len(batches), dropped) == (256, 44)
+        assert follower.take() == ([], 0)
