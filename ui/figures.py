@@ -116,7 +116,7 @@ def blank(text: str, span: TimeRange) -> Figure:
     layout = _layout(span, False)
     middle = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
     layout["annotations"] = [{"text": text, "font": {"color": MUTED}, **middle}]
-    layout["yaxis"] |= {"showticklabels": False, "range": [0, 1]}
+    layout["yaxis"] |= {"showticklabels": False, "showgrid": False, "range": [0, 1]}
     return {"data": [], "layout": layout}
 
 

@@ -34,6 +34,10 @@ class Loki:
         ]  # fmt: skip
         return QueryResult.of(self._transport.json(f"{API}/query_range", params, CATEGORIZED, form=True))
 
+    def format(self, query: str) -> str:
+        """The query in canonical form, which stands inside others too: words become phrases after a selector."""
+        return str(self._data("format_query", [("query", query)]))
+
     def labels(self, start_ns: int | None = None, end_ns: int | None = None) -> list[str]:
         """Names of stream labels."""
         names: list[str] = self._data("labels", [("start", start_ns), ("end", end_ns)])

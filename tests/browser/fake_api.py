@@ -9,14 +9,21 @@ import hashlib
 import math
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import shop_data
 import uvicorn
 from fastapi import FastAPI, Query
 from starlette.responses import JSONResponse
 
+from obs.logstore import api as logs_api
+from obs.logstore.logql import LogQL
+from obs.logstore.store import LogStore
+from obs.otlp import slow
 from obs.ui.app import mount
 
 GB = 1e9
@@ -143,8 +150,17 @@ def refuse(query: str) -> JSONResponse:
     return JSONResponse({"status": "error", "errorType": "bad_data", "error": caret}, 400)
 
 
+def add_logs(app: FastAPI, folder: Path) -> None:
+    """The real log store, with a shop's records."""
+    store = LogStore(folder)
+    store.open()
+    store.consume(slow.decode_logs(shop_data.logs(time.time_ns()).SerializeToString()).batch)
+    app.include_router(logs_api.router(store, LogQL(store)))
+
+
 if __name__ == "__main__":
     port = int(sys.argv[1])
     served = api()
+    add_logs(served, Path(tempfile.mkdtemp(prefix="obs-fake-")))
     mount(served, f"http://127.0.0.1:{port}")
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
