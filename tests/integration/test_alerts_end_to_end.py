@@ -1,0 +1,101 @@
+"""A rule file, a real server and a real webhook: pending, firing, one page across a restart, resolved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from obs_process import ObsProcess, eventually
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+RULES = """
+groups:
+  - name: queue
+    interval: 1s
+    rules:
+      - {record: "job:shop_queue:max", expr: "max by (job) (shop_queue)"}
+      - alert: QueueLong
+        expr: job:shop_queue:max > 10
+        for: 1s
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.job }} has {{ $value }} waiting"}
+"""
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook's URL and what it was sent."""
+    bodies: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", bodies
+    server.shutdown()
+    server.server_close()
+
+
+class Queue:
+    """An application that reports the length of its queue."""
+
+    def __init__(self, obs: ObsProcess) -> None:
+        exporter = OTLPMetricExporter(f"{obs.url}/v1/metrics")
+        self._reader = PeriodicExportingMetricReader(exporter, 3_600_000)
+        self._provider = MeterProvider([self._reader], Resource.create({"service.name": "cart"}))
+        self._gauge = self._provider.get_meter("test").create_gauge("shop.queue")
+
+    def report(self, length: int) -> None:
+        self._gauge.set(length)
+        self._provider.force_flush()
+
+
+def rule_health(obs: ObsProcess) -> list[str]:
+    return [rule["health"] for rule in obs.client.prometheus.rules()[0]["rules"]]
+
+
+def test_from_a_rule_to_a_webhook(tmp_path: Path, hook: tuple[str, list[dict[str, Any]]]) -> None:
+    url, bodies = hook
+    (tmp_path / "rules.yml").write_text(RULES)
+    route = "{receiver: ops, group_by: [alertname], group_wait: 1s, group_interval: 1s}"
+    (tmp_path / "obs.yml").write_text(
+        f"rule_files: [{tmp_path}/rules.yml]\n"
+        f"alerting:\n  route: {route}\n  receivers: [{{name: ops, webhook_configs: [{{url: '{url}'}}]}}]\n"
+    )
+    with ObsProcess(tmp_path / "data", "--config", str(tmp_path / "obs.yml")) as obs:
+        Queue(obs).report(25)
+        eventually(lambda: bodies)
+        (page,) = bodies
+        assert (page["status"], page["version"], page["receiver"]) == ("firing", "4", "ops")
+        assert page["alerts"][0]["annotations"] == {"summary": "cart has 25 waiting"}
+        assert page["commonLabels"] == {"alertname": "QueueLong", "job": "cart", "severity": "page"}
+        recorded = obs.client.prometheus.query("job:shop_queue:max").result
+        assert [e["value"][1] for e in recorded] == ["25"]
+        (group,) = obs.client.prometheus.rules()
+        assert [r["health"] for r in group["rules"]] == ["ok", "ok"]
+        assert [a["state"] for a in obs.client.prometheus.alerts()] == ["firing"]
+        assert obs.client.prometheus.query('ALERTS{alertstate="firing"}').result
+        assert [a["labels"]["alertname"] for a in obs.client.notified_alerts()] == ["QueueLong"]
+
+        obs.kill()
+        obs.start()
+        health = eventually(lambda: rule_health(obs), lambda found: "unknown" not in found)
+        assert health == ["ok", "ok"]
+        Queue(obs).report(2)
+        eventually(lambda: len(bodies) > 1)
+        assert [b["status"] for b in bodies] == ["firing", "resolved"]
