@@ -156,6 +156,7 @@ def drive(base: Path, part: int, parts: int) -> int:
     raise AssertionError("the work never ends")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(2))
 def test_every_step(tmp_path: Path, part: int) -> None:
     done = subprocess.run(

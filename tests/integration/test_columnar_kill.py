@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from obs.columnar.engine import Engine
 from obs.columnar.example import VALUES, KeyValueLayout
@@ -62,6 +63,7 @@ def killed_run(folder: Path, first: int, acks: int) -> list[int]:
     return [int(line) for line in lines if line.endswith(b"\n")]
 
 
+@pytest.mark.slow
 def test_kill_nine(tmp_path: Path) -> None:
     rng = random.Random(9)
     acked: list[int] = []

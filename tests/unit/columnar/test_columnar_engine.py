@@ -253,6 +253,34 @@ def test_background_compaction_bounds_the_blocks(tmp_path: Path) -> None:
         assert engine.stats().items_blocks == 30
 
 
+class MovedClock:
+    """Time that the test moves."""
+
+    def __init__(self, ns: int) -> None:
+        self.ns = ns
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+def test_a_merge_does_not_overtake_what_was_written_between(tmp_path: Path) -> None:
+    day = 86_400_000_000_000
+    start = 20_000 * day  # 2024-10-04: the days around it are of one year
+    clock = MovedClock(start)
+    with opened(tmp_path, clock=clock) as engine:
+        for value, days in enumerate((0, 5, 25, 25)):  # the row's time lies in its year, then in its day, in its year
+            clock.ns = start + days * day
+            keys = (1,) if value < 2 else (2,)
+            put(engine, *keys, value=value, t_ns=start + 2 * day)
+            engine.flush()
+        with engine.view() as view:
+            assert [b.meta.partition for b in view.blocks] == ["2024", "2024-10-06", "2024", "2024"]
+        assert engine.compact() == 1
+        with engine.view() as view:
+            assert {key: value for (key, _), value in read_values(view).items()} == {1: 1, 2: 3}
+            assert len(view.blocks) == 3
+
+
 def test_retention_by_size(tmp_path: Path) -> None:
     options = EngineOptions(compact_interval_s=3600.0, retention_bytes=4000)
     with opened(tmp_path, options) as engine:
