@@ -1,4 +1,4 @@
-"""Types: what each node accepts. In: a node just parsed. Out: the same node, or a QueryError at the part that is wrong."""
+"""Types: what each node accepts. In: a node just parsed. Out: the same, or a QueryError at the part that is wrong."""
 
 from __future__ import annotations
 
@@ -67,15 +67,14 @@ def _go_quoted(text: str) -> str:
 def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
     """Number and kinds of the arguments."""
     wanted, given, optional = signature.args, len(node.args), signature.optional
+    where = f'argument(s) in call to "{node.name}", got {given}'
     fewest = len(wanted) - (1 if optional < 0 else optional)
     if optional == 0 and given != len(wanted):
-        raise cursor.error(node.pos, f'expected {len(wanted)} argument(s) in call to "{node.name}", got {given}')
+        raise cursor.error(node.pos, f"expected {len(wanted)} {where}")
     if given < fewest:
-        raise cursor.error(node.pos, f'expected at least {fewest} argument(s) in call to "{node.name}", got {given}')
+        raise cursor.error(node.pos, f"expected at least {fewest} {where}")
     if optional >= 0 and given > len(wanted):
-        raise cursor.error(
-            node.pos, f'expected at most {len(wanted)} argument(s) in call to "{node.name}", got {given}'
-        )
+        raise cursor.error(node.pos, f"expected at most {len(wanted)} {where}")
     for i, arg in enumerate(node.args):
         _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
     if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):

@@ -1,4 +1,4 @@
-"""What the evaluation of one query shares: where it reads, its limits, its annotations; and one frame per grid of steps."""
+"""What the evaluation of one query shares: source, limits, annotations; and one frame per grid of steps."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from obs.tsdb.promql.annotations import Annotations
 from obs.tsdb.promql.context import ExecutionError, Frame, Query, QueryOptions
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.result import Result
-from obs.tsdb.promql.values import Scalar, Steps, Text, Vector
+from obs.tsdb.promql.values import Scalar, Steps, Text, Vector, Windows
 
 
 class PromQL:
@@ -104,5 +104,5 @@ def _result(value: object, steps: Steps, instant: bool) -> Result:
         return results.of_scalar(value, steps.times, instant)
     if isinstance(value, Text):
         return results.of_text(value, steps.times)
-    assert isinstance(value, results.Windows)
+    assert isinstance(value, Windows)
     return results.of_windows(value)

@@ -28,7 +28,7 @@ def after(t_ms: I64, row: int, stop: int, bound: int) -> int:
 
 @njit(nogil=True, cache=True)
 def last_sample(offsets: I64, t_ms: I64, values: F64, bits: I64, ends: I64, lookback_ms: int) -> tuple[F64, I64, Bool]:
-    """Per series and step the row of the last sample in (end - lookback_ms, end], and its value; stale ones end a series."""
+    """Per series and step the last sample in (end - lookback_ms, end] and its row; a stale one ends the series."""
     shape = (len(offsets) - 1, len(ends))
     out, rows, present = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
     for series in range(shape[0]):
@@ -70,23 +70,19 @@ def extrapolated(
     for series in range(shape[0]):
         lo = hi = offsets[series]
         stop = offsets[series + 1]
-        resets = 0  # falls between neighbours inside the window
+        fall = -1  # the last row so far that is below its predecessor: the window holds one if it is past `lo`
         for step in range(shape[1]):
             right = ends[step]
             left = right - range_ms
-            while lo < stop and t_ms[lo] <= left:
-                if lo + 1 < hi and values[lo + 1] < values[lo]:
-                    resets -= 1
-                lo += 1
-            hi = max(hi, lo)
+            lo = after(t_ms, lo, stop, left)
             while hi < stop and t_ms[hi] <= right:
-                if hi > lo and values[hi] < values[hi - 1]:
-                    resets += 1
+                if hi > offsets[series] and values[hi] < values[hi - 1]:
+                    fall = hi
                 hi += 1
             if hi - lo < 2:
                 continue
             result = values[hi - 1] - values[lo]
-            if is_counter and resets > 0:
+            if is_counter and fall > lo:
                 for row in range(lo + 1, hi):
                     if values[row] < values[row - 1]:
                         result += values[row - 1]

@@ -132,20 +132,23 @@ def rows_over_time(offsets: I64, t_ms: I64, ends: I64, range_ms: int) -> tuple[I
 def extreme_over_time(
     offsets: I64, t_ms: I64, values: F64, ends: I64, range_ms: int, sign: float
 ) -> tuple[F64, I64, Bool]:
-    """The largest (sign 1) or smallest (sign -1) value of each window and its row, the last of equals; NaN only if all are."""
+    """The largest (sign 1) or smallest (sign -1) value of each window and its row (the last of equals)."""
     shape = (len(offsets) - 1, len(ends))
     out, rows, present = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
     for series in range(shape[0]):
         lo = hi = offsets[series]
         stop = offsets[series + 1]
+        best, seen = -1, lo
         for step in range(shape[1]):
             lo = after(t_ms, lo, stop, ends[step] - range_ms)
             hi = after(t_ms, max(lo, hi), stop, ends[step])
             if hi > lo:
-                best = lo
-                for row in range(lo + 1, hi):
+                if best < lo:  # it left the window: look at all that is left
+                    best = seen = lo
+                for row in range(seen, hi):
                     if values[row] * sign >= values[best] * sign or np.isnan(values[best]):
                         best = row
+                seen = hi
                 out[series, step], rows[series, step], present[series, step] = values[best], best, True
     return out, rows, present
 

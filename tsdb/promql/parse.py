@@ -40,21 +40,9 @@ UNARY_PRECEDENCE = 5
 SET_OPS = ("and", "or", "unless")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 AGGREGATORS = [
-    "sum",
-    "avg",
-    "count",
-    "min",
-    "max",
-    "group",
-    "stddev",
-    "stdvar",
-    "topk",
-    "bottomk",
-    "count_values",
-    "quantile",
-    "limitk",
-    "limit_ratio",
-]
+    "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
+    "quantile", "limitk", "limit_ratio",
+]  # fmt: skip
 WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
 MAX_DEPTH = 200
 """Nesting past this is refused: the parser and the evaluation recurse, and Python's own limit is no answer."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from obs.model.labels import METRIC_NAME, Labels
+from obs.model.labels import Labels
 from obs.tsdb.promql.plan import Kind
 from obs.tsdb.promql.values import F64, I64, Bool, Objects, Scalar, Text, Vector, Windows, merge_same, without_name
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`kind` is vector, matrix, scalar or string. values and present are [series, time]; a scalar is one row, no labels.
+    """`kind` is vector, matrix, scalar or string; arrays are [series, time]; a scalar is one row without labels.
 
     A matrix of raw samples (an instant query of `x[5m]`) has the union of its series' times as columns.
     """
@@ -82,6 +82,3 @@ def of_windows(windows: Windows) -> Result:
 def range_kind(kind: Kind) -> bool:
     """Whether an expression of this kind can be evaluated over a range."""
     return kind in (Kind.SCALAR, Kind.VECTOR)
-
-
-__all__ = ["METRIC_NAME", "Result", "named", "of_scalar", "of_text", "of_vector", "of_windows", "range_kind"]

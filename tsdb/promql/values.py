@@ -1,4 +1,4 @@
-"""What expressions evaluate to, for all steps at once: vectors as matrices with presence, windows over samples, scalars.
+"""What expressions evaluate to, at all steps at once: vectors as matrices with presence, windows, scalars.
 
 A NaN is a value; absence is `present` False. A native histogram stands in `hists` beside the floats, cell by cell.
 Arrays are never changed once they are in a value.

@@ -6,11 +6,19 @@ from obs.tsdb.promql.context import QueryOptions
 from obs.tsdb.promql.engine import PromQL
 from obs.tsdb.promql.scripts.memory import MemorySource
 
+_WINDOWED = [
+    "rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets", "avg_over_time", "sum_over_time",
+    "count_over_time", "max_over_time", "min_over_time", "mad_over_time", "stddev_over_time", "last_over_time",
+]  # fmt: skip
 _QUERIES = [
-    f"{name}(m[5m])"
-    for name in ["rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets", "avg_over_time", "sum_over_time", "count_over_time", "max_over_time", "min_over_time", "mad_over_time", "stddev_over_time", "last_over_time"]
-] + [f"{name}(m)" for name in ("sum", "avg", "count", "max", "stddev")] + ["topk(1, m)", "quantile(0.5, m)", "quantile_over_time(0.5, m[5m])", "predict_linear(m[5m], 60)",
-     "double_exponential_smoothing(m[5m], 0.5, 0.5)"]  # fmt: skip
+    *(f"{name}(m[5m])" for name in _WINDOWED),
+    *(f"{name}(m)" for name in ("sum", "avg", "count", "max", "stddev")),
+    "topk(1, m)",
+    "quantile(0.5, m)",
+    "quantile_over_time(0.5, m[5m])",
+    "predict_linear(m[5m], 60)",
+    "double_exponential_smoothing(m[5m], 0.5, 0.5)",
+]
 
 
 def warm() -> None:

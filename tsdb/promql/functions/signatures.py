@@ -21,69 +21,22 @@ class Signature(NamedTuple):
 
 
 _MATH = [
-    "abs",
-    "ceil",
-    "floor",
-    "exp",
-    "sqrt",
-    "ln",
-    "log2",
-    "log10",
-    "sgn",
-    "deg",
-    "rad",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "asinh",
-    "acosh",
-    "atanh",
-]
+    "abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "deg", "rad", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+]  # fmt: skip
 _WINDOW = [
-    "rate",
-    "increase",
-    "delta",
-    "irate",
-    "idelta",
-    "deriv",
-    "changes",
-    "resets",
-    "absent_over_time",
-    "avg_over_time",
-    "count_over_time",
-    "first_over_time",
-    "last_over_time",
-    "mad_over_time",
-    "max_over_time",
-    "min_over_time",
-    "present_over_time",
-    "stddev_over_time",
-    "stdvar_over_time",
-    "sum_over_time",
-    "ts_of_first_over_time",
-    "ts_of_last_over_time",
-    "ts_of_max_over_time",
-    "ts_of_min_over_time",
-]
-_CALENDAR = ["day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year"]
+    "rate", "increase", "delta", "irate", "idelta", "deriv", "changes", "resets", "absent_over_time",
+    "avg_over_time", "count_over_time", "first_over_time", "last_over_time", "mad_over_time", "max_over_time",
+    "min_over_time", "present_over_time", "stddev_over_time", "stdvar_over_time", "sum_over_time",
+    "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time", "ts_of_min_over_time",
+]  # fmt: skip
+_CALENDAR = [
+    "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year",
+]  # fmt: skip
 _PLAIN_VECTOR = [
-    "absent",
-    "sort",
-    "sort_desc",
-    "timestamp",
-    "histogram_avg",
-    "histogram_count",
-    "histogram_sum",
-    "histogram_stddev",
-    "histogram_stdvar",
-]
-
+    "absent", "sort", "sort_desc", "timestamp", "histogram_avg", "histogram_count", "histogram_sum",
+    "histogram_stddev", "histogram_stdvar",
+]  # fmt: skip
 SIGNATURES: dict[str, Signature] = {
     **{name: Signature((V,)) for name in _MATH + _PLAIN_VECTOR},
     **{name: Signature((M,)) for name in _WINDOW},

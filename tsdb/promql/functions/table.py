@@ -9,6 +9,7 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions.clocks import CLOCKS
 from obs.tsdb.promql.functions.elementwise import ELEMENTWISE
 from obs.tsdb.promql.functions.histogram_classic import HISTOGRAMS
+from obs.tsdb.promql.functions.info import info
 from obs.tsdb.promql.functions.label_edits import LABEL_EDITS
 from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS, WindowFunction
 from obs.tsdb.promql.functions.presence import PRESENCE
@@ -33,4 +34,5 @@ FUNCTIONS: dict[str, Callable[[Frame, Call], Any]] = {
     **LABEL_EDITS,
     **PRESENCE,
     **HISTOGRAMS,
+    "info": info,
 }

@@ -1,6 +1,6 @@
 """The arithmetic and comparison operators on arrays of floats, as one table each.
 
-Source: https://prometheus.io/docs/prometheus/latest/querying/operators/ (Go's math.Mod and math.Pow behave as fmod and power).
+Source: https://prometheus.io/docs/prometheus/latest/querying/operators/ (Go's Mod and Pow are fmod and power)
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Cells(NamedTuple):
 
 
 def combine(frame: Frame, node: Binary, left: Cells, right: Cells, keep_right: bool = False) -> Cells:
-    """`left op right` where both are present; a filtering comparison keeps the left value (the right one where asked)."""
+    """`left op right` where both are present; a filter keeps the left value (the right one where asked)."""
     present = left.present & right.present
     if left.hists is not None or right.hists is not None:
         from obs.tsdb.promql.operators.histogram_cells import combine_mixed

@@ -1,6 +1,6 @@
 """Arithmetic and comparison between two vectors: series pair up by signature; every pair is one row of the result.
 
-The "one" side must have at most one sample per signature and step, and so must the result: the errors say which did not.
+The "one" side must have at most one sample per signature and step, and so must the result; the errors say which.
 Source: https://prometheus.io/docs/prometheus/latest/querying/operators/#vector-matching
 """
 
@@ -40,7 +40,8 @@ def matched(frame: Frame, node: Binary, left: Vector, right: Vector) -> Vector:
     if not len(many_rows):
         return empty_vector(left.values.shape[1])
     cells = _combined(frame, node, many.rows(many_rows), one.rows(one_rows), swapped)
-    _check_result(m, cells.present, many, many_rows, many_group)
+    # Pairs count whether or not a comparison then filters them away: an error must not depend on the values.
+    _check_result(m, many.present[many_rows] & one.present[one_rows], many_group[many_rows])
     labels = [_result_labels(node, m, many.labels[i], one.labels[j]) for i, j in zip(many_rows, one_rows, strict=True)]
     drop = np.ones(len(labels), np.bool_) if node.bool_ else _drops(node, many, one, many_rows, one_rows)
     result = Vector(labels, cells.values, cells.present, drop, cells.hists).compact()
@@ -81,8 +82,9 @@ def _check_one_side(one: Vector, group: I64, names: list[Labels], m: Matching, s
         if bool(met.any()):
             first = int(seen[g][np.argmax(met)])
             shown = ", ".join(labels_text(one.labels[i]) for i in (first, row))
+            group_text = labels_text(_match_group(one.labels[row], m))
             raise QueryError(
-                f"found duplicate series for the match group {labels_text(_match_group(one.labels[row], m))} on the {side}"
+                f"found duplicate series for the match group {group_text} on the {side}"
                 f" hand-side of the operation: [{shown}];many-to-many matching not allowed: matching labels must be"
                 " unique on one side"
             )
@@ -93,10 +95,10 @@ def _match_group(labels: Labels, m: Matching) -> Labels:
     return only(labels, frozenset(m.labels)) if m.on else without(labels, (*m.labels, METRIC_NAME))
 
 
-def _check_result(m: Matching, present: Bool, many: Vector, many_rows: I64, many_group: I64) -> None:
+def _check_result(m: Matching, present: Bool, group: I64) -> None:
+    """Raises: QueryError where two pairs of one signature meet at a step."""
     if m.card is not Card.ONE_TO_ONE:
         return
-    group = many_group[many_rows]
     met = np.zeros((int(group.max()) + 1, present.shape[1]), np.int32)
     np.add.at(met, group, present)
     if bool((met > 1).any()):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.plan import At, Node, RangeSelector, Selector
@@ -31,11 +33,15 @@ class Found:
 
 def find(frame: Frame, node: Selector) -> Found:
     """The last sample of each series at each step."""
+    return find_at(frame, node.matchers, ends(frame, node.offset_ms, node.at))
+
+
+def find_at(frame: Frame, matchers: Sequence[Matcher], look: I64) -> Found:
+    """The last sample of each series at the times `look` (one for all steps, or one each)."""
     from obs.tsdb.promql import kernels
 
-    look = ends(frame, node.offset_ms, node.at)
     lookback = frame.query.options.lookback_ms
-    series = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]))
+    series = frame.query.select(matchers, int(look[0]) - lookback + 1, int(look[-1]))
     bits = series.values.view(np.int64)
     values, rows, present = kernels.last_sample(series.offsets, series.t_ms, series.values, bits, look, lookback)
     width = frame.steps.count

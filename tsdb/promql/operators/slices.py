@@ -10,8 +10,8 @@ from obs.tsdb.promql.values import Vector
 
 
 def slices(frame: Frame, node: Node) -> Iterator[Vector]:
-    """The vector of `node`, a few thousand series at a time where `node` is a function over the windows of a selector."""
-    from obs.tsdb.promql.functions.table import WINDOW_FUNCTIONS
+    """The vector of `node`, some series at a time where it is a function over the windows of a selector."""
+    from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
 
     inner = unwrap(node)
     function = WINDOW_FUNCTIONS.get(inner.name) if isinstance(inner, Call) else None

@@ -1,6 +1,6 @@
 """Runs scripts on a fresh in-memory source and counts evals passed and failed.
 
-An instant eval is also run over a range around its time and must give the same in the middle, as Prometheus's runner does.
+An instant eval is also run over a range around its time and must give the same in the middle.
 """
 
 from __future__ import annotations

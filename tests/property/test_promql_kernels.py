@@ -1,0 +1,212 @@
+"""The PromQL kernels against plain Python twins that take each window by itself, as the documentation describes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from obs.tsdb.promql import kernels, kernels_groups, kernels_trends, kernels_windows
+from obs.tsdb.promql.values import STALE
+
+Window = list[tuple[int, float]]
+Twin = Callable[[Window, int, int], float | None]
+
+values = st.one_of(st.integers(-5, 20).map(float), st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, 0.0]))
+series = st.lists(st.tuples(st.integers(0, 200), values), max_size=30, unique_by=lambda s: s[0]).map(sorted)
+grids = st.tuples(st.integers(-20, 50), st.integers(1, 40), st.integers(1, 12))
+
+
+def columns(data: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Concatenated offsets, times in milliseconds and values."""
+    offsets = np.cumsum([0, *(len(s) for s in data)]).astype(np.int64)
+    flat = [sample for s in data for sample in s]
+    times = np.array([t * 1000 for t, _ in flat], np.int64)
+    return offsets, times, np.array([v for _, v in flat], np.float64)
+
+
+def increase(window: Window, left: int, right: int, counter: bool = True) -> float | None:
+    if len(window) < 2:
+        return None
+    result = window[-1][1] - window[0][1]
+    if counter:
+        for (_, a), (_, b) in pairwise(window):
+            if b < a:
+                result += a
+    sampled = float(window[-1][0] - window[0][0])
+    average = sampled / (len(window) - 1)
+    start, end = float(window[0][0] - left), float(right - window[-1][0])
+    if start >= average * 1.1:
+        start = average / 2
+    if counter and result > 0 and window[0][1] >= 0:
+        start = min(start, sampled * (window[0][1] / result))
+    if end >= average * 1.1:
+        end = average / 2
+    return result * ((sampled + start + end) / sampled)
+
+
+def irate(window: Window, left: int, right: int) -> float | None:
+    if len(window) < 2:
+        return None
+    (t0, a), (t1, b) = window[-2:]
+    return (b if b < a else b - a) / (t1 - t0)
+
+
+def extreme(pick: Callable[[Sequence[float]], float]) -> Twin:
+    def twin(window: Window, left: int, right: int) -> float | None:
+        if not window:
+            return None
+        numbers = [v for _, v in window if not math.isnan(v)]
+        return pick(numbers) if numbers else math.nan
+
+    return twin
+
+
+def total(window: Window, left: int, right: int) -> float | None:
+    if not window:
+        return None
+    if all(math.isfinite(v) for _, v in window):
+        return math.fsum(v for _, v in window)
+    return sum(v for _, v in window)
+
+
+def mean(window: Window, left: int, right: int) -> float | None:
+    whole = total(window, left, right)
+    return None if whole is None else whole / len(window)
+
+
+def changes(window: Window, left: int, right: int) -> float | None:
+    if not window:
+        return None
+    pairs = pairwise(window)
+    return float(sum(a != b and not (math.isnan(a) and math.isnan(b)) for (_, a), (_, b) in pairs))
+
+
+def resets(window: Window, left: int, right: int) -> float | None:
+    return float(sum(b < a for (_, a), (_, b) in pairwise(window))) if window else None
+
+
+def quantile(window: Window, left: int, right: int) -> float | None:
+    if not window:
+        return None
+    ordered = sorted((v for _, v in window), key=lambda v: (not math.isnan(v), 0.0 if math.isnan(v) else v))
+    rank = 0.3 * (len(ordered) - 1)
+    low = math.floor(rank)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] * (1 - (rank - low)) + ordered[high] * (rank - low)
+
+
+def slope(window: Window, left: int, right: int) -> float | None:
+    if len(window) < 2:
+        return None
+    if any(not math.isfinite(v) for _, v in window):
+        return math.nan
+    if all(v == window[0][1] for _, v in window):
+        return 0.0
+    n = len(window)
+    xs, ys = [t - window[0][0] for t, _ in window], [v for _, v in window]
+    mx, my = math.fsum(xs) / n, math.fsum(ys) / n
+    return math.fsum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True)) / math.fsum((x - mx) ** 2 for x in xs)
+
+
+K, W = kernels, kernels_windows
+KERNELS: dict[str, tuple[Callable[..., object], Twin]] = {
+    "rate": (lambda o, t, v, e, r: K.extrapolated(o, t, v, e, r, True, False), increase),
+    "delta": (
+        lambda o, t, v, e, r: K.extrapolated(o, t, v, e, r, False, False),
+        lambda w, a, b: increase(w, a, b, counter=False),
+    ),
+    "irate": (lambda o, t, v, e, r: K.instant_delta(o, t, v, e, r, True), irate),
+    "sum": (W.sum_over_time, total),
+    "avg": (W.avg_over_time, mean),
+    "max": (lambda o, t, v, e, r: W.extreme_over_time(o, t, v, e, r, 1.0)[::2], extreme(max)),
+    "min": (lambda o, t, v, e, r: W.extreme_over_time(o, t, v, e, r, -1.0)[::2], extreme(min)),
+    "changes": (lambda o, t, v, e, r: W.turns_over_time(o, t, v, e, r, False), changes),
+    "resets": (lambda o, t, v, e, r: W.turns_over_time(o, t, v, e, r, True), resets),
+    "quantile": (lambda o, t, v, e, r: W.quantile_over_time(o, t, v, e, r, np.full(len(e), 0.3)), quantile),
+    "deriv": (kernels_trends.deriv, slope),
+}
+
+
+def same(got: float, want: float) -> bool:
+    """Equal up to the rounding of another order of additions; infinities and NaN count as one: not finite."""
+    if not (math.isfinite(got) and math.isfinite(want)):
+        return not math.isfinite(got) and not math.isfinite(want)
+    return math.isclose(got, want, rel_tol=1e-6, abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+@settings(max_examples=60, deadline=None)
+@given(data=st.lists(series, max_size=3), grid=grids, range_s=st.integers(1, 120))
+def test_windows(name: str, data: list[Window], grid: tuple[int, int, int], range_s: int) -> None:
+    kernel, twin = KERNELS[name]
+    start, step, count = grid
+    ends = [start + i * step for i in range(count)]
+    out, present = kernel(*columns(data), np.array(ends, np.int64) * 1000, range_s * 1000)  # type: ignore[misc]
+    for i, samples in enumerate(data):
+        for j, end in enumerate(ends):
+            window = [s for s in samples if end - range_s < s[0] <= end]
+            want = twin(window, end - range_s, end)
+            assert bool(present[i, j]) == (want is not None)
+            if want is not None:
+                assert same(float(out[i, j]), want), (window, end)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.lists(series, max_size=3), grid=grids, lookback_s=st.integers(1, 120))
+def test_last_sample(data: list[Window], grid: tuple[int, int, int], lookback_s: int) -> None:
+    data = [[(t, STALE if v == 7 else v) for t, v in s] for s in data]
+    offsets, times, numbers = columns(data)
+    ends = [grid[0] + i * grid[1] for i in range(grid[2])]
+    look = np.array(ends, np.int64) * 1000
+    out, _, present = K.last_sample(offsets, times, numbers, numbers.view(np.int64), look, lookback_s * 1000)
+    stale = np.float64(STALE).view(np.int64)
+    for i, samples in enumerate(data):
+        for j, end in enumerate(ends):
+            window = [v for t, v in samples if end - lookback_s < t <= end]
+            there = bool(window) and np.float64(window[-1]).view(np.int64) != stale
+            assert bool(present[i, j]) == there
+            assert not there or math.isnan(window[-1]) or out[i, j] == window[-1]
+
+
+matrices = st.lists(st.lists(st.one_of(st.none(), values), min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=matrices, seed=st.integers(0, 3))
+def test_folds(rows: list[list[float | None]], seed: int) -> None:
+    present = np.array([[v is not None for v in row] for row in rows])
+    matrix = np.array([[0.0 if v is None else v for v in row] for row in rows])
+    group = np.arange(len(rows), dtype=np.int64) % (seed + 1)
+    shape = (seed + 1, 3)
+    count, total_, lost = (np.zeros(shape) for _ in range(3))
+    kernels_groups.fold_sum(matrix, present, group, count, total_, lost)
+    seen, best = np.zeros(shape), np.zeros(shape)
+    kernels_groups.fold_extreme(matrix, present, group, seen, best, 1.0)
+    for g in range(seed + 1):
+        for step in range(3):
+            cells = [(0, matrix[i, step]) for i in range(len(rows)) if group[i] == g and present[i, step]]
+            assert count[g, step] == seen[g, step] == len(cells)
+            if cells:
+                want = total(cells, 0, 0)
+                assert want is not None and same(total_[g, step] + lost[g, step], want)
+                top = extreme(max)(cells, 0, 0)
+                assert top is not None and same(best[g, step], top)
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=matrices, k=st.integers(0, 5))
+def test_pick(rows: list[list[float | None]], k: int) -> None:
+    present = np.array([[v is not None for v in row] for row in rows])
+    matrix = np.array([[0.0 if v is None else v for v in row] for row in rows])
+    order, bounds = np.arange(len(rows), dtype=np.int64), np.array([0, len(rows)], np.int64)
+    chosen = kernels_groups.pick(matrix, present, order, bounds, np.full(3, k, np.int64), 1.0)
+    for step in range(3):
+        there = [i for i in range(len(rows)) if present[i, step]]
+        ranked = sorted(there, key=lambda i: (math.isnan(matrix[i, step]), -matrix[i, step]))[:k]
+        assert sorted(np.flatnonzero(chosen[:, step]).tolist()) == sorted(ranked)

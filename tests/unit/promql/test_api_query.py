@@ -1,0 +1,115 @@
+"""The query API over HTTP: Prometheus's JSON, by GET and by form, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from obs.model.labels import make_labels
+from obs.tsdb.api_query import router
+from obs.tsdb.promql import PromQL
+from obs.tsdb.promql.scripts.memory import MemorySource
+
+
+INVALID = "invalid parameter "
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    source = MemorySource()
+    for job in range(3):
+        labels = make_labels({"__name__": "requests_total", "job": f"j{job}"})
+        for i in range(20):
+            source.add(labels, i * 15_000, float(i * job))
+    app = FastAPI()
+    app.include_router(router(PromQL(source), now_ms=lambda: 60_500))
+    with TestClient(app) as client:
+        yield client
+
+
+def test_vector(client: TestClient) -> None:
+    query = {"query": 'requests_total{job="j2"}', "time": "60"}
+    expected = {
+        "status": "success",
+        "data": {
+            "resultType": "vector",
+            "result": [{"metric": {"__name__": "requests_total", "job": "j2"}, "value": [60, "8"]}],
+        },
+    }
+    assert client.get("/api/v1/query", params=query).json() == expected
+    assert client.post("/api/v1/query", data=query).json() == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("1/3", "0.3333333333333333"), ("1e20", "100000000000000000000"), ("1e21", "1e+21"), ("1e-6", "0.000001"),
+        ("1e-7", "1e-07"), ("-0", "-0"), ("NaN", "NaN"), ("1/0", "+Inf"), ("-1/0", "-Inf"), ("2.50", "2.5"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_as_go_writes_them(client: TestClient, query: str, text: str) -> None:
+    scalar = client.get("/api/v1/query", params={"query": query}).json()["data"]
+    assert scalar == {"resultType": "scalar", "result": [60.5, text]}
+    params = {"query": f"vector({query})", "start": "0", "end": "1", "step": "1"}
+    matrix = client.get("/api/v1/query_range", params=params).json()["data"]
+    assert matrix["result"] == [{"metric": {}, "values": [[0, text], [1, text]]}]
+
+
+def test_string(client: TestClient) -> None:
+    data = client.get("/api/v1/query", params={"query": "'a\"b'", "time": "1"}).json()["data"]
+    assert data == {"resultType": "string", "result": [1, 'a"b']}
+
+
+def test_range(client: TestClient) -> None:
+    params = {
+        "query": "sum(increase(requests_total[1m]))",
+        "start": "1970-01-01T00:01:00Z",
+        "end": "90.5",
+        "step": "30s",
+    }
+    body = client.get("/api/v1/query_range", params=params).json()
+    assert body["data"] == {
+        "resultType": "matrix",
+        "result": [{"metric": {}, "values": [[60, "12"], [90, "12"]]}],
+    }
+
+
+def test_limit_and_stats(client: TestClient) -> None:
+    body = client.get("/api/v1/query", params={"query": "requests_total", "limit": "2", "stats": "all"}).json()
+    assert len(body["data"]["result"]) == 2
+    assert body["warnings"] == ["results truncated due to limit"]
+    assert body["data"]["stats"]["samples"]["totalQueryableSamples"] > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status", "kind", "message"),
+    [
+        ("query", {"query": "rate(x)"}, 400, "bad_data", 'invalid parameter "query": 1:6: parse error: expected type'),
+        ("query", {}, 400, "bad_data", 'invalid parameter "query": 1:1: parse error: no expression found in input'),
+        ("query", {"query": "x", "time": "z"}, 400, "bad_data", 'invalid parameter "time": cannot parse "z"'),
+        ("query", {"query": "x", "timeout": "z"}, 400, "bad_data", 'invalid parameter "timeout": cannot parse "z"'),
+        ("query", {"query": "x", "limit": "-1"}, 400, "bad_data", 'invalid parameter "limit"'),
+        ("query", {"query": "requests_total + on () requests_total"}, 422, "execution", "found duplicate series"),
+        ("query", {"query": "requests_total", "timeout": "0"}, 503, "timeout", "query timed out"),
+        ("query_range", {"query": "x", "start": "1", "end": "0", "step": "1"}, 400, "bad_data", INVALID + '"end"'),
+        ("query_range", {"query": "x", "start": "0", "end": "1", "step": "0"}, 400, "bad_data", INVALID + '"step"'),
+        ("query_range", {"query": "x", "start": "0", "end": "1"}, 400, "bad_data", INVALID + '"step"'),
+        ("query_range", {"query": "x[1m]", "start": "0", "end": "1", "step": "1"}, 400, "bad_data", "invalid expr"),
+        ("query_range", {"query": "x", "start": "0", "end": "99999", "step": "1"}, 400, "bad_data", "exceeded maximum"),
+    ],
+)  # fmt: skip
+def test_errors(client: TestClient, path: str, params: dict[str, str], status: int, kind: str, message: str) -> None:
+    answer = client.get(f"/api/v1/{path}", params=params)
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["errorType"]) == (status, "error", kind)
+    assert body["error"].startswith(message)
+
+
+def test_format_and_parse(client: TestClient) -> None:
+    formatted = client.get("/api/v1/format_query", params={"query": "sum(a)by(x)/b"}).json()
+    assert formatted == {"status": "success", "data": "sum by (x) (a) / b"}
+    tree = client.post("/api/v1/parse_query", data={"query": "a offset 1m"}).json()["data"]
+    assert (tree["type"], tree["name"], tree["offset"]) == ("vectorSelector", "a", 60_000)

@@ -1,0 +1,52 @@
+"""Runs scripts in Prometheus's dialect: our own, all of which pass, and Prometheus's where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from obs.tsdb.promql.scripts import ScriptResult, run_file
+
+ROOT = Path(__file__).resolve().parents[3]
+OWN = sorted((ROOT / "tests/scripts/promql").glob("*.test"))
+THEIRS = Path(os.environ.get("OBS_PROMQL_SCRIPTS") or ROOT.parent / "shared/promqltest")
+
+FLOOR = {
+    "aggregators.test": 126,
+    "collision.test": 2,
+    "functions.test": 365,
+    "histograms.test": 82,
+    "info.test": 52,
+    "limit.test": 13,
+    "literals.test": 25,
+    "name_label_dropping.test": 30,
+    "operators.test": 145,
+    "selectors.test": 31,
+    "staleness.test": 17,
+    "subquery.test": 32,
+    "trig_functions.test": 19,
+}
+"""How many evals of each of Prometheus's scripts pass: raise a number when more do, never lower one."""
+
+
+def told(result: ScriptResult) -> str:
+    """The failures, one a paragraph."""
+    return "\n".join(f"{result.path.name}:{f.line}: {f.query}\n    {f.reason}" for f in result.failures)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda p: p.name)
+def test_own_script_passes(path: Path) -> None:
+    result = run_file(path)
+    assert result.passed > 0
+    assert not result.failures, told(result)
+
+
+@pytest.mark.parametrize("name", sorted(FLOOR))
+def test_prometheus_script_reaches_its_floor(name: str) -> None:
+    path = THEIRS / name
+    if not path.is_file():
+        pytest.skip(f"no {path}: set OBS_PROMQL_SCRIPTS to a folder of Prometheus's scripts")
+    result = run_file(path)
+    assert result.passed >= FLOOR[name], told(result)
