@@ -81,7 +81,7 @@ class LogLayout:
         rank = rank[codes]
         times = table.column("time_ns").to_numpy()
         order = row_order(rank, times)
-        table = table.unify_dictionaries().combine_chunks().take(pa.array(order))
+        table = taken(table, order)
         streams = _streams_table(rank[order], times[order], [(int(ids[i]), labels[i]) for i in by_labels])
         return table, streams
 
@@ -93,6 +93,27 @@ def with_stream_ids(table: pa.Table, streams: StreamMapper) -> pa.Table:
     if STREAM_ID in table.column_names:
         table = table.drop_columns([STREAM_ID])
     return table.add_column(0, pa.field(STREAM_ID, pa.uint64(), nullable=False), column)
+
+
+def taken(table: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
+    """The rows at `order`, one column after the other, so that no more than one is there a third time."""
+    at = pa.array(order)
+    return pa.table([_taken(table.column(i), at) for i in range(table.num_columns)], schema=table.schema)
+
+
+def _taken(column: pa.ChunkedArray, at: pa.Array) -> pa.Array | pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column.combine_chunks().take(at)
+    array = column.unify_dictionaries().combine_chunks().take(at)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array if len(array.dictionary) <= limits.SHARED_DICTIONARY_VALUES else _narrow(array)
+
+
+def _narrow(array: pa.DictionaryArray) -> pa.ChunkedArray:
+    """A chunk a row group, each with the values it has: Parquet writes a chunk's dictionary whole."""
+    groups = (array.slice(i, limits.ROW_GROUP_ROWS) for i in range(0, len(array), limits.ROW_GROUP_ROWS))
+    return pa.chunked_array([g.cast(pa.string()).dictionary_encode().cast(array.type) for g in groups], array.type)
 
 
 def row_order(rank: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -123,13 +144,13 @@ def _streams_table(
 def write_options(table: pa.Table) -> dict[str, Any]:
     """Parquet options: dictionaries where values repeat, delta for times, ids as they are (random bytes)."""
     dictionary = [name for name in table.column_names if name not in (*_DELTA, *_IDS, "body") and _repeats(table, name)]
-    encoding = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | {"body": "DELTA_LENGTH_BYTE_ARRAY"}
+    encoding = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | {"body": "PLAIN"}
     compression = {name: "NONE" if name in _IDS else "ZSTD" for name in _leaves(table.schema)}
     return {
         "use_dictionary": dictionary,
         "column_encoding": {name: e for name, e in encoding.items() if name in table.column_names},
         "compression": compression,
-        "compression_level": {name: 3 for name, codec in compression.items() if codec == "ZSTD"},
+        "compression_level": {n: 1 if n == "body" else 3 for n, codec in compression.items() if codec == "ZSTD"},
         "write_statistics": ["time_ns"],
     }
 

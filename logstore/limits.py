@@ -9,6 +9,10 @@ as many double the footer, which at 40 columns already costs a quarter of a byte
 HEAD_SLICE_ROWS = 65_536
 """Rows of the head that a query looks at in one go; bounds what masks and matches allocate."""
 
+SHARED_DICTIONARY_VALUES = 256
+"""Values of a dictionary that all row groups of a block may share: each row group writes it whole, and ten thousand
+container ids would cost ten bytes a record."""
+
 SCAN_THREADS = 2
 """Row groups read side by side by one query. Decoding and matching release the GIL; the server has two cores."""
 

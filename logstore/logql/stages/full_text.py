@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from obs.logstore.chunks import Rows, hex_text
 from obs.logstore.indexing import FIELDS, searchable
 from obs.logstore.logql.syntax import FullText
-from obs.logstore.matching import label_mask
+from obs.logstore.matching import contains, label_mask, literal
 from obs.logstore.overflow import map_entries
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import phrase_needle
@@ -46,18 +46,21 @@ def phrase_regex(phrase: str) -> str:
     """A phrase between borders of words, in either case; RE2's `\\b` knows ASCII only, so borders are spelt out."""
     lead = r"(?:^|[^\p{L}\p{N}_])" if re.match(r"\w", phrase) else ""
     trail = r"(?:$|[^\p{L}\p{N}_])" if re.search(r"\w$", phrase) else ""
-    return f"(?is){lead}{_quoted(phrase)}{trail}"
-
-
-def _quoted(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "_ " or ord(c) > 127 else f"\\x{{{ord(c):x}}}" for c in text)
+    return f"(?is){lead}{literal(phrase)}{trail}"
 
 
 def _holds(rows: Rows, phrase: str) -> npt.NDArray[np.bool_]:
     pattern = phrase_regex(phrase)
+    lowered = phrase.lower()
+    lower = pc.ascii_lower if phrase.isascii() else pc.utf8_lower
 
     def test(values: pa.Array) -> npt.NDArray[np.bool_]:
-        found: npt.NDArray[np.bool_] = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
+        """The text in lower case first, which is cheap; its borders only where it was found."""
+        found = contains(lower(values), lowered)
+        at = np.flatnonzero(found)
+        if len(at):
+            found = found.copy()
+            found[at] = pc.match_substring_regex(values.take(pa.array(at)), pattern).to_numpy(zero_copy_only=False)
         return found
 
     mask = test(rows.line())

@@ -11,6 +11,7 @@ from obs.logstore.chunks import Rows
 from obs.logstore.indexing import BODY
 from obs.logstore.literals import required_literals
 from obs.logstore.logql.syntax import LineFilter
+from obs.logstore.matching import contains
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import substring_needle
 
@@ -41,7 +42,7 @@ class LineFilterStage:
         return tuple(Requirement((BODY,), needle) for needle in needles if needle)
 
     def _test(self, line: pa.Array, value: str) -> npt.NDArray[np.bool_]:
-        regex = self._syntax.op.is_regex
-        found = pc.match_substring_regex(line, value) if regex else pc.match_substring(line, value)
-        mask: npt.NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
+        if not self._syntax.op.is_regex:
+            return contains(line, value)
+        mask: npt.NDArray[np.bool_] = pc.match_substring_regex(line, value).to_numpy(zero_copy_only=False)
         return mask

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from log_recipes import NS, Record, logs_batch
 
 from obs import warm
+from obs.logstore.layout import taken
 from obs.logstore.literals import required_literals
 from obs.logstore.logql import LogQL
 from obs.logstore.overflow import fold_columns
@@ -104,7 +106,8 @@ def test_row_groups_are_ruled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     store.flush()
     logql = LogQL(store)
     for query, groups in [
-        ('{} |= "number57"', 1), ("number57", 1), ('{} |= "absent"', 0), ('{} |~ "r57 e"', 1), ('{service_name="s1"}', 5),
+        ('{} |= "number57"', 1), ("number57", 1), ('{} |= "absent"', 0), ('{} |~ "r57 e"', 1),
+        ('{service_name="s1"}', 5),
     ]:  # fmt: skip
         found = logql.records(query, 0, 1000)
         assert found.stats.row_groups == groups, query
@@ -122,3 +125,14 @@ def test_a_block_without_filters_is_read_by_its_text(tmp_path: Path, monkeypatch
     store.flush()
     assert [e.line for e in LogQL(store).records('{} |= "other"', 0, 10).entries] == ["other text"]
     store.close()
+
+
+def test_a_row_group_holds_its_own_names_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obs.logstore.limits.ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("obs.logstore.limits.SHARED_DICTIONARY_VALUES", 5)
+    column = pa.array([f"pod-{i // 2}" for i in range(40)]).dictionary_encode()
+    table = pa.table({"resource.k8s.pod.name:str": column.slice(0, 20)})
+    both = pa.concat_tables([table, pa.table({"resource.k8s.pod.name:str": column.slice(20)})])
+    pods = taken(both, np.arange(40)[::-1]).column(0)
+    assert [len(chunk.dictionary) for chunk in pods.chunks] == [5, 5, 5, 5]
+    assert pods.cast(pa.string()).to_pylist() == column.to_pylist()[::-1]
