@@ -1,0 +1,192 @@
+"""What queries keep of blocks in memory: the series of each (where their rows are), and decoded samples in a budget.
+
+A block is immutable and its name unique for ever, so that nothing here needs to be invalidated.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from obs.columnar.block import Block
+from obs.tsdb import decimals
+from obs.tsdb.filenames import SAMPLES, SERIES
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.layout import learn
+from obs.tsdb.rows import whole
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+_COLUMNS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSeries:
+    """The series of one block, in its order. Rows of series i are first_rows[i]:first_rows[i] + counts[i]."""
+
+    ordinals: npt.NDArray[np.int32]  # the index's
+    first_rows: I64
+    counts: I64
+    powers: F64  # ten to the scale
+    min_ms: I64
+    max_ms: I64
+    group_starts: I64  # first row of each row group of samples, and the end
+    footer: Any  # pq.FileMetaData of samples, None where there are none
+
+    def chosen(self, mask: Mask, start_ms: int, end_ms: int) -> I64:
+        """Positions of the series of a mask that may have samples in start..end."""
+        in_time = (self.counts > 0) & (self.max_ms >= start_ms) & (self.min_ms <= end_ms)
+        return np.flatnonzero(mask[self.ordinals] & in_time)
+
+    def row_powers(self, start: int, stop: int) -> F64:
+        """The power of ten of each of the rows start..stop."""
+        ends = self.first_rows + self.counts
+        first, last = (int(np.searchsorted(ends, row, "right")) for row in (start, stop - 1))
+        span = slice(first, last + 1)
+        counts = np.minimum(ends[span], stop) - np.maximum(self.first_rows[span], start)
+        return np.repeat(self.powers[span], counts)
+
+
+_NONE = np.empty(0, np.int64)
+NO_SERIES = BlockSeries(
+    np.empty(0, np.int32), _NONE, _NONE, np.empty(0), _NONE, _NONE, np.zeros(1, np.int64), None
+)  # fmt: skip
+
+
+class BlockCatalog:
+    """The series of blocks, read once each; reading them also teaches the index."""
+
+    def __init__(self, index: SeriesIndex) -> None:
+        self._index = index
+        self._lock = threading.Lock()
+        self._known: dict[str, BlockSeries] = {}
+
+    def of(self, blocks: Sequence[Block]) -> list[BlockSeries]:
+        """The series of each block; what a damaged one holds is left out."""
+        with self._lock:
+            found = [self._known.get(b.name) or self._load(b) for b in blocks]
+            names = {b.name for b in blocks}
+            if len(self._known) > 2 * len(names) + 16:
+                self._known = {name: series for name, series in self._known.items() if name in names}
+            return found
+
+    def _load(self, block: Block) -> BlockSeries:
+        path = block.path(SERIES)
+        if path is None:
+            return NO_SERIES
+        series = block.read(SERIES)
+        if not series.num_rows:
+            return NO_SERIES
+        learn(self._index, series)
+        columns = [whole(series.column(name).fill_null(0)) for name in _COLUMNS]
+        footer = self._footer(block)
+        if block.damaged:
+            return NO_SERIES
+        sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] if footer else []
+        ids, first_rows, counts, scales, min_ms, max_ms = columns
+        loaded = BlockSeries(
+            self._index.ordinals(ids), first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer,
+        )  # fmt: skip
+        self._known[block.name] = loaded
+        return loaded
+
+    @staticmethod
+    def _footer(block: Block) -> Any:
+        path = block.path(SAMPLES)
+        if path is None:
+            return None
+        try:
+            return pq.read_metadata(path)
+        except (OSError, pa.ArrowException):
+            if block.sound():
+                raise
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The decoded samples of one row group."""
+
+    t_ms: I64
+    values: F64
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return int(self.t_ms.nbytes + self.values.nbytes)
+
+
+class GroupCache:
+    """Decoded row groups, the least recently used dropped first. Any thread."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._lock = threading.Lock()
+        self._groups: OrderedDict[tuple[str, int], Group] = OrderedDict()
+        self.nbytes = 0
+
+    def read(self, block: Block, series: BlockSeries, wanted: Iterable[int]) -> tuple[dict[int, Group], int]:
+        """Row groups of a block by number, and how many had to be decoded. None of a damaged block."""
+        wanted = list(wanted)
+        with self._lock:
+            found = {g: self._groups[block.name, g] for g in wanted if (block.name, g) in self._groups}
+            for g in found:
+                self._groups.move_to_end((block.name, g))
+        missing = [g for g in wanted if g not in found]
+        if missing:
+            decoded = decode(block, series, missing)
+            found |= decoded
+            self._keep(block.name, decoded)
+        return found, len(missing)
+
+    def _keep(self, name: str, decoded: dict[int, Group]) -> None:
+        if sum(group.nbytes for group in decoded.values()) > self._limit // 2:
+            return
+        with self._lock:
+            for g, group in decoded.items():
+                if (name, g) not in self._groups:
+                    self._groups[name, g] = group
+                    self.nbytes += group.nbytes
+            while self.nbytes > self._limit:
+                _, dropped = self._groups.popitem(last=False)
+                self.nbytes -= dropped.nbytes
+
+
+def decode(block: Block, series: BlockSeries, groups: Sequence[int]) -> dict[int, Group]:
+    """Read and decode row groups; nothing where the block is damaged."""
+    path = block.path(SAMPLES)
+    if path is None or block.damaged:
+        return {}
+    try:
+        with pq.ParquetFile(path, metadata=series.footer) as file:
+            parts = [(g, file.read_row_groups([g], columns=_value_columns(series.footer, g))) for g in groups]
+    except (OSError, pa.ArrowException):
+        if block.sound():
+            raise
+        return {}
+    return {g: _decoded(table, series, g) for g, table in parts}
+
+
+def _value_columns(footer: Any, group: int) -> list[str]:
+    """What a row group must be read for: the doubles only where some row is one."""
+    statistics = footer.row_group(group).column(2).statistics
+    whole_ints = statistics is not None and statistics.null_count == 0
+    return ["t_ms", "value_int"] if whole_ints else ["t_ms", "value_int", "value_double"]
+
+
+def _decoded(table: pa.Table, series: BlockSeries, group: int) -> Group:
+    start, stop = int(series.group_starts[group]), int(series.group_starts[group + 1])
+    doubles = table.column("value_double") if "value_double" in table.column_names else None
+    powers = series.row_powers(start, stop)
+    return Group(whole(table.column("t_ms")), decimals.from_columns(table.column("value_int"), doubles, powers))

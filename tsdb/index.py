@@ -1,0 +1,224 @@
+"""The series index: id ↔ ordinal ↔ labels, and which series satisfy matchers. In memory, rebuilt at each start.
+
+An ordinal is dense and of this process only; blocks and the WAL hold ids. A series costs its pair numbers
+(4 bytes a label, twice) and about 30 bytes; there is no Python object per series.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.errors import UserError
+from obs.model.labels import METRIC_NAME, Labels, Matcher, MatchOp
+from obs.model.schema import SERIES
+from obs.tsdb.growing import Growing, ranges
+from obs.tsdb.idtable import IdTable
+from obs.tsdb.limits import SORT_CELLS, StoreLimits
+from obs.tsdb.pairs import Pairs
+from obs.tsdb.postings import Postings
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+Ordinals = npt.NDArray[Any]
+
+
+class SeriesIndex:
+    """All series that the store has seen since it was opened. Any thread may add and ask."""
+
+    def __init__(self, limits: StoreLimits | None = None) -> None:
+        self._limits = limits or StoreLimits()
+        self._lock = threading.Lock()
+        self._table = IdTable()
+        self._pairs = Pairs()
+        self._ids = Growing(np.uint64)
+        self._flat = Growing(np.uint32)  # pair numbers of all series, one after the other
+        self._offsets = Growing(np.int64)
+        self._offsets.extend(np.zeros(1, np.int64))
+        self._postings = Postings()
+
+    def __len__(self) -> int:
+        return self._ids.size
+
+    @property
+    def pairs(self) -> int:
+        """Distinct label pairs."""
+        return len(self._pairs)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the flat arrays; the pairs' texts come on top."""
+        parts = (self._table, self._ids, self._flat, self._offsets, self._postings)
+        return sum(part.nbytes for part in parts)
+
+    # --- adding ---
+
+    def add(self, series: pa.RecordBatch) -> None:
+        """Learn the labels of series, in the canonical schema.
+
+        Raises: UserError where an id has other labels already, or the index is full; no series is then added.
+        """
+        if not series.num_rows:
+            return
+        ids, labels = series.column("series_id").to_numpy(), series.column("labels")
+        offsets = labels.offsets.to_numpy().astype(np.int64)
+        with self._lock:
+            entries = slice(int(offsets[0]), int(offsets[-1]))
+            flat = self._pairs.encode(labels.keys[entries], labels.items[entries])
+            offsets -= offsets[0]
+            _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+            self._check_same(ids, (flat, offsets, np.arange(len(ids))), (flat, offsets, first[inverse]))
+            self._add_distinct(ids, flat, offsets, first)
+
+    def _add_distinct(self, ids: U64, flat: Ordinals, offsets: I64, rows: I64) -> None:
+        known = self._table.lookup(ids[rows])
+        old = known >= 0
+        self._check_same(ids, (flat, offsets, rows[old]), (self._flat.view, self._offsets.view, known[old]))
+        new = np.sort(rows[~old])
+        if not len(new):
+            return
+        self._check_room(len(new))
+        counts = np.diff(offsets)[new]
+        ordinals = np.arange(len(self), len(self) + len(new), dtype=np.int32)
+        begin = self._flat.size
+        self._flat.extend(flat[ranges(offsets[new], counts)])
+        self._offsets.extend(begin + np.cumsum(counts))
+        self._ids.extend(ids[new])
+        self._table.add(ids[new], ordinals)
+
+    def _check_same(self, ids: U64, one: tuple[Ordinals, I64, Ordinals], other: tuple[Ordinals, I64, Ordinals]) -> None:
+        """Raises: UserError where a row's labels are not those of the row it is compared with."""
+        left, counts = gather(*one)
+        right, other_counts = gather(*other)
+        differs = counts != other_counts
+        if not differs.any():
+            unlike = left != right
+            if not unlike.any():
+                return
+            differs[np.repeat(np.arange(len(counts)), counts)[unlike]] = True
+        flat, offsets, rows = one
+        row = int(rows[np.flatnonzero(differs)[0]])
+        labels = dict(self._pairs.texts[p] for p in flat[offsets[row] : offsets[row + 1]].tolist())
+        raise UserError(
+            f"cannot store series {labels!r}: its id {int(ids[row]):016x} belongs to other labels; "
+            "add a label to either series"
+        )
+
+    def _check_room(self, new: int) -> None:
+        limit = self._limits.max_series
+        if len(self) + new > limit:
+            raise UserError(
+                f"cannot store {new} new series: the store holds {len(self)}, the limit is {limit}; "
+                "send fewer distinct label values, or raise the limit"
+            )
+
+    # --- known series ---
+
+    def ordinals(self, ids: U64) -> I32:
+        """The ordinal of each id, -1 where it is unknown."""
+        return self._table.lookup(ids)
+
+    def ids(self, ordinals: Ordinals) -> U64:
+        """The ids of series."""
+        found: U64 = self._ids.view[ordinals]
+        return found
+
+    def labels(self, ordinals: Ordinals) -> list[Labels]:
+        """The labels of series; equal pairs are one object."""
+        flat, counts = gather(self._flat.view, self._offsets.view, ordinals)
+        texts = list(map(self._pairs.texts.__getitem__, flat.tolist()))
+        ends = np.cumsum(counts)
+        return [tuple(texts[a:b]) for a, b in zip((ends - counts).tolist(), ends.tolist(), strict=True)]
+
+    def metrics(self, ordinals: Ordinals) -> list[str]:
+        """The metric name of each series, empty where it has none."""
+        return [next((value for name, value in labels if name == METRIC_NAME), "") for labels in self.labels(ordinals)]
+
+    def to_arrow(self, ordinals: Ordinals) -> pa.RecordBatch:
+        """Series in the canonical schema."""
+        pairs, counts = gather(self._flat.view, self._offsets.view, ordinals)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]).astype(np.int32)
+        keys, values = self._pairs.to_arrow(pairs)
+        labels = pa.MapArray.from_arrays(pa.array(offsets), keys, values)
+        return pa.RecordBatch.from_arrays([pa.array(self.ids(ordinals)), labels], schema=SERIES)
+
+    # --- many ---
+
+    def matching(self, matchers: Sequence[Matcher]) -> Mask:
+        """bool[ordinal]: which series satisfy every matcher. Raises: ValueError (a regex does not compile)."""
+        size = len(self)
+        offsets = self._offsets.view[: size + 1]
+        flat = self._flat.view[: offsets[-1]]
+        mask = np.ones(size, np.bool_)
+        for matcher in matchers:
+            pairs, wanted = self._pairs_matching(matcher)
+            hit = np.full(size, not wanted)
+            if len(pairs):
+                hit[self._postings.of(pairs, flat, offsets)] = wanted
+            mask &= hit
+        return mask
+
+    def _pairs_matching(self, matcher: Matcher) -> tuple[I64, bool]:
+        """Pairs, and whether a series must have one of them or none: an absent label matches as an empty one."""
+        if matcher.op is MatchOp.EQ and matcher.value:
+            pair = self._pairs.number(matcher.name, matcher.value)
+            return np.array([] if pair is None else [pair], np.int64), True
+        wanted = not matcher.matches("")
+        texts, matches = self._pairs.texts, matcher.matches
+        pairs = [p for p in self._pairs.of_name(matcher.name) if matches(texts[p][1]) is wanted]
+        return np.array(pairs, np.int64), wanted
+
+    def label_names(self, mask: Mask) -> list[str]:
+        """Names of labels that series of the mask have, sorted."""
+        return sorted({self._pairs.texts[p][0] for p in np.flatnonzero(self._seen(mask)).tolist()})
+
+    def label_values(self, name: str, mask: Mask) -> list[str]:
+        """Values of a label among the series of the mask, sorted."""
+        seen, texts = self._seen(mask), self._pairs.texts
+        return sorted(texts[p][1] for p in self._pairs.of_name(name) if p < len(seen) and seen[p])
+
+    def _seen(self, mask: Mask) -> Mask:
+        """bool[pair]: which pairs the series of a mask have."""
+        pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
+        seen = np.zeros(len(self._pairs), np.bool_)
+        seen[pairs] = True
+        return seen
+
+    def pair_counts(self, mask: Mask) -> list[tuple[tuple[str, str], int]]:
+        """Each label pair with the number of the mask's series that have it."""
+        pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
+        counts = np.bincount(pairs, minlength=1)
+        return [(self._pairs.texts[p], int(counts[p])) for p in np.flatnonzero(counts).tolist()]
+
+    def sorted_by_name(self, ordinals: Ordinals) -> Ordinals:
+        """Ordinals in the order of a block: metric name, then labels."""
+        if not len(ordinals):
+            return ordinals
+        pairs, counts = gather(self._flat.view, self._offsets.view, ordinals)
+        width = int(counts.max()) + 1
+        if len(ordinals) * width > SORT_CELLS:
+            texts, names = self.labels(ordinals), self.metrics(ordinals)
+            return ordinals[sorted(range(len(texts)), key=lambda i: (names[i], texts[i]))]
+        distinct, inverse = np.unique(pairs, return_inverse=True)
+        ranks = (self._pairs.ranks(distinct.tolist()) + 1)[inverse]
+        is_name = np.array([self._pairs.texts[p][0] == METRIC_NAME for p in distinct.tolist()], np.bool_)[inverse]
+        rows = np.repeat(np.arange(len(ordinals)), counts)
+        cells = np.zeros((width, len(ordinals)), np.int32)  # the name's rank, then those of all pairs, then zeros
+        cells[1 + ranges(np.zeros(len(counts), np.int64), counts), rows] = ranks
+        cells[0, rows[is_name]] = ranks[is_name]
+        return ordinals[np.lexsort(cells[::-1])]
+
+
+def gather(flat: Ordinals, offsets: I64, rows: Ordinals) -> tuple[Ordinals, I64]:
+    """The entries of some rows, one after the other, and how many each has; row i is flat[offsets[i]:offsets[i+1]]."""
+    rows = np.asarray(rows, np.int64)
+    starts = offsets[rows]
+    counts = offsets[rows + 1] - starts
+    return flat[ranges(starts, counts)], counts

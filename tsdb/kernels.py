@@ -1,0 +1,258 @@
+"""Loops over samples: id to ordinal, order by series and time, decimal scales, rows of a head, merging of spans.
+
+Each has a numpy twin that serves while this compiles: `IdTable`, `sorting`, `decimals`, `spans`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+F64 = npt.NDArray[np.float64]
+U64 = npt.NDArray[np.uint64]
+Bool = npt.NDArray[np.bool_]
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@njit(nogil=True, cache=True)
+def lookup(keys: U64, ordinals: I32, shift: Any, ids: U64, out: I32) -> int:
+    """Write the ordinal of each id, -1 where it is unknown; returns how many are."""
+    mask = len(keys) - 1
+    unknown = 0
+    for i in range(len(ids)):
+        wanted = ids[i]
+        place = np.int64((wanted * _MULTIPLIER) >> shift)
+        while ordinals[place] >= 0 and keys[place] != wanted:
+            place = (place + 1) & mask
+        out[i] = ordinals[place]
+        unknown += ordinals[place] < 0
+    return unknown
+
+
+@njit(nogil=True, cache=True)
+def rows_of(
+    keys: U64, ordinals: I32, shift: Any, ids: U64, t_ms: I64, start_ms: int, end_ms: int, rows: I64, slots: I32
+) -> int:
+    """Write row and ordinal of each id that is in the table and whose time is in start..end; returns how many are."""
+    mask = len(keys) - 1
+    found = 0
+    for i in range(len(ids)):
+        wanted = ids[i]
+        place = np.int64((wanted * _MULTIPLIER) >> shift)
+        while ordinals[place] >= 0 and keys[place] != wanted:
+            place = (place + 1) & mask
+        if ordinals[place] >= 0 and start_ms <= t_ms[i] <= end_ms:
+            rows[found] = i
+            slots[found] = ordinals[place]
+            found += 1
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _rising(t_ms: I64, order: I64, start: int, stop: int) -> bool:
+    for i in range(start + 1, stop):
+        if t_ms[order[i]] <= t_ms[order[i - 1]]:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _last_of_each(t_ms: I64, order: I64, start: int, stop: int, out: int) -> int:
+    """Sort order[start:stop] by time, keep the last of equals, write from `out` on; returns the end."""
+    part = order[start:stop].copy()
+    part = part[np.argsort(t_ms[part], kind="mergesort")]
+    for i in range(len(part)):
+        if i + 1 == len(part) or t_ms[part[i + 1]] != t_ms[part[i]]:
+            order[out] = part[i]
+            out += 1
+    return out
+
+
+@njit(nogil=True, cache=True)
+def sort_rows(rank: I32, t_ms: I64, ranks: int) -> tuple[I64, I64]:
+    """Rows by (rank, time), the last of equal ones only; and how many rows each rank has.
+
+    A counting sort by rank; only a rank whose times do not rise is sorted by time.
+    """
+    ends = np.zeros(ranks + 1, np.int64)
+    for i in range(len(rank)):
+        ends[rank[i] + 1] += 1
+    for r in range(ranks):
+        ends[r + 1] += ends[r]
+    order = np.empty(len(rank), np.int64)
+    for i in range(len(rank)):
+        r = rank[i]
+        order[ends[r]] = i
+        ends[r] += 1
+    counts = np.zeros(ranks, np.int64)
+    start = out = 0
+    for r in range(ranks):
+        stop = ends[r]
+        first = out
+        if not _rising(t_ms, order, start, stop):
+            out = _last_of_each(t_ms, order, start, stop, out)
+        else:
+            for i in range(start, stop):
+                order[out] = order[i]
+                out += 1
+        counts[r] = out - first
+        start = stop
+    return order[:out], counts
+
+
+@njit(nogil=True, cache=True)
+def _is_exact(mantissa: float, power: float, limit: float, value: float, bits: int) -> bool:
+    """Whether the integer divided by the power is this very double; a negative zero is not 0 / power."""
+    return abs(mantissa) < limit and mantissa / power == value and (value != 0.0 or bits == 0)
+
+
+@njit(nogil=True, cache=True)
+def _misfits(values: F64, bits: I64, start: int, stop: int, power: float, limit: float, allowed: int) -> int:
+    """How many finite values are no exact multiple of 1 / power; stops counting past `allowed`."""
+    misfits = 0
+    for i in range(start, stop):
+        value = values[i]
+        if np.isfinite(value) and not _is_exact(np.rint(value * power), power, limit, value, bits[i]):
+            misfits += 1
+            if misfits > allowed:
+                break
+    return misfits
+
+
+@njit(nogil=True, cache=True)
+def choose_scales(values: F64, bits: I64, offsets: I64, powers: F64, limit: float, shift: int) -> I32:
+    """Per series the first scale at which at most rows >> shift finite values are not exact; -1: none."""
+    scales = np.full(len(offsets) - 1, -1, np.int32)
+    for s in range(len(scales)):
+        start, stop = offsets[s], offsets[s + 1]
+        allowed = (stop - start) >> shift
+        for scale in range(len(powers)):
+            if _misfits(values, bits, start, stop, powers[scale], limit, allowed) <= allowed:
+                scales[s] = scale
+                break
+    return scales
+
+
+@njit(nogil=True, cache=True)
+def scale_values(
+    values: F64, bits: I64, offsets: I64, scales: I32, powers: F64, limit: float, mantissas: I64, inexact: Bool
+) -> int:
+    """Write each value times ten to its series' scale, or mark it as not exact; returns how many are."""
+    misfits = 0
+    for s in range(len(scales)):
+        power = powers[max(0, scales[s])]
+        for i in range(offsets[s], offsets[s + 1]):
+            value = values[i]
+            mantissa = np.rint(value * power)
+            if scales[s] >= 0 and np.isfinite(value) and _is_exact(mantissa, power, limit, value, bits[i]):
+                mantissas[i] = np.int64(mantissa)
+            else:
+                mantissas[i] = 0
+                inexact[i] = True
+                misfits += 1
+    return misfits
+
+
+@njit(nogil=True, cache=True)
+def _bound(t_ms: I64, start: int, stop: int, at: int) -> int:
+    """The first of rows start..stop whose time is `at` or later."""
+    while start < stop:
+        middle = (start + stop) // 2
+        if t_ms[middle] < at:
+            start = middle + 1
+        else:
+            stop = middle
+    return start
+
+
+@njit(nogil=True, cache=True)
+def _clip(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> int:
+    """Narrow every span to start..end (inclusive), in place; returns the rows that are left."""
+    total = 0
+    for k in range(len(starts)):
+        starts[k] = _bound(t_ms, starts[k], stops[k], start_ms)
+        if end_ms < np.iinfo(np.int64).max:
+            stops[k] = _bound(t_ms, starts[k], stops[k], end_ms + 1)
+        total += stops[k] - starts[k]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _weave(out_t: I64, out_bits: I64, begin: int, end: int, t_ms: I64, bits: I64, start: int, stop: int) -> int:
+    """Merge a newer span into rows begin..end of the output, in place; returns the new end."""
+    old_t, old_bits = out_t[begin:end].copy(), out_bits[begin:end].copy()
+    i, out = 0, begin
+    for k in range(start, stop):
+        while i < len(old_t) and old_t[i] < t_ms[k]:
+            out_t[out], out_bits[out] = old_t[i], old_bits[i]
+            i += 1
+            out += 1
+        if i < len(old_t) and old_t[i] == t_ms[k]:
+            i += 1
+        out_t[out], out_bits[out] = t_ms[k], bits[k]
+        out += 1
+    while i < len(old_t):
+        out_t[out], out_bits[out] = old_t[i], old_bits[i]
+        i += 1
+        out += 1
+    return out
+
+
+@njit(nogil=True, cache=True)
+def merge_spans(
+    t_ms: I64, bits: I64, starts: I64, stops: I64, first_span: I64, start_ms: int, end_ms: int
+) -> tuple[I64, I64, I64]:
+    """Series s is spans first_span[s]:first_span[s+1], in the order they were written, each with rising times.
+
+    Out: times, values (as bits) and the number of rows of each series, within start..end (inclusive); of equal times
+    the last written. Narrows `starts` and `stops`.
+    """
+    total = _clip(t_ms, starts, stops, start_ms, end_ms)
+    out_t, out_bits = np.empty(total, np.int64), np.empty(total, np.int64)
+    counts = np.zeros(len(first_span) - 1, np.int64)
+    out = 0
+    for s in range(len(counts)):
+        begin = out
+        for k in range(first_span[s], first_span[s + 1]):
+            start, stop = starts[k], stops[k]
+            if start == stop:
+                continue
+            if out == begin or out_t[out - 1] < t_ms[start]:
+                for i in range(start, stop):
+                    out_t[out], out_bits[out] = t_ms[i], bits[i]
+                    out += 1
+            else:
+                out = _weave(out_t, out_bits, begin, out, t_ms, bits, start, stop)
+        counts[s] = out - begin
+    return out_t[:out], out_bits[:out], counts
+
+
+def warm() -> None:
+    """Compile all for the types they are called with; Arrow's buffers are read-only, numpy's own are not."""
+    keys, ordinals, shift = np.zeros(2, np.uint64), np.array([0, -1], np.int32), np.uint64(63)
+    offsets, powers = np.array([0, 2], np.int64), np.array([1.0, 10.0])
+    ids, t_ms, values = np.zeros(2, np.uint64), np.array([1, 2], np.int64), np.array([1.0, 2.5])
+    for some, times in ((ids, t_ms), (_frozen(ids), _frozen(t_ms))):
+        lookup(keys, ordinals, shift, some, np.empty(2, np.int32))
+        rows_of(keys, ordinals, shift, some, times, 0, 5, np.empty(2, np.int64), np.empty(2, np.int32))
+        sort_rows(np.zeros(2, np.int32), times, 1)
+    for some_values in (values, _frozen(values)):
+        bits = some_values.view(np.int64)
+        scales = choose_scales(some_values, bits, offsets, powers, 1e15, 6)
+        mantissas, inexact = np.empty(2, np.int64), np.zeros(2, np.bool_)
+        scale_values(some_values, bits, offsets, scales, powers, 1e15, mantissas, inexact)
+    for times in (t_ms, _frozen(t_ms)):
+        for bits in (t_ms, _frozen(t_ms)):
+            merge_spans(times, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,195 @@
+"""How metrics lie in the WAL and in a block: the metric store's part in the storage engine. See FORMAT.md.
+
+`on_append` lets every WAL segment stand alone; `write_block` sorts, drops what was overwritten, scales and writes,
+at flush and at compaction alike.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.columnar.layout import BlockWriter, TableLayout
+from obs.model.ports import UnknownSeries
+from obs.model.schema import METADATA as METADATA_SCHEMA
+from obs.tsdb import decimals, exemplars
+from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES, STORE
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.limits import ROW_GROUP_ROWS
+from obs.tsdb.metadata import MetadataRegistry
+from obs.tsdb.rows import SampleRows, block_rows, head_rows
+from obs.tsdb.sorting import sort_rows
+
+log = logging.getLogger(__name__)
+
+NS_PER_MS = 1_000_000
+_SAMPLE_OPTIONS = {
+    "use_dictionary": ["ordinal", "scale"],
+    "column_encoding": {
+        "t_ms": "DELTA_BINARY_PACKED",
+        "value_int": "DELTA_BINARY_PACKED",
+        "value_double": "BYTE_STREAM_SPLIT",
+    },
+    "write_statistics": ["ordinal", "t_ms", "value_int"],
+}
+
+Tables = Mapping[str, pa.RecordBatch]
+
+
+class MetricLayout:
+    """See the module. `index` and `metadata` are the store's own."""
+
+    name = STORE
+    tables: tuple[TableLayout, ...] = (
+        TableLayout(SAMPLES, "t_ms", NS_PER_MS),
+        TableLayout(SERIES, None),
+        TableLayout(EXEMPLARS, "t_ms", NS_PER_MS),
+        TableLayout(METADATA, None),
+    )
+
+    def __init__(self, index: SeriesIndex, metadata: MetadataRegistry) -> None:
+        self._index = index
+        self._metadata = metadata
+        self._announced = np.full(1024, -1, np.int64)  # per ordinal the last generation that has its labels
+        self._generation = -1  # the last one that has the metadata
+
+    def on_append(self, generation: int, tables: Tables) -> Tables:
+        """Add the labels of series that this generation does not hold yet, and once the metadata.
+
+        Raises: UnknownSeries.
+        """
+        ordinals = [self._known(tables[name]) for name in (SAMPLES, EXEMPLARS) if name in tables]
+        extra = {}
+        new = self._new_in(generation, ordinals)
+        if len(new):
+            extra[SERIES] = self._index.to_arrow(new)
+        if generation != self._generation:
+            self._generation = generation
+            known = self._metadata.to_arrow()
+            if known.num_rows:
+                extra[METADATA] = _below(known, tables.get(METADATA))
+        return {**tables, **extra}
+
+    def _known(self, table: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        ids = table.column("series_id").to_numpy()
+        ordinals = self._index.ordinals(ids)
+        if len(ordinals) and ordinals.min() < 0:
+            missing = int((ordinals < 0).sum())
+            raise UnknownSeries(
+                f"{missing} rows of series whose labels are not known, the first {ids[ordinals < 0][0]:016x}"
+            )
+        return ordinals
+
+    def _new_in(self, generation: int, parts: list[npt.NDArray[np.int32]]) -> npt.NDArray[Any]:
+        """Ordinals not yet announced in this generation, each once; they count as announced from now on."""
+        if len(self._index) > len(self._announced):
+            bigger = np.full(2 * len(self._index), -1, np.int64)
+            bigger[: len(self._announced)] = self._announced
+            self._announced = bigger
+        fresh = [part[self._announced[part] != generation] for part in parts]
+        new = np.unique(np.concatenate(fresh)) if any(map(len, fresh)) else np.empty(0, np.int32)
+        self._announced[new] = generation
+        return new
+
+    def on_replay(self, tables: Tables) -> None:
+        """Learn the labels and metadata that recovery brings back."""
+        if SERIES in tables:
+            self._index.add(tables[SERIES])
+        if METADATA in tables:
+            self._metadata.add(tables[METADATA])
+
+    def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
+        """Sort, drop what was overwritten, write the four files."""
+        learn(self._index, tables[SERIES])
+        rows = self._rows(tables)
+        exemplar_table = tables[EXEMPLARS]
+        exemplar_ordinals = exemplars.ordinals(exemplar_table, self._index)
+        used = np.unique(np.concatenate([rows.ordinals, exemplar_ordinals[exemplar_ordinals >= 0]]))
+        series = self._index.sorted_by_name(used)
+        rank = np.zeros(len(self._index), np.int32)
+        rank[series] = np.arange(len(series), dtype=np.int32)
+        facts = self._write_samples(rows, rank, series, out)
+        if exemplar_table.num_rows:
+            exemplar_rank = np.where(exemplar_ordinals >= 0, rank[exemplar_ordinals], -1)
+            out.parquet(EXEMPLARS, exemplars.in_order(exemplar_table, exemplar_rank))
+        if tables[METADATA].num_rows:
+            out.parquet(METADATA, _latest(tables[METADATA]))
+        return facts
+
+    def _rows(self, tables: Mapping[str, pa.Table]) -> SampleRows:
+        samples = tables[SAMPLES]
+        if "ordinal" in samples.column_names:
+            return block_rows(samples, tables[SERIES], self._index)
+        rows, orphans = head_rows(samples, self._index)
+        if orphans:
+            log.error("%d samples of series whose labels were lost are left out", orphans)
+        return rows
+
+    def _write_samples(
+        self, rows: SampleRows, rank: npt.NDArray[np.int32], series: npt.NDArray[Any], out: BlockWriter
+    ) -> Mapping[str, Any]:
+        order, counts = sort_rows(rank[rows.ordinals], rows.t_ms, len(series))
+        t_ms, values = rows.t_ms[order], rows.values[order]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        scaled = decimals.scale(values, offsets)
+        if len(t_ms):
+            ints, doubles = decimals.to_columns(values, scaled)
+            columns = {
+                "ordinal": np.repeat(np.arange(len(series), dtype=np.uint32), counts),
+                "t_ms": t_ms,
+                "value_int": ints,
+                "value_double": doubles,
+                "scale": np.repeat(np.maximum(scaled.scales, 0).astype(np.int8), counts),
+            }
+            out.parquet(SAMPLES, pa.table(columns), row_group_rows=ROW_GROUP_ROWS, **_SAMPLE_OPTIONS)
+        if len(series):
+            out.parquet(SERIES, self._series_table(series, t_ms, offsets, scaled.scales))
+        misfits = 0 if scaled.inexact is None else int(scaled.inexact.sum())
+        return {"series": len(series), "overwritten": len(rows.t_ms) - len(t_ms), "doubles": misfits}
+
+    def _series_table(
+        self, series: npt.NDArray[Any], t_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64],
+        scales: npt.NDArray[np.int32],
+    ) -> pa.Table:  # fmt: skip
+        known = self._index.to_arrow(series)
+        counts = np.diff(offsets)
+        empty = counts == 0
+        padded = np.append(t_ms, 0)
+        first, last = padded[offsets[:-1]], padded[offsets[1:] - 1]
+        columns = {
+            "ordinal": np.arange(len(series), dtype=np.uint32),
+            "series_id": known.column("series_id"),
+            "metric": pa.array(self._index.metrics(series), pa.string()),
+            "labels": known.column("labels"),
+            "first_row": offsets[:-1],
+            "rows": counts,
+            "scale": pa.array(scales.astype(np.int8), mask=scales < 0),
+            "min_ms": pa.array(first, mask=empty),
+            "max_ms": pa.array(last, mask=empty),
+        }
+        return pa.table(columns)
+
+
+def learn(index: SeriesIndex, series: pa.Table) -> None:
+    """Add the series that the index does not know; those it knows were compared when they came."""
+    for batch in series.to_batches():
+        if batch.num_rows:
+            unknown = index.ordinals(batch.column("series_id").to_numpy()) < 0
+            if unknown.any():
+                index.add(batch.filter(pa.array(unknown)).select(["series_id", "labels"]))
+
+
+def _below(known: pa.RecordBatch, more: pa.RecordBatch | None) -> pa.RecordBatch:
+    return known if more is None else pa.concat_batches([known, more.cast(METADATA_SCHEMA)])
+
+
+def _latest(table: pa.Table) -> pa.Table:
+    """Each description once, in the order in which they were last seen."""
+    registry = MetadataRegistry()
+    registry.add(table)
+    return pa.Table.from_batches([registry.to_arrow()])

@@ -1,0 +1,172 @@
+"""Selection: matchers and a range of time → series with their samples, from blocks and head. No Python per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.columnar.block import Block
+from obs.columnar.view import View
+from obs.errors import QueryError
+from obs.model.labels import Matcher
+from obs.model.ports import SeriesSet
+from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
+from obs.tsdb.compiled import kernels
+from obs.tsdb.filenames import SAMPLES
+from obs.tsdb.idtable import IdTable
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.sorting import sort_rows
+from obs.tsdb.spans import Spans, join, merge
+
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+NO_ROWS = np.empty(0, np.int64)
+FIRST_MS, LAST_MS = -(1 << 63), (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class Stats:
+    """What a selection cost."""
+
+    figures: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            ("blocks_read", "blocks_skipped", "row_groups_read", "row_groups_decoded", "rows_read", "head_rows"), 0
+        )
+    )
+
+    def add(self, name: str, n: int = 1) -> None:
+        """Count."""
+        self.figures[name] += n
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a selection reads with."""
+
+    index: SeriesIndex
+    catalog: BlockCatalog
+    cache: GroupCache
+
+
+def matching(index: SeriesIndex, matchers: Sequence[Matcher]) -> Mask:
+    """bool[ordinal]. Raises: QueryError where a regex does not compile."""
+    try:
+        return index.matching(matchers)
+    except ValueError as e:
+        raise QueryError(f"{e}; write it in RE2's syntax") from None
+
+
+def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
+    """See `SampleSource`."""
+    start_ms, end_ms = max(start_ms, FIRST_MS), min(end_ms, LAST_MS)
+    series_of = reader.catalog.of(view.blocks)
+    mask = matching(reader.index, matchers)
+    stats = Stats()
+    parts = []
+    if mask.any() and start_ms <= end_ms:
+        for block, series in zip(view.blocks, series_of, strict=True):
+            part = _from_block(reader.cache, block, series, mask, start_ms, end_ms, stats)
+            if part is not None:
+                parts.append(part)
+        parts += _from_head(reader.index, view, mask, start_ms, end_ms, stats)
+    else:
+        stats.add("blocks_skipped", len(view.blocks))
+    return _series_set(reader.index, parts, start_ms, end_ms, stats)
+
+
+def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
+    """Whether a block may hold rows in start..end."""
+    return block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
+
+
+def _from_block(
+    cache: GroupCache, block: Block, series: BlockSeries, mask: Mask, start_ms: int, end_ms: int, stats: Stats
+) -> Spans | None:
+    chosen = series.chosen(mask, start_ms, end_ms) if overlaps(block, start_ms, end_ms) else NO_ROWS
+    if not len(chosen):
+        stats.add("blocks_skipped")
+        return None
+    stats.add("blocks_read")
+    first, stop = series.first_rows[chosen], series.first_rows[chosen] + series.counts[chosen]
+    first_group = np.searchsorted(series.group_starts, first, "right") - 1
+    last_group = np.searchsorted(series.group_starts, stop - 1, "right") - 1
+    wanted = np.unique(np.concatenate([first_group, last_group, _between(first_group, last_group)])).tolist()
+    groups, decoded = cache.read(block, series, wanted)
+    stats.add("row_groups_read", len(wanted))
+    stats.add("row_groups_decoded", decoded)
+    if not groups:
+        return None
+    parts = []
+    ordinals = series.ordinals[chosen].astype(np.int64)
+    for g in wanted:
+        base, end = int(series.group_starts[g]), int(series.group_starts[g + 1])
+        here = np.flatnonzero((first < end) & (stop > base))
+        starts, stops = np.maximum(first[here], base) - base, np.minimum(stop[here], end) - base
+        low, high = int(starts[0]), int(stops[-1])
+        t_ms, values = groups[g].t_ms[low:high], groups[g].values[low:high]
+        parts.append(Spans(ordinals[here], starts - low, stops - low, t_ms, values))
+        stats.add("rows_read", int((stops - starts).sum()))
+    return join(parts)
+
+
+def _between(first: I64, last: I64) -> I64:
+    """Groups strictly inside a series that spans more than two."""
+    inside = [np.arange(a + 1, b) for a, b in zip(first.tolist(), last.tolist(), strict=True) if b - a > 1]
+    return np.concatenate(inside) if inside else NO_ROWS
+
+
+def _from_head(index: SeriesIndex, view: View, mask: Mask, start_ms: int, end_ms: int, stats: Stats) -> list[Spans]:
+    """The head's rows, grouped by series and sorted by time."""
+    if not view.head_rows(SAMPLES):
+        return []
+    wanted = np.flatnonzero(mask)
+    table = IdTable.of(index.ids(wanted))
+    found = [
+        rows for batch in view.head(SAMPLES).to_batches() if len((rows := _rows_of(table, batch, start_ms, end_ms))[0])
+    ]
+    if not found:
+        return []
+    slots, t_ms, values = (np.concatenate(column) for column in zip(*found, strict=True))
+    stats.add("head_rows", len(t_ms))
+    order, counts = sort_rows(slots, t_ms, len(wanted))
+    ends = np.cumsum(counts)
+    present = counts > 0
+    return [Spans(wanted[present], (ends - counts)[present], ends[present], t_ms[order], values[order])]
+
+
+def _rows_of(
+    table: IdTable, batch: pa.RecordBatch, start_ms: int, end_ms: int
+) -> tuple[npt.NDArray[np.int32], I64, npt.NDArray[np.float64]]:
+    """Slot, time and value of a batch's rows that are wanted, in the order they were written."""
+    ids, t_ms, values = (batch.column(name).to_numpy() for name in ("series_id", "t_ms", "value"))
+    fast = kernels()
+    if fast is None:
+        found = table.lookup(ids)
+        rows = np.flatnonzero((found >= 0) & (t_ms >= start_ms) & (t_ms <= end_ms))
+        return found[rows], t_ms[rows], values[rows]
+    at, slots = np.empty(len(ids), np.int64), np.empty(len(ids), np.int32)
+    keys = table.slots
+    n = fast.rows_of(keys.keys, keys.ordinals, keys.shift, ids, t_ms, start_ms, end_ms, at, slots)
+    rows = at[:n]
+    return slots[:n], t_ms[rows], values[rows]
+
+
+def _series_set(index: SeriesIndex, parts: Sequence[Spans], start_ms: int, end_ms: int, stats: Stats) -> SeriesSet:
+    if not parts:
+        return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0), stats.figures)
+    spans = join(parts)
+    ordinals, slots = np.unique(spans.ordinals, return_inverse=True)
+    labels = index.labels(ordinals)
+    by_labels = sorted(range(len(labels)), key=labels.__getitem__)
+    place = np.empty(len(labels), np.int64)
+    place[by_labels] = np.arange(len(labels))
+    merged = merge(spans, place[slots], len(labels), start_ms, end_ms)
+    kept = [labels[i] for i, n in zip(by_labels, merged.counts.tolist(), strict=True) if n]
+    counts = merged.counts[merged.counts > 0]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return SeriesSet(kept, offsets, merged.t_ms, merged.values, stats.figures)

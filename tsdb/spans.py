@@ -1,0 +1,78 @@
+"""Spans: pieces of series, each with rising times, in the order they were written; and how they become one.
+
+A block gives one span per series and row group, the head one per series. Of equal times the last written wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.tsdb.compiled import kernels
+from obs.tsdb.growing import ranges
+from obs.tsdb.sorting import sort_rows_plainly
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Span k is rows starts[k]:stops[k] of `t_ms` and `values`, of series ordinals[k]."""
+
+    ordinals: I64
+    starts: I64
+    stops: I64
+    t_ms: I64
+    values: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Rows of series one after the other; series s has counts[s] of them."""
+
+    t_ms: I64
+    values: F64
+    counts: I64
+
+
+def join(parts: Sequence[Spans]) -> Spans:
+    """Spans of several sources, the earlier written first."""
+    if len(parts) == 1:
+        return parts[0]
+    shifts = np.cumsum([0, *(len(p.t_ms) for p in parts[:-1])])
+    return Spans(
+        np.concatenate([p.ordinals for p in parts]),
+        np.concatenate([p.starts + s for p, s in zip(parts, shifts, strict=True)]),
+        np.concatenate([p.stops + s for p, s in zip(parts, shifts, strict=True)]),
+        np.concatenate([p.t_ms for p in parts]),
+        np.concatenate([p.values for p in parts]),
+    )
+
+
+def merge(spans: Spans, slots: I64, series: int, start_ms: int, end_ms: int) -> Merged:
+    """One run of rows per series within start..end (inclusive); slots[k] is the series of span k."""
+    by_slot = np.argsort(slots, kind="stable")
+    starts, stops = spans.starts[by_slot], spans.stops[by_slot]
+    fast = kernels()
+    if fast is None:
+        return merge_plainly(spans, slots, series, start_ms, end_ms)
+    first = np.searchsorted(slots[by_slot], np.arange(series + 1))
+    bits = spans.values.view(np.int64)
+    t_ms, out_bits, counts = fast.merge_spans(spans.t_ms, bits, starts, stops, first, start_ms, end_ms)
+    return Merged(t_ms, out_bits.view(np.float64), counts)
+
+
+def merge_plainly(spans: Spans, slots: I64, series: int, start_ms: int, end_ms: int) -> Merged:
+    """The same with numpy alone."""
+    sizes = spans.stops - spans.starts
+    rows = ranges(spans.starts, sizes)
+    rank = np.repeat(slots, sizes).astype(np.int32)
+    t_ms = spans.t_ms[rows]
+    inside = (t_ms >= start_ms) & (t_ms <= end_ms)
+    rows, rank, t_ms = rows[inside], rank[inside], t_ms[inside]
+    order, counts = sort_rows_plainly(rank, t_ms, series)
+    return Merged(t_ms[order], spans.values[rows[order]], counts)

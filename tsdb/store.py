@@ -1,0 +1,224 @@
+"""The metric store: takes batches of samples, gives series to read. A Store, a Consumer and a SampleSource.
+
+A sample is found as soon as `consume` has returned, before and after its flush alike.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.columnar.engine import Engine
+from obs.columnar.options import EngineOptions
+from obs.columnar.view import View
+from obs.errors import UserError
+from obs.model.batch import Batch
+from obs.model.clock import SYSTEM_CLOCK, Clock
+from obs.model.labels import Labels, Matcher
+from obs.model.ports import SeriesSet, StoreStats
+from obs.model.schema import TABLES
+from obs.sql.views import SqlView
+from obs.tsdb import exemplars, sqlviews
+from obs.tsdb.blocks import BlockCatalog, GroupCache
+from obs.tsdb.cardinality import Cardinality, cardinality
+from obs.tsdb.exemplars import Exemplar
+from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.layout import MetricLayout
+from obs.tsdb.limits import STATUS_TOP, StoreLimits
+from obs.tsdb.metadata import Description, MetadataRegistry
+from obs.tsdb.rows import whole
+from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, matching, overlaps, select
+
+log = logging.getLogger(__name__)
+
+Mask = npt.NDArray[np.bool_]
+Selectors = Sequence[Sequence[Matcher]]
+"""Any of several lists of matchers; no list at all selects everything."""
+
+
+class MetricStore:
+    """Samples, their series, exemplars and metadata of one data directory. Every method from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        options: EngineOptions | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        limits: StoreLimits | None = None,
+    ) -> None:
+        limits = limits or StoreLimits()
+        self.clock = clock
+        self.index = SeriesIndex(limits)
+        self._metadata = MetadataRegistry()
+        self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
+        self._reader = Reader(self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes))
+        self._loader: threading.Thread | None = None
+        self._metadata_read = threading.Event()
+
+    # --- Store ---
+
+    def open(self) -> None:
+        """Take the folder and start recovery; samples are taken as soon as this returns."""
+        self.engine.open()
+        self._loader = threading.Thread(target=self._load, name="obs-metrics-index", daemon=True)
+        self._loader.start()
+
+    def _load(self) -> None:
+        """Read the series and the metadata of all blocks; a query before that does it itself."""
+        try:
+            with self.view() as view:
+                for block in reversed(view.blocks):
+                    self._metadata.add_older(block.read(METADATA))
+                self._metadata_read.set()
+                self._reader.catalog.of(view.blocks)
+        except Exception:
+            log.exception("cannot read the series of all blocks ahead; the first query does")
+        finally:
+            self._metadata_read.set()
+
+    def flush(self) -> None:
+        """Write the head out as blocks and wait for it."""
+        self.engine.flush()
+
+    def stats(self) -> StoreStats:
+        """Figures as of now."""
+        stats = self.engine.stats()
+        extra = {
+            "series": len(self.index),
+            "label_pairs": self.index.pairs,
+            "bytes_index": self.index.nbytes,
+            "bytes_cache": self._reader.cache.nbytes,
+        }
+        return replace(stats, extra={**stats.extra, **extra})
+
+    def close(self) -> None:
+        """Flush the WAL and stop; safe to call twice and without `open`."""
+        if self._loader is not None:
+            self._loader.join()
+        self.engine.close()
+
+    # --- Consumer ---
+
+    def consume(self, batch: Batch) -> None:
+        """Store a metrics batch whole; durable and visible when it returns.
+
+        Raises: UnknownSeries, UserError (an id with two sets of labels, too many series), Overloaded, StorageFull.
+        """
+        tables = {name: _canonical(name, table) for name, table in batch.tables.items() if table.num_rows}
+        series = tables.pop(SERIES, None)
+        if series is not None:
+            self.index.add(series)
+        if tables:
+            self.engine.append(tables)
+        if METADATA in tables:
+            self._metadata.add(tables[METADATA])
+
+    # --- SampleSource ---
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
+        """Series that satisfy every matcher, with their samples in start_ms <= t <= end_ms. Raises: QueryError."""
+        with self.view() as view:
+            return select(self._reader, view, matchers, start_ms, end_ms)
+
+    # --- what there is ---
+
+    def series(self, selectors: Selectors, start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> list[Labels]:
+        """Label sets that any selector selects, with samples around start..end, sorted.
+
+        Times are as exact as blocks are: a series of the head counts when any head row is in the range.
+        """
+        return sorted(self.index.labels(np.flatnonzero(self._chosen(selectors, start_ms, end_ms))))
+
+    def label_names(self, selectors: Selectors = (), start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> list[str]:
+        """Names of labels of the selected series, sorted."""
+        return self.index.label_names(self._chosen(selectors, start_ms, end_ms))
+
+    def label_values(
+        self, name: str, selectors: Selectors = (), start_ms: int = FIRST_MS, end_ms: int = LAST_MS
+    ) -> list[str]:
+        """Values of a label of the selected series, sorted."""
+        return self.index.label_values(name, self._chosen(selectors, start_ms, end_ms))
+
+    def metadata(self, metric: str | None = None) -> Mapping[str, Sequence[Description]]:
+        """What is known of each metric family, the latest description first."""
+        self._metadata_read.wait(10)
+        return self._metadata.of(metric)
+
+    def exemplars(self, selectors: Selectors, start_ms: int, end_ms: int) -> list[tuple[Labels, list[Exemplar]]]:
+        """Exemplars in start..end by series, sorted by labels."""
+        with self.view() as view:
+            self._reader.catalog.of(view.blocks)
+            chosen = self._matching(selectors)
+            found = exemplars.read(view, self.index, chosen, start_ms, end_ms)
+        labels = self.index.labels(np.fromiter(found, np.int64, len(found)))
+        return sorted(zip(labels, found.values(), strict=True), key=lambda entry: entry[0])
+
+    def cardinality(self, top: int = STATUS_TOP) -> Cardinality:
+        """Which metrics, labels and pairs have most series."""
+        return cardinality(self.index, self._chosen((), FIRST_MS, LAST_MS), top)
+
+    def _matching(self, selectors: Selectors) -> Mask:
+        if not selectors:
+            return np.ones(len(self.index), np.bool_)
+        masks = [matching(self.index, matchers) for matchers in selectors]
+        size = min(map(len, masks))
+        return np.logical_or.reduce([mask[:size] for mask in masks])
+
+    def _chosen(self, selectors: Selectors, start_ms: int, end_ms: int) -> Mask:
+        """bool[ordinal]: selected, and with rows around start..end."""
+        with self.view() as view:
+            series_of = self._reader.catalog.of(view.blocks)
+            mask = self._matching(selectors)
+            held = np.zeros(len(mask), np.bool_)
+            for block, series in zip(view.blocks, series_of, strict=True):
+                if overlaps(block, start_ms, end_ms):
+                    held[series.ordinals[series.chosen(mask, start_ms, end_ms)]] = True
+            if _head_overlaps(view, start_ms, end_ms):
+                ordinals = self.index.ordinals(whole(view.head(SERIES).column("series_id")))
+                held[ordinals[(ordinals >= 0) & (ordinals < len(held))]] = True
+        return mask & held
+
+    # --- SQL ---
+
+    def view(self) -> View:
+        """A snapshot of head and blocks; the caller closes it."""
+        return self.engine.view()
+
+    @contextmanager
+    def sql_views(self) -> Iterator[Sequence[SqlView]]:
+        """The views `metrics` and `series` for SQL; blocks stay on disk until the context is left."""
+        with self.view() as view:
+            yield sqlviews.sql_views(view)
+
+
+def _head_overlaps(view: View, start_ms: int, end_ms: int) -> bool:
+    if not view.head_rows(SERIES):
+        return False
+    if start_ms == FIRST_MS and end_ms == LAST_MS:
+        return True
+    return any(
+        bool(((t_ms >= start_ms) & (t_ms <= end_ms)).any())
+        for name in (SAMPLES, EXEMPLARS)
+        for batch in view.head(name).to_batches()
+        if len(t_ms := batch.column("t_ms").to_numpy())
+    )
+
+
+def _canonical(name: str, table: pa.RecordBatch) -> pa.RecordBatch:
+    """A table in its schema. Raises: UserError."""
+    schema = TABLES[name]
+    if table.schema.equals(schema):
+        return table
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError) as e:
+        raise UserError(f"cannot store table {name!r}: {e}; send it in the canonical schema") from None
