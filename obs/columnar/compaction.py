@@ -94,6 +94,12 @@ def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
     return rows <= options.compact_max_rows and sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes
 
 
+def rest_factor(blocks: Sequence[Block], options: EngineOptions) -> float:
+    """How long to rest after a merge, in times that it took: less the more blocks wait."""
+    waiting = sum(b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
+    return next((factor for limit, factor in COMPACT_REST if waiting <= limit), 0.0)
+
+
 class Compactor:
     """Merges blocks of one engine."""
 
@@ -105,7 +111,7 @@ class Compactor:
         began = time.monotonic()
         if not self._merge_next(COMPACT_FAN_IN):
             return self._state.options.compact_interval_s
-        return (time.monotonic() - began) * COMPACT_REST
+        return (time.monotonic() - began) * rest_factor(self._state.blockset.blocks, self._state.options)
 
     def run(self, progress: Callable[[float], None] | None = None) -> int:
         """Merge until no two neighbours are left that fit one block; returns the number of merges."""

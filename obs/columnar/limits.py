@@ -61,5 +61,6 @@ COMPACT_LEVEL_BYTES = 1 << 20
 COMPACT_MAX_INPUTS = 64
 """Blocks of one merge: open files and schemas to unify stay few, and planning stays quick."""
 
-COMPACT_REST = 2.0
-"""After a merge that took t seconds compaction rests 2 t: at most a third of a core, also when it lags."""
+COMPACT_REST = ((12, 2.0), (40, 0.5))
+"""(blocks, rest): after a merge that took t seconds, and while at most so many blocks are small enough to be merged,
+compaction rests `rest` × t, a third of a core; over the last it does not rest, or files would grow without bound."""

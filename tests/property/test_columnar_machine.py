@@ -17,8 +17,8 @@ from obs.columnar.view import View
 
 DAY = 86_400_000_000_000
 START = 20_000 * DAY + DAY // 3
-TIMES = [START, START - 5, START - DAY, START - 14 * DAY, START - 15 * DAY, START - 16 * DAY,
-         START - 40 * DAY, START - 400 * DAY, START + DAY, START + 2 * DAY, START + 90 * DAY, 0, 1, -(1 << 63), (1 << 63) - 1]  # fmt: skip
+NEAR = [START + days * DAY for days in (0, -1, -14, -15, -16, -40, -400, 1, 2)]
+TIMES = [*NEAR, START - 5, START + 90 * DAY, 0, 1, -(1 << 63), (1 << 63) - 1]
 OPTIONS = EngineOptions(flush_rows=40, compact_interval_s=3600.0, retention_age_s=30 * 86_400)
 
 rows = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(TIMES)), min_size=1, max_size=12)
@@ -61,7 +61,7 @@ class EngineMachine(RuleBasedStateMachine):
         for key in keys:
             self.model[key] = self.written
 
-    @rule(key=st.integers(0, 1), times=st.lists(st.sampled_from(TIMES[:10]), min_size=1, max_size=2))
+    @rule(key=st.integers(0, 1), times=st.lists(st.sampled_from(NEAR), min_size=1, max_size=2))
     def append_and_flush(self, key: int, times: list[int]) -> None:
         self.append(keys=[(key, t) for t in times])
         self.engine.flush()

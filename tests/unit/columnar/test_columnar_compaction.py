@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from obs.columnar.block import Block
-from obs.columnar.compaction import plan_merge
+from obs.columnar.compaction import plan_merge, rest_factor
 from obs.columnar.meta import BlockMeta, FileFacts
 from obs.columnar.options import EngineOptions
 from obs.columnar.retention import past_retention
@@ -59,6 +59,12 @@ def test_any_number_of_flushes_ends_in_few_blocks() -> None:
             merged = block(f"A {run[0].meta.low}-{run[-1].meta.high} {size}")
             blocks = sorted([*(b for b in blocks if b not in run), merged], key=lambda b: b.order)
     assert len(blocks) <= 4 * 2000 // 100
+
+
+@pytest.mark.parametrize(("small", "large", "factor"), [(12, 500, 2.0), (13, 0, 0.5), (41, 0, 0.0)])
+def test_compaction_rests_less_the_more_waits(small: int, large: int, factor: float) -> None:
+    blocks = [block(f"A {i} 25") for i in range(small)] + [block(f"A {i} 26") for i in range(large)]
+    assert rest_factor(blocks, OPTIONS) == factor
 
 
 @pytest.mark.parametrize(
