@@ -7,6 +7,7 @@ imported by that thread. Each kernels module offers `warm()`: it calls every ker
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import logging
@@ -59,6 +60,7 @@ class _State:
         self.current: str | None = None
         self.began = self.ended = 0.0
         self.thread: threading.Thread | None = None
+        self.folder: Path | None = None
 
 
 _state = _State()
@@ -98,21 +100,36 @@ def load_now(module: str) -> None:
 
 
 def use_cache_folder() -> Path:
-    """Point numba at its cache on disk. Must come before numba is imported."""
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    if given:
-        return Path(given)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "obs" / "kernels" / __version__
+    """Point numba at its cache on disk, a folder for each state of our kernels. Must come before numba is imported.
+
+    The folder's name holds a digest of all kernels, since numba looks only at the file of the outermost one.
+    """
+    if _state.folder is None:
+        name = f"{__version__}-{_digest()}"
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "obs" / "kernels")
+        if folder.name != name:  # else it is our parent's, which we inherit
+            folder /= name
+        _state.folder = folder if _is_writable(folder) else Path(tempfile.mkdtemp(prefix="obs-kernels-"))
+        os.environ["NUMBA_CACHE_DIR"] = str(_state.folder)
+    return _state.folder
+
+
+def _digest() -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    root = Path(__file__).parent
+    for module in KERNEL_MODULES:
+        for path in sorted(root.joinpath(*module.split(".")[1:-1]).glob("kernels*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_writable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
     except OSError:
-        writable = False
-    if not writable:
-        folder = Path(tempfile.mkdtemp(prefix="obs-kernels-"))
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    return folder
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _exists(module: str) -> bool:

@@ -5,6 +5,7 @@ In: request bodies. Out: `Decoded` (batch, refused items by reason) and response
 
 from __future__ import annotations
 
+from obs import warm
 from obs.model.batch import Decoded
 from obs.otlp import slow, slow_metrics
 from obs.otlp.json_body import json_to_protobuf
@@ -12,6 +13,7 @@ from obs.otlp.responses import response, response_json
 from obs.otlp.series_cache import SeriesCache
 
 __all__ = [
+    "KERNELS",
     "SeriesCache",
     "decode_logs",
     "decode_metrics",
@@ -21,9 +23,20 @@ __all__ = [
     "response_json",
 ]
 
+KERNELS = "obs.otlp.kernels"
+"""The module whose readiness (`obs.warm`) decides between the two paths."""
+
 
 def decode_traces(body: bytes) -> Decoded:
     """Spans of an ExportTraceServiceRequest. Raises: UserError where the body is no such message."""
+    if warm.ready(KERNELS):
+        from obs.otlp import fast
+        from obs.otlp.work import Rare
+
+        try:
+            return fast.decode_traces(body)
+        except Rare:
+            pass
     return slow.decode_traces(body)
 
 
@@ -32,6 +45,14 @@ def decode_logs(body: bytes, now_ns: int | None = None) -> Decoded:
 
     Raises: UserError where the body is no such message.
     """
+    if warm.ready(KERNELS):
+        from obs.otlp import fast
+        from obs.otlp.work import Rare
+
+        try:
+            return fast.decode_logs(body, now_ns)
+        except Rare:
+            pass
     return slow.decode_logs(body, now_ns)
 
 

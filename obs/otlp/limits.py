@@ -15,3 +15,6 @@ MAX_TIME_NS = 2**63 - 1
 
 MAX_EXPLAINED_BYTES = 1 << 20
 """How far into a malformed body the plain search for the faulty byte goes: it is slow, and a body may be large."""
+
+MAX_ITEMS = 1_000_000
+"""Spans, records or data points of one body: an empty record takes two bytes on the wire and a hundred here."""

@@ -1,0 +1,107 @@
+"""The memory a kernel walk works in: the body with room for JSON behind it, the outline, the entries.
+
+`with_room` tries arrays that fit what is usual, then arrays that fit anything the body can hold.
+"""
+
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.errors import UserError
+from obs.otlp import kernels as kn
+from obs.otlp.limits import MAX_ITEMS
+
+Array = npt.NDArray[np.integer[Any]]
+Result = TypeVar("Result")
+
+
+class Rare(Exception):
+    """A kernel met what it leaves to the slow path: something rare, or bytes that are malformed."""
+
+
+class Full(Exception):
+    """The usual arrays were too small."""
+
+
+def check(code: int) -> None:
+    """Raises: Rare, Full."""
+    if code == kn.FULL:
+        raise Full
+    if code != kn.OK:
+        raise Rare
+
+
+def check_items(items: int) -> None:
+    """Raises: UserError where one body holds too many items."""
+    if items > MAX_ITEMS:
+        raise UserError(f"cannot decode a request of {items} items: the limit is {MAX_ITEMS}; send smaller batches")
+
+
+class Work:
+    """One walk's memory. `roomy`: arrays for the worst that a body of this size can hold."""
+
+    def __init__(self, body: bytes, roomy: bool = False) -> None:
+        size = len(body)
+        self.body, self.size, self.roomy = body, size, roomy
+        self.buf = _scratch(size + (8 * size if roomy else size // 2) + 4096)
+        self.buf[:size] = np.frombuffer(body, np.uint8)
+        self.t = np.empty(kn.HARD + 4 * self.room(2, 256), np.int64)
+        self.t[kn.JSON_AT], self.t[kn.N_HARD] = size, 0
+        counts = np.zeros(3, np.int64)
+        check(kn.count(self.buf, size, counts))
+        groups, scoped, items = counts.tolist()
+        check_items(items)
+        self.groups = np.empty((2, groups), np.int64)
+        self.scoped = np.empty((5, scoped), np.int64)
+        self.items = np.empty((3, items), np.int64)
+        check(kn.fill(self.buf, size, self.groups, self.scoped, self.items))
+
+    def room(self, least: int, usual: int) -> int:
+        """How many things fit into the body that take at least `least` bytes, and usually `usual`."""
+        return self.size // (least if self.roomy else usual) + 256
+
+    def group_keys(self, ranges: Array, number: int, kind: int) -> Array:
+        """The attributes (field `number`) of the resources or scopes at these ranges."""
+        total = int((ranges[1] - ranges[0]).sum())
+        keys = kn.make_keys(total // 2 + 16)
+        check(kn.group_attributes(self.buf, ranges, number, keys, self.t, kind))
+        return keys
+
+    def write_hard(self, write: Callable[[int, bytes], str], place: Callable[[int, int, int, int], None]) -> None:
+        """Let Python write the JSON that kernels could not: `write(kind, raw)`, then `place(kind, index, at, stop)`."""
+        for kind, index, at, stop in self.t[kn.HARD : kn.HARD + 4 * self.t[kn.N_HARD]].reshape(-1, 4).tolist():
+            text = write(kind, self.body[at:stop]).encode()
+            start = int(self.t[kn.JSON_AT])
+            if start + len(text) + 8 > self.buf.size:
+                self.buf = np.concatenate([self.buf, np.empty(len(text) + self.buf.size, np.uint8)])
+            self.buf[start : start + len(text)] = np.frombuffer(text, np.uint8)
+            self.t[kn.JSON_AT] = start + len(text)
+            place(kind, index, start, start + len(text))
+
+
+_local = threading.local()
+_KEPT = 8 << 20
+
+
+def _scratch(size: int) -> Array:
+    """A buffer of this thread, used again by its next walk: fresh memory costs a fault a page."""
+    if size > _KEPT:
+        return np.empty(size, np.uint8)
+    kept: Array | None = getattr(_local, "buf", None)
+    if kept is None or kept.size < size:
+        kept = _local.buf = np.empty(min(_KEPT, 2 * size), np.uint8)
+    return kept
+
+
+def with_room(walk: Callable[[Work], Result], body: bytes) -> Result:
+    """The result of `walk` over usual arrays, else over roomy ones. Raises: Rare, UserError."""
+    try:
+        return walk(Work(body))
+    except Full:
+        return walk(Work(body, roomy=True))
