@@ -61,9 +61,9 @@ def parse(text: str) -> Query:
     if found is None:
         return _parse(text, text)
     phrases, rest = found
-    query = _parse("{}" + rest[2:] if rest.startswith("  ") else "{}" + rest, text)
+    query = _parse("{}" + rest[2:] if rest.startswith("  ") else "{}" + rest, text)  # columns stay what they were
     assert isinstance(query, LogQuery)
-    return LogQuery((), (FullText(phrases), *query.stages))
+    return LogQuery((), (*(FullText((phrase,)) for phrase in phrases), *query.stages))
 
 
 def _full_text(text: str) -> tuple[tuple[str, ...], str] | None:
@@ -163,6 +163,9 @@ class _Builder(Transformer[Token, Any]):
 
     def phrase(self, children: list[Any]) -> FullText:
         return FullText((unquote(str(children[0])),))
+
+    def full_text(self, children: list[Token]) -> FullText:
+        return FullText((unquote(children[0]),))
 
     def line_filter(self, children: list[Token]) -> LineFilter:
         op = LineOp(children[0])

@@ -131,7 +131,7 @@ class LogfmtParser:
 
     def __str__(self) -> str:
         flag = " --keep-empty" if self.keep_empty else ""
-        return f"| logfmt{flag} " + ", ".join(f"{n}={json.dumps(p)}" for n, p in self.extractions)
+        return (f"| logfmt{flag} " + ", ".join(f"{n}={json.dumps(p)}" for n, p in self.extractions)).rstrip()
 
 
 Stage = LineFilter | FullText | LabelFilter | JsonParser | LogfmtParser
@@ -197,7 +197,8 @@ class Number:
     vector: bool = False
 
     def __str__(self) -> str:
-        return f"vector({self.value:g})" if self.vector else f"{self.value:g}"
+        text = str(int(self.value)) if self.value.is_integer() and abs(self.value) < 1e15 else repr(self.value)
+        return f"vector({text})" if self.vector else text
 
 
 @dataclass(frozen=True, slots=True)
