@@ -26,7 +26,7 @@ from obs.version import __version__
 KERNEL_MODULES = (
     "obs.otlp.kernels",
     "obs.tsdb.kernels",
-    "obs.tsdb.promql.kernels",
+    "obs.tsdb.promql.warming",
     "obs.logstore.kernels",
     "obs.tracestore.kernels",
 )
