@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
+
+import numpy.typing as npt
 
 from obs import warm
 
@@ -16,3 +19,10 @@ def kernels() -> ModuleType | None:
     from obs.tsdb import kernels as module
 
     return module
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same memory as Arrow hands it out: the compiler then has one type of array to compile for, not two."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

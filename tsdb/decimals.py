@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from obs.tsdb.compiled import kernels
+from obs.tsdb.compiled import kernels, read_only
 from obs.tsdb.limits import MAX_MANTISSA, MAX_SCALE, MISFITS_SHIFT
 
 F64 = npt.NDArray[np.float64]
@@ -34,11 +34,11 @@ class Scaled:
 
 def scale(values: F64, offsets: I64) -> Scaled:
     """Series i owns values[offsets[i]:offsets[i + 1]]."""
-    bits = values.view(np.int64)
-    limit = float(MAX_MANTISSA)
     fast = kernels()
     if fast is None:
         return scale_plainly(values, offsets)
+    values = read_only(values)
+    bits, limit = values.view(np.int64), float(MAX_MANTISSA)
     scales = fast.choose_scales(values, bits, offsets, POWERS, limit, MISFITS_SHIFT)
     mantissas, inexact = np.empty(len(values), np.int64), np.zeros(len(values), np.bool_)
     misfits = fast.scale_values(values, bits, offsets, scales, POWERS, limit, mantissas, inexact)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obs.tsdb.compiled import kernels
+from obs.tsdb.compiled import kernels, read_only
 
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
@@ -58,7 +58,7 @@ class IdTable:
         out = np.empty(len(ids), np.int32)
         fast = kernels()
         if fast is not None:
-            fast.lookup(slots.keys, slots.ordinals, slots.shift, ids, out)
+            fast.lookup(slots.keys, slots.ordinals, slots.shift, read_only(ids), out)
         else:
             _lookup(slots, ids, out)
         return out

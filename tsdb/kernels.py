@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from obs.tsdb.compiled import read_only
+
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
 F64 = npt.NDArray[np.float64]
@@ -63,12 +65,31 @@ def _rising(t_ms: I64, order: I64, start: int, stop: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
+def _merge_runs(t_ms: I64, source: I64, target: I64, start: int, middle: int, stop: int) -> None:
+    """Merge two runs of rows that are sorted by time; of equal times those of the first run come first."""
+    left, right = start, middle
+    for out in range(start, stop):
+        if left < middle and (right >= stop or t_ms[source[left]] <= t_ms[source[right]]):
+            target[out] = source[left]
+            left += 1
+        else:
+            target[out] = source[right]
+            right += 1
+
+
+@njit(nogil=True, cache=True)
 def _last_of_each(t_ms: I64, order: I64, start: int, stop: int, out: int) -> int:
     """Sort order[start:stop] by time, keep the last of equals, write from `out` on; returns the end."""
-    part = order[start:stop].copy()
-    part = part[np.argsort(t_ms[part], kind="mergesort")]
-    for i in range(len(part)):
-        if i + 1 == len(part) or t_ms[part[i + 1]] != t_ms[part[i]]:
+    n = stop - start
+    part, spare = order[start:stop].copy(), np.empty(n, np.int64)
+    width = 1
+    while width < n:
+        for low in range(0, n, 2 * width):
+            _merge_runs(t_ms, part, spare, low, min(low + width, n), min(low + 2 * width, n))
+        part, spare = spare, part
+        width *= 2
+    for i in range(n):
+        if i + 1 == n or t_ms[part[i + 1]] != t_ms[part[i]]:
             order[out] = part[i]
             out += 1
     return out
@@ -234,25 +255,13 @@ def merge_spans(
 
 
 def warm() -> None:
-    """Compile all for the types they are called with; Arrow's buffers are read-only, numpy's own are not."""
+    """Compile all for the types they are called with: callers pass read-only views of what they read."""
     keys, ordinals, shift = np.zeros(2, np.uint64), np.array([0, -1], np.int32), np.uint64(63)
-    offsets, powers = np.array([0, 2], np.int64), np.array([1.0, 10.0])
-    ids, t_ms, values = np.zeros(2, np.uint64), np.array([1, 2], np.int64), np.array([1.0, 2.5])
-    for some, times in ((ids, t_ms), (_frozen(ids), _frozen(t_ms))):
-        lookup(keys, ordinals, shift, some, np.empty(2, np.int32))
-        rows_of(keys, ordinals, shift, some, times, 0, 5, np.empty(2, np.int64), np.empty(2, np.int32))
-        sort_rows(np.zeros(2, np.int32), times, 1)
-    for some_values in (values, _frozen(values)):
-        bits = some_values.view(np.int64)
-        scales = choose_scales(some_values, bits, offsets, powers, 1e15, 6)
-        mantissas, inexact = np.empty(2, np.int64), np.zeros(2, np.bool_)
-        scale_values(some_values, bits, offsets, scales, powers, 1e15, mantissas, inexact)
-    for times in (t_ms, _frozen(t_ms)):
-        for bits in (t_ms, _frozen(t_ms)):
-            merge_spans(times, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    copy = array.copy()
-    copy.flags.writeable = False
-    return copy
+    ids, t_ms, values = (read_only(a) for a in (np.zeros(2, np.uint64), np.array([1, 2]), np.array([1.0, 2.5])))
+    lookup(keys, ordinals, shift, ids, np.empty(2, np.int32))
+    rows_of(keys, ordinals, shift, ids, t_ms, 0, 5, np.empty(2, np.int64), np.empty(2, np.int32))
+    sort_rows(np.zeros(2, np.int32), t_ms, 1)
+    bits, offsets, powers = values.view(np.int64), np.array([0, 2]), np.array([1.0, 10.0])
+    scales = choose_scales(values, bits, offsets, powers, 1e15, 6)
+    scale_values(values, bits, offsets, scales, powers, 1e15, np.empty(2, np.int64), np.zeros(2, np.bool_))
+    merge_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)

@@ -15,7 +15,7 @@ from obs.errors import QueryError
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
-from obs.tsdb.compiled import kernels
+from obs.tsdb.compiled import kernels, read_only
 from obs.tsdb.filenames import SAMPLES
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.index import SeriesIndex
@@ -151,7 +151,7 @@ def _rows_of(
         return found[rows], t_ms[rows], values[rows]
     at, slots = np.empty(len(ids), np.int64), np.empty(len(ids), np.int32)
     keys = table.slots
-    n = fast.rows_of(keys.keys, keys.ordinals, keys.shift, ids, t_ms, start_ms, end_ms, at, slots)
+    n = fast.rows_of(keys.keys, keys.ordinals, keys.shift, read_only(ids), read_only(t_ms), start_ms, end_ms, at, slots)
     rows = at[:n]
     return slots[:n], t_ms[rows], values[rows]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from obs.tsdb.compiled import kernels
+from obs.tsdb.compiled import kernels, read_only
 
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
@@ -15,7 +15,7 @@ def sort_rows(rank: I32, t_ms: I64, ranks: int) -> tuple[I64, I64]:
     """The kept rows in order, and how many each rank has. Rows come in the order they were written."""
     fast = kernels()
     if fast is not None:
-        order, counts = fast.sort_rows(rank, t_ms, ranks)
+        order, counts = fast.sort_rows(rank, read_only(t_ms), ranks)
         return order, counts
     return sort_rows_plainly(rank, t_ms, ranks)
 

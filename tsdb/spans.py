@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from obs.tsdb.compiled import kernels
+from obs.tsdb.compiled import kernels, read_only
 from obs.tsdb.growing import ranges
 from obs.tsdb.sorting import sort_rows_plainly
 
@@ -61,8 +61,8 @@ def merge(spans: Spans, slots: I64, series: int, start_ms: int, end_ms: int) -> 
     if fast is None:
         return merge_plainly(spans, slots, series, start_ms, end_ms)
     first = np.searchsorted(slots[by_slot], np.arange(series + 1))
-    bits = spans.values.view(np.int64)
-    t_ms, out_bits, counts = fast.merge_spans(spans.t_ms, bits, starts, stops, first, start_ms, end_ms)
+    times, bits = read_only(spans.t_ms), read_only(spans.values.view(np.int64))
+    t_ms, out_bits, counts = fast.merge_spans(times, bits, starts, stops, first, start_ms, end_ms)
     return Merged(t_ms, out_bits.view(np.float64), counts)
 
 

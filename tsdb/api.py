@@ -1,0 +1,129 @@
+"""Prometheus's HTTP API over the store: labels, series, metadata, exemplars, status; and the query API beside it.
+
+Endpoints are plain functions: the framework runs them in threads. Rules and alerts are another room's.
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Depends, Response
+
+from obs.errors import ObsError, QueryError
+from obs.tsdb import api_query, status
+from obs.tsdb.api_query import BadParameter, error_response
+from obs.tsdb.exemplars import Exemplar
+from obs.tsdb.limits import STATUS_TOP
+from obs.tsdb.params import Params, label_name, read_params, selectors_in
+from obs.tsdb.promql import PromQL
+from obs.tsdb.promql.formatting import go_json
+from obs.tsdb.store import MetricStore
+
+PREFIX = "/api/v1"
+BOTH = ["GET", "POST"]
+TRUNCATED = "results truncated due to limit"
+
+Endpoint = Callable[[Params], Any]
+
+
+def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int) -> APIRouter:
+    """All routes, and those of the query API."""
+    api = APIRouter(tags=["metrics"])
+    api.include_router(api_query.router(promql))
+    _add_labels(api, store)
+    _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
+    _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
+    _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
+    _add_status(api, store, version, started_ns)
+    return api
+
+
+def _add(api: APIRouter, path: str, methods: list[str], answer: Endpoint) -> None:
+    def endpoint(given: Params = Depends(read_params)) -> Response:
+        return _answered(answer, given)
+
+    api.add_api_route(PREFIX + path, endpoint, methods=methods, response_class=Response, name=path.strip("/"))
+
+
+def _answered(answer: Endpoint, given: Params) -> Response:
+    try:
+        found = answer(given)
+    except ObsError as e:
+        return error_response(e)
+    return found if isinstance(found, Response) else success(found)
+
+
+def success(data: Any, warnings: Sequence[str] = ()) -> Response:
+    """Prometheus's envelope."""
+    envelope = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
+    return Response(orjson.dumps(envelope), media_type="application/json")
+
+
+def _limited(rows: list[Any], given: Params) -> Response:
+    limit = given.whole("limit")
+    return success(rows[:limit], [TRUNCATED]) if 0 < limit < len(rows) else success(rows)
+
+
+def _add_labels(api: APIRouter, store: MetricStore) -> None:
+    _add(api, "/labels", BOTH, lambda p: _limited(store.label_names(p.selectors(), *p.span()), p))
+
+    @api.api_route(PREFIX + "/label/{name:path}/values", methods=BOTH, response_class=Response)
+    def label_values(name: str, given: Params = Depends(read_params)) -> Response:
+        """Values of one label."""
+        return _answered(lambda p: _limited(store.label_values(label_name(name), p.selectors(), *p.span()), p), given)
+
+
+def _series(store: MetricStore, given: Params) -> Sequence[Any]:
+    selectors = given.selectors()
+    if not selectors:
+        raise QueryError("no match[] parameter provided")
+    return store.series(selectors, *given.span())
+
+
+def _metadata(store: MetricStore, given: Params) -> dict[str, list[dict[str, str]]]:
+    limit, per_metric = given.whole("limit"), given.whole("limit_per_metric")
+    found = store.metadata(given.text("metric") or None).items()
+    return {
+        metric: [{"type": d.type, "unit": d.unit, "help": d.help} for d in islice(descriptions, per_metric or None)]
+        for metric, descriptions in islice(found, limit or None)
+    }
+
+
+def _exemplars(store: MetricStore, given: Params) -> list[dict[str, Any]]:
+    start, end = given.span()
+    if end < start:
+        raise BadParameter("end", "end timestamp must not be before start timestamp")
+    selectors = selectors_in(given.text("query"))
+    if not selectors:
+        return []
+    return [
+        {"seriesLabels": dict(labels), "exemplars": [_exemplar(e) for e in found]}
+        for labels, found in store.exemplars(selectors, start, end)
+    ]
+
+
+def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
+    t_ms = exemplar.t_ms
+    return {
+        "labels": dict(exemplar.labels),
+        "value": go_json(exemplar.value),
+        "timestamp": t_ms / 1000 if t_ms % 1000 else t_ms // 1000,
+    }
+
+
+def _add_status(api: APIRouter, store: MetricStore, version: str, started_ns: int) -> None:
+    answers: dict[str, Endpoint] = {
+        "/status/tsdb": lambda p: status.tsdb(store, p.whole("limit") or STATUS_TOP),
+        "/status/buildinfo": lambda _: status.buildinfo(version),
+        "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns),
+        "/status/flags": lambda _: status.flags(store),
+        "/status/config": lambda _: {"yaml": ""},
+        "/status/walreplay": lambda _: status.walreplay(store.stats()),
+        "/targets": lambda _: {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}},
+    }
+    for path, answer in answers.items():
+        _add(api, path, ["GET"], answer)

@@ -1,0 +1,121 @@
+"""Parameters of Prometheus's API: several of one name, times, limits, selectors, escaped label names.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/ and its "UTF-8" proposal for `U__` names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from obs.errors import QueryError
+from obs.model.labels import Matcher
+from obs.tsdb.api_query import BadParameter, read_time
+from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.plan import Selector
+from obs.tsdb.selection import FIRST_MS, LAST_MS
+
+_ESCAPED = re.compile(r"_(?:_|([0-9a-fA-F]{1,6})_)")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """One request's parameters, those of the form first; a name may come several times."""
+
+    values: Mapping[str, Sequence[str]]
+
+    def text(self, name: str) -> str:
+        """The first value of a parameter, empty where there is none."""
+        given = self.values.get(name)
+        return given[0] if given else ""
+
+    def span(self) -> tuple[int, int]:
+        """`start` and `end` in milliseconds; everything, where they are absent. Raises: BadParameter."""
+        given = {name: self.text(name) for name in ("start", "end")}
+        return read_time(given, "start", FIRST_MS), read_time(given, "end", LAST_MS)
+
+    def whole(self, name: str, default: int = 0) -> int:
+        """A whole number, not negative. Raises: BadParameter."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+            raise BadParameter(name, f'cannot read "{text}": give a whole number, 0 for no limit')
+        return int(text)
+
+    def selectors(self) -> list[tuple[Matcher, ...]]:
+        """`match[]`. Raises: BadParameter."""
+        return [_selector(text) for text in self.values.get("match[]", ())]
+
+
+async def read_params(request: Request) -> Params:
+    """The parameters of a request, from its address and, for POST, its form."""
+    pairs = request.query_params.multi_items()
+    if request.method == "POST":
+        pairs = parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True) + pairs
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return Params(values)
+
+
+def _selector(text: str) -> tuple[Matcher, ...]:
+    try:
+        node = parse(text)
+    except QueryError as e:
+        raise BadParameter("match[]", str(e)) from None
+    if not isinstance(node, Selector) or node != dataclasses.replace(Selector(node.pos, node.matchers)):
+        raise BadParameter("match[]", f"cannot use {text!r}: it is no plain series selector")
+    return tuple(node.matchers)
+
+
+def selectors_in(query: str) -> list[tuple[Matcher, ...]]:
+    """The matchers of every selector of a query. Raises: BadParameter."""
+    try:
+        return [tuple(s.matchers) for s in _selectors(parse(query))]
+    except QueryError as e:
+        raise BadParameter("query", str(e)) from None
+
+
+def _selectors(node: Any) -> Iterator[Selector]:
+    if isinstance(node, Selector):
+        yield node
+    elif isinstance(node, tuple | list):
+        for part in node:
+            yield from _selectors(part)
+    elif dataclasses.is_dataclass(node):
+        for member in dataclasses.fields(node):
+            yield from _selectors(getattr(node, member.name))
+
+
+def label_name(text: str) -> str:
+    """A label name from a path; `U__` ones are unescaped. Raises: BadParameter."""
+    name = unescaped(text)
+    if not name:
+        raise BadParameter("name", f'invalid label name: "{text}"')
+    return name
+
+
+def unescaped(text: str) -> str:
+    """The name behind `U__…` (`__` an underscore, `_2e_` a code point); text that is not such a name as it is."""
+    if not text.startswith("U__"):
+        return text
+    rest, parts, at = text[3:], [], 0
+    while at < len(rest):
+        if rest[at] != "_":
+            parts.append(rest[at])
+            at += 1
+            continue
+        found = _ESCAPED.match(rest, at)
+        point = int(found[1], 16) if found and found[1] else 0x5F
+        if found is None or point > 0x10FFFF or 0xD800 <= point < 0xE000:
+            return text
+        parts.append(chr(point))
+        at = found.end()
+    return "".join(parts)
