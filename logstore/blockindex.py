@@ -5,14 +5,18 @@ Blocks are immutable, so this is read once and kept for the most recently used o
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.logstore import limits
@@ -20,6 +24,8 @@ from obs.logstore.filenames import RECORDS, STREAMS, TOKENS
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import TokenIndex
+
+log = logging.getLogger(__name__)
 
 
 class Block(Protocol):
@@ -32,6 +38,9 @@ class Block(Protocol):
 
     def file(self, filename: str) -> Path:
         """An index file."""
+
+    def read(self, table: str) -> pa.Table:
+        """A whole table; a damaged one is quarantined and gives no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class BlockIndex:
     group_min: npt.NDArray[np.int64]
     group_max: npt.NDArray[np.int64]
     tokens: TokenIndex | None
+    damaged: Callable[[], bool]
 
     @property
     def rows(self) -> int:
@@ -73,7 +83,12 @@ class BlockIndexes:
             if path in self._kept:
                 self._kept.move_to_end(path)
                 return self._kept[path]
-        index = read_index(path, block)
+        try:
+            index = read_index(path, block)
+        except (OSError, pa.ArrowException):
+            if is_damaged(block):
+                return None
+            raise
         with self._lock:
             self._kept[path] = index
             while len(self._kept) > limits.BLOCK_INDEXES_CACHED:
@@ -103,6 +118,7 @@ def read_index(path: Path, block: Block) -> BlockIndex:
         group_min=low,
         group_max=high,
         tokens=_tokens(block, metadata.num_row_groups),
+        damaged=lambda: is_damaged(block),
     )
 
 
@@ -116,9 +132,22 @@ def _group_ranges(
     return starts, np.array([s.min for s in statistics], np.int64), np.array([s.max for s in statistics], np.int64)
 
 
+def is_damaged(block: Block) -> bool:
+    """Whether the block's tables are not what was written; the engine then quarantines it. Asked after a failure."""
+    return any(block.path(table) is not None and not block.read(table).num_rows for table in (RECORDS, STREAMS))
+
+
 def _tokens(block: Block, row_groups: int) -> TokenIndex | None:
-    path = block.file(TOKENS)
-    if not path.exists():
+    """The filters, unless they are absent or damaged: wrong bits would hide records, no filter hides none."""
+    path, facts = block.file(TOKENS), block.meta.files.get(TOKENS)
+    if facts is None:
         return None
-    index = TokenIndex(path)
-    return index if index.row_groups == row_groups else None
+    try:
+        sound = google_crc32c.value(path.read_bytes()) == facts.crc32c
+        index = TokenIndex(path) if sound else None
+    except (OSError, ValueError):
+        index = None
+    if index is None or index.row_groups != row_groups:
+        log.error("cannot use %r: it is not what was written; the block is read by its text", str(path))
+        return None
+    return index

@@ -36,8 +36,10 @@ class Chunk:
         stream_of: Callable[[], Index],
         bounds: tuple[int, int],
         rows: int,
+        damaged: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rows = rows
+        self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
         self.attributes = attributes
@@ -102,7 +104,7 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         return np.repeat(np.arange(first, last), np.diff(edges))
 
     bounds = (int(index.group_min[group]), int(index.group_max[group]))
-    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start)
+    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged)
 
 
 class Rows:

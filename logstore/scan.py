@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from obs.errors import QueryLimit
 from obs.logstore import limits
@@ -52,6 +53,16 @@ def map_units(units: Sequence[S], work: Callable[[S], T], deadline: Deadline) ->
     finally:
         for future in waiting:
             future.cancel()
+
+
+def unless_damaged(work: Callable[[], T], damaged: Callable[[], bool], nothing: T) -> T:
+    """`work()`, or `nothing` where its block turns out to be damaged: the rest is served."""
+    try:
+        return work()
+    except (OSError, pa.ArrowException):
+        if damaged():
+            return nothing
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +121,9 @@ class FirstRows:
         order = np.argsort(times, kind="stable")
         return rows.take((order[::-1] if self._newest else order)[: self._limit])
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Rows | None) -> None:
         """Keep what one unit gave."""
-        if len(rows):
+        if rows is not None and len(rows):
             self.found.append(Found(rows, rows.times()))
 
     def result(self) -> list[Placed]:

@@ -73,6 +73,7 @@ class Unit:
     max_ns: int
     rows: int  # at most
     open: Callable[[], Rows] = field(compare=False)
+    damaged: Callable[[], bool] = field(default=lambda: False, compare=False)  # asked when reading failed
 
 
 class StreamFilter:
@@ -189,7 +190,7 @@ def _group_unit(index: BlockIndex, group: int, wanted: Mask, selection: Selectio
         return in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
 
     held = int(index.group_start[group + 1] - index.group_start[group])
-    return Unit(int(index.group_min[group]), int(index.group_max[group]), held, open_)
+    return Unit(int(index.group_min[group]), int(index.group_max[group]), held, open_, index.damaged)
 
 
 def _wanted_rows(index: BlockIndex, chunk: Chunk, group: int, wanted: Mask) -> npt.NDArray[np.int64]:

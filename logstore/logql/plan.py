@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from obs.logstore.chunks import Rows
 from obs.logstore.logql.stages.full_text import FullTextStage
 from obs.logstore.logql.stages.json_parser import JsonStage
 from obs.logstore.logql.stages.label_filter import LabelFilterStage
@@ -154,6 +155,15 @@ def _requirements(stages: tuple[Runnable, ...]) -> Iterator[Requirement]:
         if stage.makes_labels:
             return
         yield from stage.requirements()
+
+
+def run_stages(plan: LogPlan, rows: Rows) -> Rows:
+    """The rows that all stages let through."""
+    for stage in plan.stages:
+        if not len(rows):
+            break
+        rows = stage.apply(rows)
+    return rows
 
 
 def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, ...] = ()) -> MetricPlan:

@@ -23,11 +23,12 @@ from obs.logstore.logql.plan import (
     RangePlan,
     plan_metric,
     plan_records,
+    run_stages,
 )
 from obs.logstore.logql.records import LogEntry, entries_of
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.logql.vectors import aggregate
-from obs.logstore.scan import Deadline, FirstRows, Placed, map_units
+from obs.logstore.scan import Deadline, FirstRows, Placed, map_units, unless_damaged
 from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
 from obs.logstore.store import LogStore
 from obs.model.ports import VectorSample
@@ -121,7 +122,7 @@ class LogQL:
         plan = plan_records(syntax, self._store.streams.label_names)
         values: set[str] = set()
         with self._store.read(_selection(plan, start_ns, end_ns), Stats()) as units:
-            for found in map_units(units, lambda unit: _distinct(run_stages(plan, unit.open()), name), Deadline()):
+            for found in map_units(units, lambda unit: _values(plan, unit, name), Deadline()):
                 values |= found
                 if len(values) >= limits.MAX_LABEL_VALUES:
                     break
@@ -150,9 +151,13 @@ class LogQL:
     def _range(self, plan: RangePlan, steps: Steps, stats: Stats, deadline: Deadline) -> Matrix:
         start_ns, end_ns = ranges.windows(steps, plan.range_ns, plan.offset_ns)
         with self._store.read(_selection(plan.log, start_ns, end_ns), stats) as units:
-            matrix, rows = ranges.evaluate(plan, units, steps, lambda unit: run_stages(plan.log, unit.open()), deadline)
+            matrix, rows = ranges.evaluate(plan, units, steps, deadline)
         stats.rows_read += rows
         return matrix
+
+
+def _values(plan: LogPlan, unit: Unit, name: str) -> set[str]:
+    return unless_damaged(lambda: _distinct(run_stages(plan, unit.open()), name), unit.damaged, set())
 
 
 def _distinct(rows: Rows, name: str) -> set[str]:
@@ -165,15 +170,6 @@ def _selection(plan: LogPlan, start_ns: int, end_ns: int) -> Selection:
     return Selection(plan.matchers, start_ns, end_ns, plan.requirements)
 
 
-def run_stages(plan: LogPlan, rows: Rows) -> Rows:
-    """The rows that all stages let through."""
-    for stage in plan.stages:
-        if not len(rows):
-            break
-        rows = stage.apply(rows)
-    return rows
-
-
 def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats, deadline: Deadline) -> None:
     """Read units, likeliest first, until no other can hold a row that belongs in the answer."""
     waiting = first.order(units)
@@ -184,15 +180,18 @@ def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats
             return
         waiting = waiting[limits.SCAN_THREADS :]
 
-        def work(unit: Unit, bound: int | None = bound) -> Rows:
-            rows = run_stages(plan, first.inside(unit.open(), bound))
-            rows = first.first(rows)
-            rows.chunk.release()
-            return rows
+        def work(unit: Unit, bound: int | None = bound) -> Rows | None:
+            return unless_damaged(lambda: _first_of(first, plan, unit, bound), unit.damaged, None)
 
         for rows in map_units(batch, work, deadline):
-            stats.rows_read += len(rows)
+            stats.rows_read += len(rows) if rows is not None else 0
             first.add(rows)
+
+
+def _first_of(first: FirstRows, plan: LogPlan, unit: Unit, bound: int | None) -> Rows | None:
+    rows = first.first(run_stages(plan, first.inside(unit.open(), bound)))
+    rows.chunk.release()
+    return rows
 
 
 def _entries(first: FirstRows, deadline: Deadline) -> list[LogEntry]:
@@ -204,4 +203,6 @@ def _entries(first: FirstRows, deadline: Deadline) -> list[LogEntry]:
 
 
 def _placed_entries(part: Placed) -> tuple[list[int], list[LogEntry]]:
-    return part.places.tolist(), list(entries_of(part.rows, part.times))
+    none: list[LogEntry] = []
+    entries = unless_damaged(lambda: list(entries_of(part.rows, part.times)), part.rows.chunk.damaged, none)
+    return part.places.tolist()[: len(entries)], entries

@@ -6,7 +6,6 @@ row of differences, summed up along the steps at the end. Work is O(records + gr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +17,9 @@ from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.groups import group_rows
 from obs.logstore.logql.matrix import Matrix, Steps, Values
-from obs.logstore.logql.plan import RangePlan
+from obs.logstore.logql.plan import RangePlan, run_stages
 from obs.logstore.logql.vectors import rows_present
-from obs.logstore.scan import Deadline, map_units
+from obs.logstore.scan import Deadline, map_units, unless_damaged
 from obs.logstore.selection import Unit
 from obs.model.labels import Labels
 
@@ -41,13 +40,16 @@ class Partial:
     rows: int
 
 
-def evaluate(
-    plan: RangePlan, units: list[Unit], steps: Steps, run: Callable[[Unit], Rows], deadline: Deadline
-) -> tuple[Matrix, int]:
+def evaluate(plan: RangePlan, units: list[Unit], steps: Steps, deadline: Deadline) -> tuple[Matrix, int]:
     """The matrix of a range aggregation, and how many records went into it."""
     sums: dict[Labels, npt.NDArray[np.float64]] = {}
     total = 0
-    for partial in map_units(units, lambda unit: _partial(plan, run(unit), steps), deadline):
+    nothing = Partial([], *(np.empty(0, np.int64),) * 2, *(np.empty(0),) * 2, 0)
+
+    def work(unit: Unit) -> Partial:
+        return unless_damaged(lambda: _partial(plan, run_stages(plan.log, unit.open()), steps), unit.damaged, nothing)
+
+    for partial in map_units(units, work, deadline):
         total += partial.rows
         _merge(sums, partial, steps.count)
     return _finish(plan, sums, steps), total
