@@ -18,8 +18,3 @@ MUTED = "#8c96a3"
 def color(index: int) -> str:
     """The colour of the n-th series."""
     return SERIES[index % len(SERIES)]
-
-
-def color_of(name: str) -> str:
-    """A colour that stays with a name, such as a service's."""
-    return SERIES[sum((i + 1) * b for i, b in enumerate(name.encode())) % len(SERIES)]

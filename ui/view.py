@@ -45,6 +45,6 @@ class View:
         return View({name: self.params[name] for name in SHARED if name in self.params})
 
 
-def link(path: str, view: View | None = None, **params: str | tuple[str, ...] | None) -> str:
+def link(path: str, view: View | None = None, /, **params: str | tuple[str, ...] | None) -> str:
     """A link to a page that keeps the time range of `view`."""
     return path + (view or View()).shared().search(**params)

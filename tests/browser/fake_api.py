@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +159,113 @@ def add_logs(app: FastAPI, folder: Path) -> None:
     app.include_router(logs_api.router(store, LogQL(store)))
 
 
+def add_traces(app: FastAPI) -> None:
+    """The shop's traces, canned in the API's own shape."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for holder in shop_data.traces(time.time_ns()).resource_spans:
+        resource = {a.key: a.value.string_value for a in holder.resource.attributes}
+        for span in holder.scope_spans[0].spans:
+            found.setdefault(span.trace_id.hex(), []).append(own_span(span, resource))
+
+    @app.get("/api/traces/search")
+    def search(service: str = "", limit: int = 100) -> Any:
+        listed = [summary(i, spans) for i, spans in found.items()]
+        return {"traces": [t for t in listed if service in ("", *t["services"])][:limit]}
+
+    @app.get("/api/traces/{trace_id}")
+    def one(trace_id: str) -> Any:
+        if trace_id not in found:
+            return JSONResponse({"error": f"cannot find trace {trace_id!r}"}, 404)
+        return {"traceId": trace_id, "spans": found[trace_id]}
+
+    @app.get("/jaeger/api/services")
+    def services() -> Any:
+        return {"data": list(shop_data.SERVICES)}
+
+    @app.get("/jaeger/api/services/{service}/operations")
+    def operations(service: str) -> Any:
+        return {"data": ["GET /checkout", "cart.load"]}
+
+    @app.get("/jaeger/api/dependencies")
+    def dependencies() -> Any:
+        pairs = (("frontend", "cart", 120), ("frontend", "payment", 118), ("payment", "bank", 40))
+        return {"data": [{"parent": p, "child": c, "callCount": n} for p, c, n in pairs]}
+
+
+def own_span(span: Any, resource: dict[str, str]) -> dict[str, Any]:
+    """A span as the API writes it."""
+    return {
+        "spanId": span.span_id.hex(), "parentSpanId": span.parent_span_id.hex(), "name": span.name,
+        "service": resource["service.name"], "kind": span.kind, "startNs": span.start_time_unix_nano,
+        "durationNs": span.end_time_unix_nano - span.start_time_unix_nano,
+        "status": {"code": span.status.code, "message": span.status.message},
+        "attributes": {a.key: a.value.string_value or a.value.int_value for a in span.attributes}, "resource": resource,
+        "events": [
+            {"timeNs": e.time_unix_nano, "name": e.name,
+             "attributes": {a.key: a.value.string_value for a in e.attributes}} for e in span.events
+        ],
+    }  # fmt: skip
+
+
+def summary(trace_id: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
+    """A trace as the search lists it."""
+    root = next(s for s in spans if not s["parentSpanId"])
+    return {
+        "traceId": trace_id, "rootService": root["service"], "rootName": root["name"], "startNs": root["startNs"],
+        "durationNs": root["durationNs"], "spans": len(spans), "errors": sum(s["status"]["code"] == 2 for s in spans),
+        "services": sorted({s["service"] for s in spans}),
+    }  # fmt: skip
+
+
+def add_alerts(app: FastAPI) -> None:
+    """Two groups of rules, one alert firing and one about to."""
+    now = time.time()
+
+    def ago(seconds: float) -> str:
+        return datetime.fromtimestamp(now - seconds, UTC).isoformat()
+
+    def rule(name: str, query: str, state: str, **more: Any) -> dict[str, Any]:
+        labels = {"alertname": name, "severity": "page", "instance": "shop-1"}
+        alerts = [{"labels": labels, "state": state, "value": "0.93",
+                   "activeAt": ago(420), "annotations": {"summary": f"{name} on shop-1 is at 93 %"}}]  # fmt: skip
+        return {"name": name, "query": query, "state": state, "health": "ok", "type": "alerting", "duration": 120,
+                "lastEvaluation": ago(4), "evaluationTime": 0.0021, "labels": {},
+                "alerts": alerts if state != "inactive" else [], **more}  # fmt: skip
+
+    @app.get("/api/v1/rules")
+    def rules() -> Any:
+        node = [
+            rule("DiskFull", "1 - node_filesystem_avail_bytes / node_filesystem_size_bytes > 0.9", "firing"),
+            rule("HighLoad", "node_load1 > 4", "pending"),
+            rule("AgentGone", 'absent(up{job="agent"})', "inactive"),
+        ]
+        broken = rule("Broken", "rate(x)", "inactive", health="err", lastError="1:6: cannot parse: expected a range")
+        shop = [
+            {
+                **rule("shop:errors:rate5m", "sum(rate(errors_total[5m]))", "inactive"),
+                "type": "recording",
+                "state": None,
+            },
+            broken,
+        ]
+        return ok({"groups": [{"name": "node", "file": "rules/node.yml", "interval": 15, "rules": node},
+                              {"name": "shop", "file": "rules/shop.yml", "interval": 60, "rules": shop}]})  # fmt: skip
+
+    @app.get("/alertmanager/api/v2/alerts")
+    def held() -> Any:
+        return [
+            {
+                "labels": {"alertname": "DiskFull", "severity": "page", "instance": "shop-1"},
+                "receivers": [{"name": "team"}],
+            }
+        ]
+
+
 if __name__ == "__main__":
     port = int(sys.argv[1])
     served = api()
     add_logs(served, Path(tempfile.mkdtemp(prefix="obs-fake-")))
+    add_traces(served)
+    add_alerts(served)
     mount(served, f"http://127.0.0.1:{port}")
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")

@@ -33,7 +33,7 @@ def number(field: str, title: str, unit: str = "none", **options: Any) -> Column
 def time(field: str, title: str, **options: Any) -> Column:
     """A column of moments, given in nanoseconds, written as the reader's clock."""
     return {
-        "field": field, "headerName": title, "width": 170, "cellClass": "num",
+        "field": field, "headerName": title, "width": 180, "cellClass": "tabular",
         "valueFormatter": {"function": "obsTime(params.value)"}, **options,
     }  # fmt: skip
 

@@ -12,24 +12,26 @@ Field = tuple[str, str]
 """(component id, default value)"""
 
 
-def bind(app: Any, fields: Mapping[str, Field], submit: str | None, instant: Sequence[str] = ()) -> None:
-    """Tie URL parameters to controls. `submit` is a button; parameters named `instant` go without it."""
+def bind(
+    app: Any, fields: Mapping[str, Field], submit: str, instant: Sequence[str] = (), enter: Sequence[str] = ()
+) -> None:
+    """Tie URL parameters to controls.
+
+    `submit` is a button; parameters named `instant` go at once, controls in `enter` with the Enter key.
+    """
     names = list(fields)
     defaults = [default for _, default in fields.values()]
-    states = [State(fields[name][0], "value") for name in names]
-    triggers = [Input(fields[name][0], "value") for name in instant]
-    if submit:
-        triggers.append(Input(submit, "n_clicks"))
     app.clientside_callback(
         f"function () {{ return obs.submit(arguments, {json.dumps(names)}, {json.dumps(defaults)}); }}",
-        *triggers,
-        *states,
+        *(Input(fields[name][0], "value") for name in instant),
+        *(Input(id, "n_submit") for id in enter),
+        Input(submit, "n_clicks"),
+        *(State(id, "value") for id, _ in fields.values()),
         prevent_initial_call=True,
     )
-    outputs = [Output(fields[name][0], "value") for name in names]
     app.clientside_callback(
         f"function (search) {{ return obs.restore({json.dumps(names)}, {json.dumps(defaults)}); }}",
-        *outputs,
+        *(Output(id, "value") for id, _ in fields.values()),
         Input("url", "search"),
         prevent_initial_call=True,
     )

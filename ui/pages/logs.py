@@ -23,6 +23,7 @@ from obs.ui.view import View
 PLACEHOLDER = 'Words to find, or LogQL such as {service_name="cart"} |= "timeout" | status >= 500'
 FIRST_ROWS, MORE_ROWS, MOST_ROWS = 200, 400, 4000
 BARS = 80
+NO_ROWS: dict[str, list[Any]] = {"rows": [], "words": []}
 
 
 def layout(view: View, _: str) -> Any:
@@ -106,7 +107,7 @@ def _records(client: ObsClient, view: View, span: TimeRange) -> tuple[Any, ...]:
     try:
         query = client.loki.format(log_query.with_filters(view.get("q"), view.all("f")))
     except ClientError as e:
-        return None, figures.blank("", span), "", failure(e), None, None
+        return NO_ROWS, figures.blank("", span), "", failure(e), None, None
     width = next((s for s in STEPS_S if s >= span.span_s / BARS), STEPS_S[-1])
     first = int(-(-span.start_s // width) * width)
     answers = together(
@@ -119,7 +120,7 @@ def _records(client: ObsClient, view: View, span: TimeRange) -> tuple[Any, ...]:
     )
     found, volume = answers["rows"], answers["volume"]
     if isinstance(found, ClientError):
-        return None, figures.blank("", span), "", failure(found), None, None
+        return NO_ROWS, figures.blank("", span), "", failure(found), None, None
     rows = log_query.rows(found)
     figure, total = _volume(volume, width, span)
     notes = [note for note in found.notes if not note.startswith("limit of ")]
@@ -144,12 +145,12 @@ def _numbers(client: ObsClient, query: str, span: TimeRange) -> tuple[Any, ...]:
     try:
         answer = client.loki.query_range(query, span.start_ns, span.end_ns, step_s=span.step_s)
     except ClientError as e:
-        return None, figures.blank("", span), "", failure(e), None, None
+        return NO_ROWS, figures.blank("", span), "", failure(e), None, None
     series = matrix(answer)
     lines = figures.matrix_lines(series, span.step_s, short_names([s["metric"] for s in series], query))
     figure = figures.lines(lines, span) if lines else figures.blank("no data in this range", span)
     words = message("This query computes numbers", "They are drawn above; remove the function to see the records.")
-    return {"rows": [], "words": []}, figure, f"{len(series)} series", None, words, None
+    return NO_ROWS, figure, f"{len(series)} series", None, words, None
 
 
 def _wanted(view: View) -> int:
