@@ -50,6 +50,8 @@ def attribute_view(view: View, table: str, name: str, schema: pa.Schema, hidden:
     type stays under its full one.
     """
     head = view.head(table)
+    if not head.num_columns:  # DuckDB takes no table without columns
+        head = schema.empty_table()
     head_name = f"_head_{table}"
     columns = _columns(view, table, head)
     known = [f.name for f in schema if f.name in columns and f.name not in hidden]
