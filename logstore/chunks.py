@@ -226,14 +226,17 @@ class Rows:
             codes = pa.array(self.level_codes().astype(np.int32))
             return pa.DictionaryArray.from_arrays(codes, pa.array(LEVELS))
         if name in FIXED_LABELS:
-            return self._fixed_label(FIXED_LABELS[name])
-        columns = (self.column(c) for c in self.chunk.attributes.get(name, ()))
-        found = [as_text(c) for c in columns if c is not None and c.null_count < len(c)]
+            found = [self._fixed_label(FIXED_LABELS[name]), self.attribute(name)]
+        else:
+            found = [self.attribute(name)]
         if OVERFLOW in self.chunk.columns:
             found += self._overflowed(name)
-        if len(found) == 1:
-            return found[0]
-        return pc.coalesce(*(_plain(f) for f in found)) if found else None
+        return _first(found)
+
+    def attribute(self, name: str) -> pa.Array | None:
+        """An attribute by its label from columns alone, without the overflow."""
+        columns = (self.column(c) for c in self.chunk.attributes.get(name, ()))
+        return _first([as_text(c) for c in columns if c is not None and c.null_count < len(c)])
 
     def _overflowed(self, name: str) -> list[pa.Array]:
         column = self.column(OVERFLOW)
@@ -261,6 +264,14 @@ class Rows:
 
 
 _LEVEL_OF_NUMBER = np.array([0, *(1 + i // 4 for i in range(24)), 0], np.uint8)
+
+
+def _first(found: Sequence[pa.Array | None]) -> pa.Array | None:
+    """Of each row the first value there is."""
+    there = [array for array in found if array is not None]
+    if len(there) <= 1:
+        return there[0] if there else None
+    return pc.coalesce(*(_plain(array) for array in there))
 
 
 def _plain(array: pa.Array) -> pa.Array:

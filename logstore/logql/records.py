@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obs.logstore.chunks import Rows
-from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, attribute_columns
+from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS
 from obs.logstore.overflow import overflow_pairs
 from obs.model.labels import Labels
 from obs.model.schema import OVERFLOW
@@ -46,9 +46,9 @@ def _metadata(rows: Rows) -> list[dict[str, str]]:
     found: list[dict[str, str]] = [{} for _ in range(len(rows))]
     stored = Rows(rows.chunk, rows.index)
     of_stream = rows.chunk.streams.names
-    for name in (*_LABELS, *attribute_columns(rows.chunk.columns)):
+    for name in (*_LABELS, *rows.chunk.attributes):
         if name not in of_stream:
-            array = stored.label(name)
+            array = stored.label(name) if name in _LABELS else stored.attribute(name)
             if array is not None:
                 _spread(found, name, array.to_pylist())
     overflow = stored.column(OVERFLOW)

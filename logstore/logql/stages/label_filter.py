@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obs.logstore.chunks import Rows, encoded
-from obs.logstore.indexing import TRACES
+from obs.logstore.indexing import ATTRIBUTES, TRACES
 from obs.logstore.logql.syntax import AllOf, AnyOf, Comparison, Condition, LabelFilter, Unit
 from obs.logstore.logql.units import bytes_value, duration_ns
 from obs.logstore.matching import label_mask, values_match
@@ -46,10 +46,10 @@ class LabelFilterStage:
         return rows.keep(condition_mask(rows, self._condition))
 
     def requirements(self) -> tuple[Requirement, ...]:
-        """A trace id asked for by value is a token of the trace filter."""
+        """A trace id asked for by value is a token of the trace filter, or of an attribute of that name."""
         parts = self._condition.parts if isinstance(self._condition, AllOf) else (self._condition,)
         found = (p for p in parts if isinstance(p, Comparison) and p.name == "trace_id" and p.op == "=")
-        return tuple(Requirement((TRACES,), phrase_needle(p.text)) for p in found if _is_trace_id(p.text))
+        return tuple(Requirement((TRACES, ATTRIBUTES), phrase_needle(p.text)) for p in found if _is_trace_id(p.text))
 
 
 def _is_trace_id(text: str) -> bool:
@@ -90,7 +90,8 @@ def comparison_mask(rows: Rows, test: Comparison) -> Mask:
 
 def text_mask(rows: Rows, matcher: Matcher) -> Mask:
     """A matcher on every row; an absent label is ""."""
-    if matcher.name in ("trace_id", "span_id") and matcher.name not in rows.derived:
+    apart = matcher.name not in rows.derived and matcher.name not in rows.chunk.attributes
+    if matcher.name in ("trace_id", "span_id") and apart:
         mask = _id_mask(rows, matcher)
         if mask is not None:
             return mask

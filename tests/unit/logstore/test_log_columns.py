@@ -136,3 +136,19 @@ def test_a_row_group_holds_its_own_names_only(monkeypatch: pytest.MonkeyPatch) -
     pods = taken(both, np.arange(40)[::-1]).column(0)
     assert [len(chunk.dictionary) for chunk in pods.chunks] == [5, 5, 5, 5]
     assert pods.cast(pa.string()).to_pylist() == column.to_pylist()[::-1]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_trace_id_is_found_in_its_field_and_in_an_attribute(tmp_path: Path, flushed: bool) -> None:
+    warm.load_now("obs.logstore.kernels")
+    one, other = bytes(range(16)), bytes(range(1, 17))
+    store = LogStore(tmp_path)
+    store.open()
+    records = [Record(1, "own", trace_id=one), Record(2, "as text", attributes={"trace_id": other.hex()}), Record(3)]
+    store.consume(logs_batch(records))
+    if flushed:
+        store.flush()
+    for wanted, line in ((one, "own"), (other, "as text")):
+        for query in (f'{{}} | trace_id="{wanted.hex()}"', wanted.hex(), f'{{trace_id="{wanted.hex()}"}}'):
+            assert [e.line for e in LogQL(store).records(query, 0, 10).entries] == [line]
+    store.close()
