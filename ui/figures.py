@@ -102,11 +102,12 @@ def durations(dots: Sequence[Dot], span: TimeRange) -> Figure:
 
 
 def _dots(dots: Sequence[Dot], name: str, shade: str, span: TimeRange) -> dict[str, Any]:
+    sizes = [min(5 + math.log2(max(d.spans, 1)), 14) for d in dots]
     return {
         "type": "scatter", "mode": "markers", "name": name, "x": _local_ms([d.start_s for d in dots], span),
         "y": [max(d.duration_s, 1e-9) for d in dots], "customdata": [d.trace_id for d in dots],
         "text": [f"{d.name} · {d.spans} spans" for d in dots],
-        "marker": {"color": shade, "opacity": 0.8, "line": {"width": 0}, "size": [min(5 + math.log2(max(d.spans, 1)), 14) for d in dots]},
+        "marker": {"color": shade, "opacity": 0.8, "line": {"width": 0}, "size": sizes},
         "hovertemplate": "%{text}<br>%{y:.3~s}s<extra></extra>",
     }  # fmt: skip
 

@@ -52,7 +52,7 @@ def unit_of(query: str) -> Unit:
     if len(units) != 1 or ("/" in bare and len(metrics) > 1):
         return NONE
     unit = units.pop()
-    if not _RATED.search(bare):
+    if not _RATED.search(bare) or "histogram_quantile" in bare:
         return unit
     return {BYTES: BYTES_S, SECONDS: NONE}.get(unit, RATE)
 
