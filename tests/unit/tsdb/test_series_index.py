@@ -1,0 +1,140 @@
+"""The series index: matchers, names and values, order of a block, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from obs.errors import UserError
+from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
+from obs.model.schema import SERIES
+from obs.tsdb import limits
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.limits import StoreLimits
+
+FLEET = [
+    make_labels(labels)
+    for labels in (
+        {"__name__": "up", "job": "a", "instance": "1"},
+        {"__name__": "up", "job": "b", "instance": "1"},
+        {"__name__": "up", "job": "b"},
+        {"__name__": "down", "job": "a", "Zone": "x"},
+        {"job": "nameless"},
+        {},
+    )
+]
+
+
+def table(labels: list[Labels], ids: list[int] | None = None) -> pa.RecordBatch:
+    ids = ids or [labels_id(each) for each in labels]
+    return pa.RecordBatch.from_pydict({"series_id": ids, "labels": [list(each) for each in labels]}, schema=SERIES)
+
+
+@pytest.fixture
+def index() -> SeriesIndex:
+    built = SeriesIndex()
+    built.add(table(FLEET[:3]))
+    built.add(table(FLEET[2:]))
+    return built
+
+
+MATCHES = [
+    ([("job", "=", "a")], [0, 3]),
+    ([("job", "=", "missing")], []),
+    ([("job", "!=", "a")], [1, 2, 4, 5]),
+    ([("job", "!=", "")], [0, 1, 2, 3, 4]),
+    ([("job", "=", "")], [5]),
+    ([("instance", "=", "")], [2, 3, 4, 5]),
+    ([("instance", "=~", "1|")], [0, 1, 2, 3, 4, 5]),
+    ([("instance", "=~", ".+")], [0, 1]),
+    ([("instance", "!~", ".+")], [2, 3, 4, 5]),
+    ([("job", "=~", "a|b")], [0, 1, 2, 3]),
+    ([("job", "!~", "a|b")], [4, 5]),
+    ([("nowhere", "=", "x")], []),
+    ([("nowhere", "!=", "x")], [0, 1, 2, 3, 4, 5]),
+    ([("__name__", "=", "up"), ("job", "=", "b"), ("instance", "!=", "")], [1]),
+    ([], [0, 1, 2, 3, 4, 5]),
+]
+
+
+@pytest.mark.parametrize(("matchers", "expected"), MATCHES)
+@pytest.mark.parametrize("tail", [limits.TAIL_SERIES, 0])
+def test_matching(
+    index: SeriesIndex, matchers: list[tuple[str, str, str]], expected: list[int], tail: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("obs.tsdb.postings.TAIL_SERIES", tail)
+    mask = index.matching([Matcher(name, MatchOp(op), value) for name, op, value in matchers])
+    assert np.flatnonzero(mask).tolist() == expected
+
+
+def test_a_regex_that_does_not_compile_is_said(index: SeriesIndex) -> None:
+    with pytest.raises(ValueError, match="cannot compile"):
+        index.matching([Matcher("job", MatchOp.RE, "(")])
+
+
+def test_names_and_values_of_some_series(index: SeriesIndex) -> None:
+    everything, first = np.ones(6, np.bool_), np.arange(6) == 0
+    assert index.label_names(everything) == ["Zone", "__name__", "instance", "job"]
+    assert index.label_names(first) == ["__name__", "instance", "job"]
+    assert index.label_values("job", everything) == ["a", "b", "nameless"]
+    assert index.label_values("job", first) == ["a"]
+    assert index.label_values("none", everything) == []
+
+
+def test_labels_come_back(index: SeriesIndex) -> None:
+    assert index.labels(np.arange(6)) == FLEET
+    assert index.to_arrow(np.array([3, 0])).equals(table([FLEET[3], FLEET[0]]))
+    assert index.ordinals(np.array([labels_id(FLEET[3]), 12345], np.uint64)).tolist() == [3, -1]
+
+
+@pytest.mark.parametrize("cells", [limits.SORT_CELLS, 0])
+def test_order_of_a_block_is_metric_name_then_labels(
+    index: SeriesIndex, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("obs.tsdb.index.SORT_CELLS", cells)
+    ordered = index.labels(index.sorted_by_name(np.array([0, 1, 2, 3, 4, 5])))
+    assert ordered == sorted(FLEET, key=lambda labels: (dict(labels).get("__name__", ""), labels))
+
+
+def test_adding_again_changes_nothing(index: SeriesIndex) -> None:
+    index.add(table(FLEET))
+    index.add(table(FLEET).slice(2, 2))
+    index.add(table([FLEET[0], FLEET[0]]))
+    assert len(index) == 6
+
+
+@pytest.mark.parametrize("other", [FLEET[1], FLEET[2], FLEET[5]])
+def test_an_id_with_other_labels_is_refused_whole(index: SeriesIndex, other: Labels) -> None:
+    new = make_labels({"__name__": "new"})
+    with pytest.raises(UserError, match="belongs to other labels"):
+        index.add(table([new, other], [labels_id(new), labels_id(FLEET[0])]))
+    assert len(index) == 6
+    assert index.labels(np.array([0])) == [FLEET[0]]
+
+
+def test_one_batch_may_not_disagree_with_itself() -> None:
+    index = SeriesIndex()
+    with pytest.raises(UserError, match="belongs to other labels"):
+        index.add(table(FLEET[:2], [7, 7]))
+    assert len(index) == 0
+
+
+def test_a_full_index_says_so() -> None:
+    index = SeriesIndex(StoreLimits(max_series=3))
+    index.add(table(FLEET[:3]))
+    with pytest.raises(UserError, match="cannot store 1 new series: the store holds 3, the limit is 3"):
+        index.add(table(FLEET[2:4]))
+    index.add(table(FLEET[:3]))
+
+
+def test_many_series_grow_everything() -> None:
+    fleet = [make_labels({"__name__": f"m{i % 7}", "i": str(i)}) for i in range(10_000)]
+    index = SeriesIndex()
+    for low in range(0, len(fleet), 999):
+        index.add(table(fleet[low : low + 999]))
+    hits = np.flatnonzero(index.matching([Matcher("__name__", MatchOp.EQ, "m3"), Matcher("i", MatchOp.RE, "1.*")]))
+    assert hits.tolist() == [i for i in range(10_000) if i % 7 == 3 and str(i).startswith("1")]
+    assert index.labels(hits) == [fleet[i] for i in hits]
+    assert index.nbytes < 4_000_000
