@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("", "internal", "server", "client", "producer", "consumer")
-ERROR = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -55,7 +52,6 @@ def spans_of(trace: Mapping[str, Any]) -> list[Span]:
 
 def _span(value: Mapping[str, Any]) -> Span:
     status = value.get("status") or {}
-    code = status.get("code", value.get("statusCode"))
     return Span(
         id=value["spanId"],
         parent=value.get("parentSpanId") or "",
@@ -63,21 +59,24 @@ def _span(value: Mapping[str, Any]) -> Span:
         service=value.get("service") or "",
         start_ns=int(value["startNs"]),
         end_ns=int(value["startNs"]) + int(value["durationNs"]),
-        kind=_kind(value.get("kind")),
-        failed=code in (ERROR, "error", "ERROR", "STATUS_CODE_ERROR"),
-        status_message=status.get("message") or value.get("statusMessage") or "",
-        attributes=value.get("attributes") or {},
-        resource=value.get("resource") or {},
+        kind=(value.get("kind") or "").replace("unspecified", ""),
+        failed=status.get("code") == "error",
+        status_message=status.get("message") or "",
+        attributes=_pairs(value.get("attributes")),
+        resource=_pairs(value.get("resource")),
         events=value.get("events") or (),
         links=value.get("links") or (),
-        scope=str(value.get("scope") or ""),
+        scope=(value.get("scope") or {}).get("name") or "",
     )
 
 
-def _kind(kind: Any) -> str:
-    if isinstance(kind, int):
-        return KINDS[kind] if 0 <= kind < len(KINDS) else ""
-    return str(kind or "").lower().removeprefix("span_kind_").replace("unspecified", "")
+def _pairs(attributes: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """Attributes by key; where a key came with two types, the later ones carry theirs."""
+    found: dict[str, Any] = {}
+    for attribute in attributes or ():
+        key = attribute["key"]
+        found[f"{key} ({attribute.get('type', '')})" if key in found else key] = attribute["value"]
+    return found
 
 
 def waterfall(spans: Sequence[Span]) -> list[Row]:

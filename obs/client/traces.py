@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from obs.client.transport import Params, Transport, segment
+
+MOST_SPANS = 20_000
+"""More than this no page shows and no terminal scrolls."""
 
 
 class Traces:
@@ -17,23 +21,35 @@ class Traces:
     def search(
         self, *, service: str | None = None, operation: str | None = None, tags: Mapping[str, str] | None = None,
         min_duration: str | None = None, max_duration: str | None = None, start_ns: int | None = None,
-        end_ns: int | None = None, order: str | None = None, limit: int | None = None,
+        end_ns: int | None = None, status: str | None = None, traceql: str | None = None, order: str | None = None,
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Summaries `{traceId, rootService, rootName, startNs, durationNs, spans, errors, services}`.
 
-        Durations are written `250ms`; `order` is one of the server's: newest, oldest, longest, shortest, spans.
+        Durations are written `250ms`; `order` (newest, oldest, longest, shortest, spans, errors) is over the whole range.
         """
         params: Params = [
-            ("service", service), ("operation", operation), *(("tags", f"{k}={v}") for k, v in (tags or {}).items()),
+            ("service", service), ("operation", operation), ("tags", json.dumps(dict(tags)) if tags else None),
             ("minDuration", min_duration), ("maxDuration", max_duration), ("start", start_ns), ("end", end_ns),
-            ("order", order), ("limit", limit),
+            ("status", status), ("q", traceql), ("order", order), ("limit", limit),
         ]  # fmt: skip
         found: list[dict[str, Any]] = self._transport.json("/api/traces/search", params)["traces"]
         return found
 
-    def trace(self, trace_id: str) -> dict[str, Any]:
-        """One trace with all its spans."""
-        found: dict[str, Any] = self._transport.json(f"/api/traces/{segment(trace_id)}")
+    def trace(self, trace_id: str, most_spans: int = MOST_SPANS) -> dict[str, Any]:
+        """One trace with its spans in the order of the tree; very large ones are read in pages, up to `most_spans`."""
+        path = f"/api/traces/{segment(trace_id)}"
+        found: dict[str, Any] = self._transport.json(path)
+        while found.get("next") is not None and len(found["spans"]) < most_spans:
+            page = self._transport.json(path, [("offset", found["next"])])
+            found = {**found, "spans": [*found["spans"], *page["spans"]], "next": page["next"]}
+        return found
+
+    def graph(self, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
+        """Calls between services: `{parent, child, calls, errors, durationNs}`."""
+        found: list[dict[str, Any]] = self._transport.json("/api/traces/graph", [("start", start_ns), ("end", end_ns)])[
+            "edges"
+        ]
         return found
 
     def services(self) -> list[str]:

@@ -25,6 +25,8 @@ from obs.logstore import api as logs_api
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.otlp import slow
+from obs.tracestore import api as traces_api
+from obs.tracestore.store import TraceStore
 from obs.ui.app import mount
 
 GB = 1e9
@@ -159,62 +161,12 @@ def add_logs(app: FastAPI, folder: Path) -> None:
     app.include_router(logs_api.router(store, LogQL(store)))
 
 
-def add_traces(app: FastAPI) -> None:
-    """The shop's traces, canned in the API's own shape."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for holder in shop_data.traces(time.time_ns()).resource_spans:
-        resource = {a.key: a.value.string_value for a in holder.resource.attributes}
-        for span in holder.scope_spans[0].spans:
-            found.setdefault(span.trace_id.hex(), []).append(own_span(span, resource))
-
-    @app.get("/api/traces/search")
-    def search(service: str = "", limit: int = 100) -> Any:
-        listed = [summary(i, spans) for i, spans in found.items()]
-        return {"traces": [t for t in listed if service in ("", *t["services"])][:limit]}
-
-    @app.get("/api/traces/{trace_id}")
-    def one(trace_id: str) -> Any:
-        if trace_id not in found:
-            return JSONResponse({"error": f"cannot find trace {trace_id!r}"}, 404)
-        return {"traceId": trace_id, "spans": found[trace_id]}
-
-    @app.get("/jaeger/api/services")
-    def services() -> Any:
-        return {"data": list(shop_data.SERVICES)}
-
-    @app.get("/jaeger/api/services/{service}/operations")
-    def operations(service: str) -> Any:
-        return {"data": ["GET /checkout", "cart.load"]}
-
-    @app.get("/jaeger/api/dependencies")
-    def dependencies() -> Any:
-        pairs = (("frontend", "cart", 120), ("frontend", "payment", 118), ("payment", "bank", 40))
-        return {"data": [{"parent": p, "child": c, "callCount": n} for p, c, n in pairs]}
-
-
-def own_span(span: Any, resource: dict[str, str]) -> dict[str, Any]:
-    """A span as the API writes it."""
-    return {
-        "spanId": span.span_id.hex(), "parentSpanId": span.parent_span_id.hex(), "name": span.name,
-        "service": resource["service.name"], "kind": span.kind, "startNs": span.start_time_unix_nano,
-        "durationNs": span.end_time_unix_nano - span.start_time_unix_nano,
-        "status": {"code": span.status.code, "message": span.status.message},
-        "attributes": {a.key: a.value.string_value or a.value.int_value for a in span.attributes}, "resource": resource,
-        "events": [
-            {"timeNs": e.time_unix_nano, "name": e.name,
-             "attributes": {a.key: a.value.string_value for a in e.attributes}} for e in span.events
-        ],
-    }  # fmt: skip
-
-
-def summary(trace_id: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
-    """A trace as the search lists it."""
-    root = next(s for s in spans if not s["parentSpanId"])
-    return {
-        "traceId": trace_id, "rootService": root["service"], "rootName": root["name"], "startNs": root["startNs"],
-        "durationNs": root["durationNs"], "spans": len(spans), "errors": sum(s["status"]["code"] == 2 for s in spans),
-        "services": sorted({s["service"] for s in spans}),
-    }  # fmt: skip
+def add_traces(app: FastAPI, folder: Path) -> None:
+    """The real trace store, with the shop's traces."""
+    store = TraceStore(folder)
+    store.open()
+    store.consume(slow.decode_traces(shop_data.traces(time.time_ns()).SerializeToString()).batch)
+    app.include_router(traces_api.router(store))
 
 
 def add_alerts(app: FastAPI) -> None:
@@ -264,8 +216,9 @@ def add_alerts(app: FastAPI) -> None:
 if __name__ == "__main__":
     port = int(sys.argv[1])
     served = api()
-    add_logs(served, Path(tempfile.mkdtemp(prefix="obs-fake-")))
-    add_traces(served)
+    folder = Path(tempfile.mkdtemp(prefix="obs-fake-"))
+    add_logs(served, folder / "logs")
+    add_traces(served, folder / "traces")
     add_alerts(served)
     mount(served, f"http://127.0.0.1:{port}")
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")

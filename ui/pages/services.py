@@ -14,7 +14,7 @@ from obs.ui.components.grid import fitted, grid, linked, number, text
 from obs.ui.components.panel import panel
 from obs.ui.components.states import failure, message
 from obs.ui.offload import threaded
-from obs.ui.palette import MUTED, color
+from obs.ui.palette import ERROR, MUTED, color
 from obs.ui.units import count
 from obs.ui.view import View, link
 
@@ -22,8 +22,12 @@ COLUMNS = [
     linked(text("service", "Service", flex=2), "href"),
     text("calls", "Calls", flex=3),
     number("incoming", "Called", "count"),
+    number("failed", "Failed", "percent"),
+    number("took", "Took, mean", "seconds", width=120),
     number("outgoing", "Calls out", "count"),
 ]
+FAILED = 0.05
+"""A call is drawn red from this share of failures."""
 STYLE = [
     {"selector": "node", "style": {
         "label": "data(label)", "background-color": "data(color)", "width": "data(size)", "height": "data(size)",
@@ -31,7 +35,8 @@ STYLE = [
         "font-family": "system-ui, sans-serif", "border-width": 0}},
     {"selector": "edge", "style": {
         "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.9,
-        "line-color": MUTED, "target-arrow-color": MUTED, "width": "data(width)", "opacity": 0.65, "color": MUTED,
+        "line-color": "data(color)",
+        "target-arrow-color": "data(color)", "width": "data(width)", "opacity": 0.65, "color": MUTED,
         "font-size": 10, "text-rotation": "autorotate", "text-margin-y": -8, "font-family": "system-ui, sans-serif"}},
     {"selector": "node:selected", "style": {"border-width": 3, "border-color": MUTED}},
 ]  # fmt: skip
@@ -83,7 +88,7 @@ def register(app: Any, client: ObsClient) -> None:
     def show(search: str, _: int, offset_s: int) -> tuple[Any, ...]:
         view, span = View.parse(search), span_of(search, offset_s)
         try:
-            calls = client.traces.dependencies(int(span.end_s * 1000), int(span.span_s * 1000))
+            calls = client.traces.graph(span.start_ns, span.end_ns)
             names = client.traces.services()
         except ClientError as e:
             return [], "hidden", failure(e), [], fitted(0, 8)
@@ -101,10 +106,11 @@ def elements(rows: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, Any
                   "size": 30 + 26 * (r["incoming"] / most) ** 0.5}}
         for i, r in enumerate(rows)
     ]  # fmt: skip
-    top = max((call["callCount"] for call in calls), default=0) or 1
+    top = max((call["calls"] for call in calls), default=0) or 1
     edges = [
-        {"data": {"source": c["parent"], "target": c["child"], "label": count(c["callCount"]),
-                  "width": 1 + 3 * (c["callCount"] / top) ** 0.5}}
+        {"data": {"source": c["parent"], "target": c["child"], "label": count(c["calls"]),
+                  "width": 1 + 3 * (c["calls"] / top) ** 0.5,
+                  "color": ERROR if c["errors"] > FAILED * c["calls"] else MUTED}}
         for c in calls
     ]  # fmt: skip
     return [*nodes, *edges]
@@ -113,16 +119,22 @@ def elements(rows: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, Any
 def table_rows(names: Sequence[str], calls: Sequence[Mapping[str, Any]], view: View) -> list[dict[str, Any]]:
     """A row a service."""
     every = sorted({*names, *(c["parent"] for c in calls), *(c["child"] for c in calls)})
-    return [
-        {
-            "service": name,
-            "calls": ", ".join(c["child"] for c in calls if c["parent"] == name),
-            "incoming": sum(c["callCount"] for c in calls if c["child"] == name),
-            "outgoing": sum(c["callCount"] for c in calls if c["parent"] == name),
-            "href": link("/ui/traces", view, service=name),
-        }
-        for name in every
-    ]
+    return [_row(name, calls, view) for name in every]
+
+
+def _row(name: str, calls: Sequence[Mapping[str, Any]], view: View) -> dict[str, Any]:
+    taken = [c for c in calls if c["child"] == name]
+    made = [c for c in calls if c["parent"] == name]
+    incoming = sum(c["calls"] for c in taken)
+    return {
+        "service": name,
+        "calls": ", ".join(c["child"] for c in made),
+        "incoming": incoming,
+        "failed": sum(c["errors"] for c in taken) / incoming if incoming else None,
+        "took": sum(c["durationNs"] for c in taken) / incoming / 1e9 if incoming else None,
+        "outgoing": sum(c["calls"] for c in made),
+        "href": link("/ui/traces", view, service=name),
+    }
 
 
 def _nothing() -> Any:

@@ -57,13 +57,15 @@ def register(app: Any, client: ObsClient) -> None:
     @threaded
     def show(trace_id: str, _: int) -> tuple[Any, Any, str]:
         try:
-            spans = spans_of(client.traces.trace(trace_id))
+            found = client.traces.trace(trace_id)
         except ClientError as e:
             return _absent(trace_id, e), None, "hidden"
+        spans = spans_of(found)
         if not spans:
             return _absent(trace_id, ClientError("", 404)), None, "hidden"
         shades = {name: color(i) for i, name in enumerate(services(spans))}
-        return _head(trace_id, spans, shades), drawn(waterfall(spans), spans, shades), "with-detail"
+        notes = [html.Div(text, className="hint") for text in found.get("warnings", ())]
+        return [*_head(trace_id, spans, shades), *notes], drawn(waterfall(spans), spans, shades), "with-detail"
 
     @app.callback(
         Output("span-detail", "children"),

@@ -20,7 +20,13 @@ from obs.ui.offload import threaded
 from obs.ui.timerange import TimeRange
 from obs.ui.view import View, link
 
-ORDERS = (("newest", "Newest"), ("longest", "Longest"), ("shortest", "Shortest"), ("spans", "Most spans"))
+ORDERS = (
+    ("newest", "Newest"),
+    ("longest", "Longest"),
+    ("shortest", "Shortest"),
+    ("spans", "Most spans"),
+    ("errors", "Most errors"),
+)
 LIMITS = ("100", "500", "2000")
 FIELDS = {
     "service": ("trace-service", ""),
@@ -79,7 +85,7 @@ def _form(view: View) -> Any:
         [
             choice("service", "Service", _known(view, "service"), searchable=True, placeholder="any", w=150),
             choice("operation", "Operation", _known(view, "operation"), searchable=True, placeholder="any", w=160),
-            html.Div(words("tags", "Attributes", 'http.route=/cart user.id=17'), className="grow"),
+            html.Div(words("tags", "Attributes or TraceQL", "http.route=/cart user.id=17"), className="grow"),
             words("min", "Longer than", "100ms", w=84),
             words("max", "Shorter than", "5s", w=84),
             choice("status", "Status", [{"value": "all", "label": "any"}, {"value": "error", "label": "error"}], w=84,
@@ -166,14 +172,15 @@ def _register_results(app: Any, client: ObsClient) -> None:
 
 def find(client: ObsClient, view: View, span: TimeRange) -> list[dict[str, Any]]:
     """The summaries a view asks for. Raises: ClientError, ValueError where the attributes cannot be read."""
-    tags = parse_tags(view.get("tags"))
-    if view.get("status") == "error":
-        tags["error"] = "true"
+    text = view.get("tags").strip()
+    traceql = text if text.startswith("{") else None
     limit = view.get("limit", LIMITS[0])
     return client.traces.search(
         service=view.get("service") or None,
         operation=view.get("operation") or None,
-        tags=tags,
+        tags=None if traceql else parse_tags(text),
+        traceql=traceql,
+        status="error" if view.get("status") == "error" else None,
         min_duration=view.get("min") or None,
         max_duration=view.get("max") or None,
         start_ns=span.start_ns,
@@ -227,7 +234,11 @@ def _note(found: list[dict[str, Any]], view: View) -> str:
     failed = sum(1 for trace in found if trace.get("errors"))
     limit = view.get("limit", LIMITS[0])
     order = dict(ORDERS).get(view.get("order", "newest"), "").lower()
-    many = f"the {len(found)} {order} of the whole range" if str(len(found)) == limit else f"{len(found)} traces"
+    many = (
+        f"{len(found)} traces, {order} first, of the whole range"
+        if str(len(found)) == limit
+        else f"{len(found)} traces"
+    )
     return f"{many} · {failed} with errors · click a dot to open its trace"
 
 

@@ -76,7 +76,12 @@ def test_container_rows_join_the_answers() -> None:
 
 
 def test_the_service_map_has_a_node_for_everyone_named() -> None:
-    calls = [{"parent": "web", "child": "db", "callCount": 9}]
+    calls = [{"parent": "web", "child": "db", "calls": 10, "errors": 1, "durationNs": 10**9}]
     rows = table_rows(["web", "idle"], calls, View())
-    assert [(r["service"], r["incoming"], r["outgoing"]) for r in rows] == [("db", 9, 0), ("idle", 0, 0), ("web", 0, 9)]
-    assert [e["data"].get("label") for e in elements(rows, calls)] == ["db", "idle", "web", "9"]
+    assert [(r["service"], r["incoming"], r["outgoing"]) for r in rows] == [
+        ("db", 10, 0),
+        ("idle", 0, 0),
+        ("web", 0, 10),
+    ]
+    assert (rows[0]["failed"], rows[0]["took"], rows[1]["took"]) == (0.1, 0.1, None)
+    assert [e["data"].get("label") for e in elements(rows, calls)] == ["db", "idle", "web", "10"]
