@@ -45,6 +45,7 @@ class SeriesSet:
     t_ms: npt.NDArray[np.int64]  # int64[offsets[-1]]
     values: npt.NDArray[np.float64]  # float64[offsets[-1]]
     stats: Mapping[str, int] = field(default_factory=dict)  # rows_read, blocks_read, blocks_skipped …
+    hists: npt.NDArray[np.object_] | None = None  # per sample a native histogram or None; None: floats only
 
 
 class SampleSource(Protocol):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from obs.tsdb.promql.lexer import line_column
 from obs.tsdb.promql.plan import Node
 
+MIXED_BUCKETS = "vector contains a mix of histograms with exponential and custom buckets schemas"
+
 
 class Annotations:
     """Collects while a query runs."""

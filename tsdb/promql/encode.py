@@ -13,7 +13,7 @@ import orjson
 
 from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.promql.result import Result
-from obs.tsdb.promql.values import F64, I64
+from obs.tsdb.promql.values import F64, I64, is_hist
 
 
 def data(result: Result, limit: int = 0) -> bytes:
@@ -51,9 +51,9 @@ def _matrix_row(result: Result, row: int, times: Sequence[str]) -> str:
     present = result.present[row]
     parts = [f'"metric":{_metric(result, row)}']
     if result.hists is not None:
-        is_hist = present & np.not_equal(result.hists[row], None)
-        present = present & ~is_hist
-        at = np.flatnonzero(is_hist).tolist()
+        native = present & is_hist(result.hists[row])
+        present = present & ~native
+        at = np.flatnonzero(native).tolist()
         if at:
             points = ",".join(_histogram(times[c], result.hists[row, c]) for c in at)
             parts.append(f'"histograms":[{points}]')

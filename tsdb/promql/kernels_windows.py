@@ -197,8 +197,11 @@ def mad_over_time(offsets: I64, t_ms: I64, values: F64, ends: I64, range_ms: int
             lo = after(t_ms, lo, stop, ends[step] - range_ms)
             hi = after(t_ms, max(lo, hi), stop, ends[step])
             if hi > lo:
-                middle = quantile(0.5, values[lo:hi])
-                out[series, step], present[series, step] = quantile(0.5, np.abs(values[lo:hi] - middle)), True
+                present[series, step] = True
+                if np.isnan(values[lo:hi]).any():
+                    out[series, step] = np.nan
+                else:
+                    out[series, step] = quantile(0.5, np.abs(values[lo:hi] - quantile(0.5, values[lo:hi])))
     return out, present
 
 

@@ -9,7 +9,19 @@ import numpy as np
 
 from obs.model.labels import Labels
 from obs.tsdb.promql.plan import Kind
-from obs.tsdb.promql.values import F64, I64, Bool, Objects, Scalar, Text, Vector, Windows, merge_same, without_name
+from obs.tsdb.promql.values import (
+    F64,
+    I64,
+    Bool,
+    Objects,
+    Scalar,
+    Text,
+    Vector,
+    Windows,
+    any_step,
+    merge_same,
+    without_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ def of_windows(windows: Windows) -> Result:
     present[row_of, col_of] = True
     if hists is not None and windows.hists is not None:
         hists[row_of, col_of] = windows.hists[inside]
-    some = present.any(axis=1)
+    some = any_step(present)
     vector = named(Vector(windows.labels, values, present, windows.drop_name, hists).rows(some))
     return Result("matrix", vector.labels, times, vector.values, vector.present, vector.hists)
 

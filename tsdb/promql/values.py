@@ -73,14 +73,14 @@ class Vector:
     @property
     def floats(self) -> Bool:
         """Where there is a float sample."""
-        return self.present if self.hists is None else self.present & np.equal(self.hists, None)
+        return self.present if self.hists is None else self.present & ~is_hist(self.hists)
 
     @property
     def histograms(self) -> Bool:
         """Where there is a histogram sample."""
         if self.hists is None:
             return np.zeros_like(self.present)
-        return self.present & np.not_equal(self.hists, None)
+        return self.present & is_hist(self.hists)
 
     def rows(self, index: npt.NDArray[Any]) -> Vector:
         """The series at these positions (or under this mask), in this order."""
@@ -96,8 +96,13 @@ class Vector:
 
     def compact(self) -> Vector:
         """The same without series that have no sample at any step."""
-        some = self.present.any(axis=1)
+        some = any_step(self.present)
         return self if bool(some.all()) else self.rows(some)
+
+
+def any_step(present: Bool) -> Bool:
+    """bool[series]: which series have a sample at some step."""
+    return np.asarray(present.any(axis=1), np.bool_)
 
 
 def empty_vector(steps: int) -> Vector:
@@ -121,6 +126,12 @@ def stack(parts: Sequence[Vector], steps: int) -> Vector:
         np.concatenate([p.drop_name for p in parts]),
         hists,
     )
+
+
+def is_hist(hists: Objects) -> Bool:
+    """Where an object array holds a histogram rather than None."""
+    found: Bool = np.not_equal(hists, None)  # type: ignore[call-overload]
+    return found.astype(np.bool_)
 
 
 def no_hists(vector: Vector) -> Objects:

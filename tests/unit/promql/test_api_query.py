@@ -13,7 +13,6 @@ from obs.tsdb.api_query import router
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.scripts.memory import MemorySource
 
-
 INVALID = "invalid parameter "
 
 

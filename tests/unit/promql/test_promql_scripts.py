@@ -14,18 +14,18 @@ OWN = sorted((ROOT / "tests/scripts/promql").glob("*.test"))
 THEIRS = Path(os.environ.get("OBS_PROMQL_SCRIPTS") or ROOT.parent / "shared/promqltest")
 
 FLOOR = {
-    "aggregators.test": 126,
+    "aggregators.test": 160,
     "collision.test": 2,
-    "functions.test": 365,
-    "histograms.test": 82,
-    "info.test": 52,
-    "limit.test": 13,
+    "functions.test": 431,
+    "histograms.test": 185,
+    "info.test": 53,
+    "limit.test": 37,
     "literals.test": 25,
     "name_label_dropping.test": 30,
-    "operators.test": 145,
+    "operators.test": 214,
     "selectors.test": 31,
     "staleness.test": 17,
-    "subquery.test": 32,
+    "subquery.test": 34,
     "trig_functions.test": 19,
 }
 """How many evals of each of Prometheus's scripts pass: raise a number when more do, never lower one."""

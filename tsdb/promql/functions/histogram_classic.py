@@ -1,4 +1,4 @@
-"""histogram_quantile and histogram_fraction over classic buckets: series that differ in `le` alone are one histogram.
+"""Quantiles and fractions of classic buckets: series that differ in `le` alone are one histogram.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from obs.model.labels import Labels
 from obs.tsdb.promql.annotations import go_quote, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.formatting import go_general
-from obs.tsdb.promql.plan import Call, Node
+from obs.tsdb.promql.plan import Node
 from obs.tsdb.promql.values import F64, I64, Vector, metric_name, without
 
 BUCKET_LABEL = "le"
+
+OfBuckets = Callable[[F64, F64, int, str], float]
+"""(upper bounds, cumulative counts, step, metric name) → a value."""
 
 
 class Buckets(NamedTuple):
@@ -64,27 +67,7 @@ def check_quantiles(frame: Frame, node: Node, q: F64) -> None:
         frame.query.annotations.warn(node, message)
 
 
-def histogram_quantile(frame: Frame, call: Call) -> Vector:
-    """The q-quantile of each histogram."""
-    q = frame.scalar(call.args[0]).values
-    check_quantiles(frame, call.args[0], q)
-    vector = frame.vector(call.args[1])
-    return quantiles(frame, call.args[1], vector, q)
-
-
-def quantiles(frame: Frame, node: Node, vector: Vector, q: F64) -> Vector:
-    """The quantiles q[step] of the histograms of a vector."""
-
-    def one(bounds: F64, counts: F64, step: int, name: str) -> float:
-        value, fixed = bucket_quantile(float(q[step]), bounds, counts)
-        if fixed is not None:
-            note_fixed(frame, node, name, fixed)
-        return value
-
-    return each(frame, node, vector, one)
-
-
-def note_fixed(frame: Frame, node: Node, name: str, fixed: Any) -> None:
+def note_fixed(frame: Frame, node: Node, name: str) -> None:
     """Say that bucket counts had to be made to rise."""
     text = f"input to histogram_quantile needed to be fixed for monotonicity (see {DOC}){maybe_of(name)}"
     frame.query.annotations.info(node, text)
@@ -93,7 +76,7 @@ def note_fixed(frame: Frame, node: Node, name: str, fixed: Any) -> None:
 DOC = "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"
 
 
-def each(frame: Frame, node: Node, vector: Vector, one: Callable[[F64, F64, int, str], float]) -> Vector:
+def each(frame: Frame, node: Node, vector: Vector, one: OfBuckets) -> Vector:
     """`one(bounds, cumulative counts, step, name)` for each classic histogram and each step where it has buckets."""
     floats = vector.only_floats().compact()
     histograms = grouped(frame, node, floats)
@@ -189,17 +172,6 @@ def _almost(a: float, b: float) -> bool:
     return abs(a - b) / min(total, 1.7976931348623157e308) < SMALL_FALL
 
 
-def histogram_fraction(frame: Frame, call: Call) -> Vector:
-    """The share of observations between two bounds."""
-    lower, upper = (frame.scalar(a).values for a in call.args[:2])
-    vector = frame.vector(call.args[2])
-
-    def one(bounds: F64, counts: F64, step: int, name: str) -> float:
-        return bucket_fraction(float(lower[step]), float(upper[step]), bounds, counts)
-
-    return each(frame, call.args[2], vector, one)
-
-
 def bucket_fraction(lower: float, upper: float, bounds: F64, counts: F64) -> float:
     """The share of a classic histogram's observations in [lower, upper], linear inside a bucket."""
     if len(bounds) == 0 or not (math.isinf(bounds[-1]) and bounds[-1] > 0):
@@ -222,25 +194,10 @@ def _rank(value: float, bounds: F64, counts: F64) -> float:
         return float(counts[i])
     before = float(counts[i - 1]) if i else 0.0
     left = float(bounds[i - 1]) if i else (0.0 if bounds[0] > 0 else -math.inf)
-    if math.isinf(bounds[i]) or math.isinf(left):
-        return before
     if value <= left:
         return before
+    if math.isinf(left):  # no share of an infinitely wide bucket can be told: it counts whole
+        return float(counts[i])
+    if math.isinf(bounds[i]):
+        return before
     return before + (float(counts[i]) - before) * (value - left) / (float(bounds[i]) - left)
-
-
-def _only_histograms(frame: Frame, call: Call) -> Vector:
-    """Functions of native histograms alone: floats have no part in the result."""
-    vector = frame.vector(call.args[0])
-    return Vector(vector.labels, vector.values, np.zeros_like(vector.present), np.ones_like(vector.drop_name)).compact()
-
-
-HISTOGRAMS: dict[str, Callable[[Frame, Call], Any]] = {
-    "histogram_quantile": histogram_quantile,
-    "histogram_fraction": histogram_fraction,
-    "histogram_avg": _only_histograms,
-    "histogram_count": _only_histograms,
-    "histogram_sum": _only_histograms,
-    "histogram_stddev": _only_histograms,
-    "histogram_stdvar": _only_histograms,
-}

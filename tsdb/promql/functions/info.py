@@ -16,7 +16,7 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.operators import selector
 from obs.tsdb.promql.operators.matching import labels_text
 from obs.tsdb.promql.plan import At, Call, Node, RangeSelector, Selector, Subquery, walk
-from obs.tsdb.promql.values import I64, Bool, Vector, merge_same, metric_name, only, stack
+from obs.tsdb.promql.values import I64, Bool, Vector, is_hist, merge_same, metric_name, only, stack
 
 IDENTIFYING = frozenset(("instance", "job"))
 TARGET_INFO = Matcher(METRIC_NAME, MatchOp.EQ, "target_info")
@@ -97,8 +97,8 @@ def _identity(labels: Labels) -> Labels:
 
 def _by_identity(found: selector.Found) -> dict[Labels, dict[str, I64]]:
     """Rows of info series by (job, instance) and then by metric name: the row of the latest sample at each step."""
-    hists = selector.histograms_of(found.series)
-    if hists is not None and len(hists) and bool((np.not_equal(hists[found.rows], None) & found.present).any()):  # type: ignore[call-overload]
+    hists = found.series.hists
+    if hists is not None and len(hists) and bool((is_hist(hists[found.rows]) & found.present).any()):
         raise QueryError("info metrics must have float samples, but a histogram was selected")
     groups: dict[Labels, dict[str, list[int]]] = {}
     for row, labels in enumerate(found.series.labels):

@@ -147,7 +147,7 @@ def _edge(last: bool, times: bool) -> WindowFunction:
         values = w.values[rows] if len(w.values) else np.zeros(present.shape)
         result = Vector(w.labels, w.widen(values), w.widen(present), w.drop_name)
         if w.hists is not None and len(w.hists):
-            result = replace(result, hists=w.widen(np.where(present, w.hists[rows], None)))
+            result = replace(result, hists=w.widen(np.where(present, w.hists[rows], np.array(None))))
         return result.compact()
 
     return function

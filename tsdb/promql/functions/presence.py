@@ -25,7 +25,7 @@ def absent_over_time(frame: Frame, call: Call) -> Vector:
 
 
 def _absent(call: Call, present: Bool) -> Vector:
-    nowhere = ~present.any(axis=0)[None, :]
+    nowhere = ~np.asarray(present.any(axis=0), np.bool_)[None, :]
     return Vector([sure_labels(call.args[0])], np.ones(nowhere.shape), nowhere, np.zeros(1, np.bool_)).compact()
 
 

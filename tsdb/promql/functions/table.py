@@ -8,7 +8,7 @@ from typing import Any
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions.clocks import CLOCKS
 from obs.tsdb.promql.functions.elementwise import ELEMENTWISE
-from obs.tsdb.promql.functions.histogram_classic import HISTOGRAMS
+from obs.tsdb.promql.functions.histograms import HISTOGRAMS
 from obs.tsdb.promql.functions.info import info
 from obs.tsdb.promql.functions.label_edits import LABEL_EDITS
 from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS, WindowFunction

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from obs.errors import QueryError
-from obs.model.labels import Labels, labels_id
+from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.hashing import labels_hash
 from obs.tsdb.promql.operators.folds import Groups, ignore_histograms
 from obs.tsdb.promql.operators.signature import by_group
 from obs.tsdb.promql.plan import Aggregate
@@ -76,7 +77,7 @@ def limit_ratio(frame: Frame, node: Aggregate, vector: Vector, groups: Groups) -
 
 def _share(labels: Labels) -> float:
     """A series' place in [0, 1), the same in every query."""
-    return labels_id(labels) / 2**64
+    return labels_hash(labels) / (2**64 - 1)
 
 
 def quantile(frame: Frame, node: Aggregate, vector: Vector, groups: Groups) -> Vector:

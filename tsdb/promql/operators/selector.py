@@ -54,10 +54,10 @@ def instant(frame: Frame, node: Node) -> Vector:
     """An instant vector selector."""
     assert isinstance(node, Selector)
     found = find(frame, node)
-    all_hists = histograms_of(found.series)
+    all_hists = found.series.hists
     hists = None
     if all_hists is not None and len(all_hists):
-        hists = np.where(found.present, all_hists[found.rows], None)
+        hists = np.where(found.present, all_hists[found.rows], np.array(None))
     keep = np.zeros(len(found.series.labels), np.bool_)
     return Vector(found.series.labels, found.values, found.present, keep, hists).compact()
 
@@ -72,13 +72,8 @@ def windows(frame: Frame, node: Node) -> Windows:
     return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, frame.steps.count, keep, hists)
 
 
-def histograms_of(series: SeriesSet) -> Objects | None:
-    """The histogram column of a selection: object[sample], or None where the source holds floats only."""
-    return getattr(series, "hists", None)
-
-
 def _without_stale(found: SeriesSet) -> tuple[I64, I64, F64, Objects | None]:
-    hists = histograms_of(found)
+    hists = found.hists
     live = found.values.view(np.int64) != STALE_BITS
     if bool(live.all()):
         return found.offsets, found.t_ms, found.values, hists

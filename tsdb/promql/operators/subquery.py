@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.histogram import NOT_RESET, RESET, UNKNOWN
 from obs.tsdb.promql.operators.selector import ends
 from obs.tsdb.promql.plan import Node, Subquery
-from obs.tsdb.promql.values import Scalar, Steps, Vector, Windows
+from obs.tsdb.promql.values import Objects, Scalar, Steps, Vector, Windows
 
 
 def subquery(frame: Frame, node: Node) -> Windows:
@@ -31,6 +32,14 @@ def subquery(frame: Frame, node: Node) -> Windows:
     return _points(value, inner.steps, look, node.range_ms, frame.steps.count)
 
 
+def _forgetful(hists: Objects) -> Objects:
+    """Without counter reset hints: the neighbours that they speak of are not the neighbours here."""
+    out = np.full(len(hists), None, np.object_)
+    for i, hist in enumerate(hists):
+        out[i] = hist.with_hint(UNKNOWN) if hist is not None and hist.hint in (RESET, NOT_RESET) else hist
+    return out
+
+
 def _nothing() -> Vector:
     return Vector([], np.zeros((0, 0)), np.zeros((0, 0), np.bool_), np.zeros(0, np.bool_))
 
@@ -40,6 +49,6 @@ def _points(value: Vector, steps: Steps, look: np.ndarray, range_ms: int, width:
     value = value.rows(order)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(value.present.sum(axis=1), dtype=np.int64)])
     times = np.broadcast_to(steps.times, value.present.shape)[value.present]
-    hists = None if value.hists is None else value.hists[value.present]
+    hists = None if value.hists is None else _forgetful(value.hists[value.present])
     samples = value.values[value.present]
     return Windows(value.labels, offsets, times, samples, look, range_ms, width, value.drop_name, hists)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from obs.model.labels import Labels
+from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.operators.matching import labels_text
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.scripts.dialect import Command
@@ -40,7 +41,22 @@ def same_sample(got: object, want: object) -> bool:
     """Two samples: floats by `almost_equal`, histograms by their own comparison."""
     if isinstance(got, float) and isinstance(want, float):
         return almost_equal(got, want)
-    return type(got) is type(want) and bool(got.almost_equal(want))  # type: ignore[attr-defined]
+    return isinstance(got, Histogram) and isinstance(want, Histogram) and same_histogram(got, want)
+
+
+def same_histogram(got: Histogram, want: Histogram) -> bool:
+    """Equal layouts, counts up to TOLERANCE, and the counter reset hint where one is expected."""
+    a, b = got.compact(), want.compact()
+    if (a.schema, a.custom_values, set(a.positive), set(a.negative)) != (
+        b.schema, b.custom_values, set(b.positive), set(b.negative),
+    ):  # fmt: skip
+        return False
+    if (want.hint and got.hint != want.hint) or a.zero_threshold != b.zero_threshold:
+        return False
+    pairs = [(a.count, b.count), (a.sum, b.sum), (a.zero_count, b.zero_count)]
+    pairs += [(a.positive[i], b.positive[i]) for i in a.positive]
+    pairs += [(a.negative[i], b.negative[i]) for i in a.negative]
+    return all(almost_equal(x, y) for x, y in pairs)
 
 
 def sample(result: Result, row: int, col: int) -> object:

@@ -8,6 +8,7 @@ import numpy as np
 
 from obs.model.labels import Labels, Matcher
 from obs.model.ports import SeriesSet
+from obs.tsdb.promql.histogram import Histogram
 
 
 class MemorySource:
@@ -39,4 +40,7 @@ class MemorySource:
 
 def _series_set(labels: list[Labels], offsets: list[int], times: list[int], values: list[object]) -> SeriesSet:
     floats = np.array([v if isinstance(v, float) else 0.0 for v in values], np.float64)
-    return SeriesSet(labels, np.array(offsets, np.int64), np.array(times, np.int64), floats)
+    hists = None
+    if any(isinstance(v, Histogram) for v in values):
+        hists = np.array([v if isinstance(v, Histogram) else None for v in values], np.object_)
+    return SeriesSet(labels, np.array(offsets, np.int64), np.array(times, np.int64), floats, hists=hists)

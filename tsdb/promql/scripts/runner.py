@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +15,11 @@ from obs.errors import ObsError
 from obs.model.labels import Labels
 from obs.model.ports import SampleSource
 from obs.tsdb.promql.engine import PromQL
+from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.plan import Call, walk
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.scripts.compare import difference
+from obs.tsdb.promql.scripts.custom_buckets import convert
 from obs.tsdb.promql.scripts.dialect import Command, parse_script
 from obs.tsdb.promql.scripts.memory import MemorySource
 from obs.tsdb.promql.scripts.notation import Unsupported, parse_series
@@ -70,14 +74,14 @@ def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> Scr
 
 
 def _load(store: ScriptStore, command: Command) -> None:
-    for line in command.body:
-        try:
-            labels, values = parse_series(line)
-        except Unsupported:
-            continue  # the evals that need this series will say so
-        for i, value in enumerate(values):
-            if value is not None:
-                store.add(labels, i * command.gap_ms, value)
+    samples = [sample for line in command.body for sample in _samples(line, command.gap_ms)]
+    for sample in chain(samples, convert(samples) if command.nhcb else ()):
+        store.add(*sample)
+
+
+def _samples(line: str, gap_ms: int) -> list[tuple[Labels, int, object]]:
+    labels, values = parse_series(line)
+    return [(labels, i * gap_ms, value) for i, value in enumerate(values) if value is not None]
 
 
 def _evaluate(store: ScriptStore, command: Command) -> str:
@@ -105,9 +109,15 @@ def _query(promql: PromQL, command: Command) -> Result:
     return promql.query_range(command.query, command.start_ms, command.end_ms, command.step_ms)
 
 
+_OF_THE_RANGE = ("start", "end", "step", "range")
+"""Functions that tell of the query's own range: another range, another value."""
+
+
 def _middle(promql: PromQL, command: Command, result: Result) -> str:
     """The same eval as the middle step of a range; order and raw samples have no meaning there."""
     if not command.instant or command.ordered or result.kind not in ("vector", "scalar"):
+        return ""
+    if any(isinstance(node, Call) and node.name in _OF_THE_RANGE for node in walk(parse(command.query))):
         return ""
     at = command.start_ms
     wide = promql.query_range(command.query, at - 60_000, at + 60_000, 60_000)

@@ -1,0 +1,175 @@
+"""A native histogram sample: exponential buckets (or custom bounds) by index, a zero bucket, count and sum.
+
+Values are frozen; every operation gives a new one. Text and equality are what scripts and `count_values` show.
+Source: https://prometheus.io/docs/specs/native_histograms/
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from obs.tsdb.promql.formatting import go_general
+
+CUSTOM_SCHEMA = -53
+"""The schema whose buckets have their own upper bounds, as classic histograms do."""
+
+UNKNOWN, RESET, NOT_RESET, GAUGE = "", "reset", "not_reset", "gauge"
+"""Counter reset hints: what a sample knows of its predecessor."""
+
+
+class Bucket(NamedTuple):
+    """One bucket; which ends belong to it differs by sign: (0.5,1] and [-1,-0.5)."""
+
+    lower: float
+    upper: float
+    n: float  # observations in it
+
+    def text(self, closed_both: bool = False) -> str:
+        """As scripts write it."""
+        left = "[" if closed_both or self.lower < 0 else "("
+        right = "]" if closed_both or self.lower >= 0 else ")"
+        return f"{left}{go_general(self.lower)},{go_general(self.upper)}{right}:{go_general(self.n)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts by bucket index; index i of schema s ends at 2 ** (i * 2 ** -s), of a custom one at custom_values[i]."""
+
+    schema: int = 0
+    count: float = 0.0
+    sum: float = 0.0
+    zero_threshold: float = 0.0
+    zero_count: float = 0.0
+    positive: Mapping[int, float] = field(default_factory=dict)
+    negative: Mapping[int, float] = field(default_factory=dict)
+    custom_values: tuple[float, ...] = ()
+    hint: str = UNKNOWN
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the buckets have bounds of their own."""
+        return self.schema == CUSTOM_SCHEMA
+
+    def upper(self, index: int) -> float:
+        """The upper bound of a positive bucket."""
+        if self.is_custom:
+            return self.custom_values[index] if index < len(self.custom_values) else math.inf
+        return bound(index, self.schema)
+
+    def lower(self, index: int) -> float:
+        """The lower bound of a positive bucket."""
+        if self.is_custom and index == 0:
+            return -math.inf
+        return self.upper(index - 1)
+
+    def positives(self) -> Iterator[Bucket]:
+        """Positive buckets, rising."""
+        for i in sorted(self.positive):
+            yield Bucket(self.lower(i), self.upper(i), self.positive[i])
+
+    def negatives(self) -> Iterator[Bucket]:
+        """Negative buckets from zero downwards."""
+        for i in sorted(self.negative):
+            yield Bucket(-self.upper(i), -self.lower(i), self.negative[i])
+
+    def buckets(self) -> list[Bucket]:
+        """All buckets from the lowest to the highest, the zero bucket where it holds something."""
+        zero = [Bucket(-self.zero_threshold, self.zero_threshold, self.zero_count)] if self.zero_count != 0 else []
+        return [*reversed(list(self.negatives())), *zero, *self.positives()]
+
+    def with_hint(self, hint: str) -> Histogram:
+        """The same with another counter reset hint."""
+        return replace(self, hint=hint)
+
+    def compact(self) -> Histogram:
+        """The same without empty buckets."""
+        positive = {i: c for i, c in self.positive.items() if c != 0}
+        negative = {i: c for i, c in self.negative.items() if c != 0}
+        return replace(self, positive=positive, negative=negative)
+
+    def scale(self, factor: float) -> Histogram:
+        """All counts and the sum times a factor; a negative one makes it a gauge."""
+        return self._mapped(lambda c: c * factor, GAUGE if factor < 0 else self.hint)
+
+    def divide(self, divisor: float) -> Histogram:
+        """All counts and the sum over a divisor; over zero the buckets go."""
+        if divisor == 0:
+            empty = replace(self, positive={}, negative={})
+            return replace(
+                empty, count=_over_zero(self.count), sum=_over_zero(self.sum), zero_count=_over_zero(self.zero_count)
+            )
+        return self._mapped(lambda c: c / divisor, GAUGE if divisor < 0 else self.hint)
+
+    def _mapped(self, change: Callable[[float], float], hint: str) -> Histogram:
+        return replace(
+            self,
+            count=change(self.count),
+            sum=change(self.sum),
+            zero_count=change(self.zero_count),
+            positive={i: change(c) for i, c in self.positive.items()},
+            negative={i: change(c) for i, c in self.negative.items()},
+            hint=hint,
+        )
+
+    def to_schema(self, schema: int) -> Histogram:
+        """At a lower resolution."""
+        if schema == self.schema or self.is_custom:
+            return self
+        shift = self.schema - schema
+        return replace(
+            self, schema=schema, positive=_coarser(self.positive, shift), negative=_coarser(self.negative, shift)
+        )
+
+    def __str__(self) -> str:
+        parts = [f"count:{go_general(self.count)}", f"sum:{go_general(self.sum)}"]
+        for b in self.buckets():
+            if b.n != 0:
+                parts.append(b.text(closed_both=b.lower == -b.upper and not self.is_custom))
+        return "{" + ", ".join(parts) + "}"
+
+    def same(self, other: Histogram) -> bool:
+        """Equal samples: NaN equals NaN, empty buckets and hints do not count."""
+        return self._key() == other._key()
+
+    def _key(self) -> tuple[object, ...]:
+        h = self.compact()
+        numbers = tuple(repr(float(x)) for x in (h.count, h.sum, h.zero_count))
+        zero = None if h.is_custom else h.zero_threshold
+        return (h.schema, numbers, zero, sorted(h.positive.items()), sorted(h.negative.items()), h.custom_values)
+
+    def api_buckets(self) -> list[tuple[int, float, float, float]]:
+        """(boundary rule, lower, upper, count) as the HTTP API gives them: 0 (], 1 [), 3 []."""
+        out = []
+        for b in self.buckets():
+            if b.n == 0:
+                continue
+            rule = 0
+            if not self.is_custom and b.lower < 0:
+                rule = 3 if b.lower == -b.upper else 1
+            elif b.lower == b.upper:
+                rule = 3
+            out.append((rule, *b))
+        return out
+
+
+def bound(index: int, schema: int) -> float:
+    """The upper bound of an exponential bucket."""
+    try:
+        return math.ldexp(1.0, index << -schema) if schema <= 0 else math.pow(2.0, index / (1 << schema))
+    except OverflowError:
+        return math.inf
+
+
+def _over_zero(value: float) -> float:
+    return math.nan if value == 0 or math.isnan(value) else math.copysign(math.inf, value)
+
+
+def _coarser(counts: Mapping[int, float], shift: int) -> dict[int, float]:
+    out: dict[int, float] = {}
+    for i, c in counts.items():
+        target = ((i - 1) >> shift) + 1
+        out[target] = out.get(target, 0.0) + c
+    return out

@@ -1,0 +1,78 @@
+"""Binary operators where at least one side has native histograms: which combinations have a meaning.
+
+Histograms add, subtract and are equal or not; a float scales one. All else gives nothing and an info.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from obs.tsdb.promql.annotations import MIXED_BUCKETS
+from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.histogram import GAUGE, Histogram
+from obs.tsdb.promql.histogram_sums import Incompatible, add
+from obs.tsdb.promql.operators.cells import Cells, combine
+from obs.tsdb.promql.plan import Binary
+from obs.tsdb.promql.values import Bool, is_hist
+
+_SAID = {"+": "addition", "-": "subtraction"}
+
+
+def combine_mixed(frame: Frame, node: Binary, left: Cells, right: Cells, present: Bool, keep_right: bool) -> Cells:
+    """As `combine`, cell by cell where a histogram takes part."""
+    left_hist, right_hist = _mask(left), _mask(right)
+    plain = Cells(left.values, left.present & ~left_hist), Cells(right.values, right.present & ~right_hist)
+    floats = combine(frame, node, *plain, keep_right)
+    values, shown = floats.values.copy(), floats.present.copy()
+    hists = np.full(values.shape, None, np.object_)
+    for row, col in zip(*np.nonzero(present & (left_hist | right_hist)), strict=True):
+        a = left.hists[row, col] if left_hist[row, col] and left.hists is not None else float(left.values[row, col])
+        b = right.hists[row, col] if right_hist[row, col] and right.hists is not None else float(right.values[row, col])
+        outcome = _one(frame, node, a, b)
+        if outcome is None:
+            continue
+        shown[row, col] = True
+        if isinstance(outcome, Histogram):
+            hists[row, col] = outcome
+        else:
+            values[row, col] = outcome
+    return Cells(values, shown, hists)
+
+
+def _mask(cells: Cells) -> Bool:
+    return np.zeros(cells.present.shape, np.bool_) if cells.hists is None else is_hist(cells.hists)
+
+
+def _one(frame: Frame, node: Binary, a: Histogram | float, b: Histogram | float) -> Histogram | float | None:
+    if isinstance(a, Histogram) and isinstance(b, Histogram):
+        if node.op in ("==", "!="):
+            equal = a.same(b) == (node.op == "==")
+            return float(equal) if node.bool_ else (a if equal else None)
+        if node.op in _SAID:
+            return _sum(frame, node, a, b)
+    elif isinstance(a, Histogram) and isinstance(b, float):
+        if node.op == "*":
+            return a.scale(b)
+        if node.op == "/":
+            return a.divide(b)
+    elif isinstance(b, Histogram) and isinstance(a, float) and node.op == "*":
+        return b.scale(a)
+    left, right = ("histogram" if isinstance(x, Histogram) else "float" for x in (a, b))
+    text = f'incompatible sample types encountered for binary operator "{node.op}": {left} {node.op} {right}'
+    frame.query.annotations.info(node, text)
+    return None
+
+
+def _sum(frame: Frame, node: Binary, a: Histogram, b: Histogram) -> Histogram | None:
+    notes, said = frame.query.annotations, _SAID[node.op]
+    try:
+        outcome = add(a, b, 1.0 if node.op == "+" else -1.0)
+    except Incompatible:
+        notes.warn(node, MIXED_BUCKETS)
+        return None
+    if outcome.hints_collide:
+        notes.warn(node, f"conflicting counter resets during histogram {said}")
+    if outcome.reconciled:
+        notes.info(node, f"mismatched custom buckets were reconciled during {said}")
+    value = outcome.value.compact()
+    return value if node.op == "+" else value.with_hint(GAUGE)

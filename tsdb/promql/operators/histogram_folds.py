@@ -1,0 +1,63 @@
+"""sum and avg of native histograms; groups where floats and histograms meet at a step give nothing and a warning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from obs.tsdb.promql.annotations import MIXED_BUCKETS
+from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.histogram import Histogram
+from obs.tsdb.promql.histogram_sums import Incompatible, add
+from obs.tsdb.promql.operators.cells import Cells
+from obs.tsdb.promql.plan import Aggregate
+from obs.tsdb.promql.values import I64, Vector
+
+
+class HistogramSums:
+    """Sums by (group, step)."""
+
+    def __init__(self, frame: Frame, node: Aggregate) -> None:
+        self.frame, self.node = frame, node
+        self.sums: dict[tuple[int, int], Histogram] = {}
+        self.counts: dict[tuple[int, int], int] = {}
+        self.broken: set[tuple[int, int]] = set()
+
+    def take(self, part: Vector, group: I64) -> None:
+        """Fold in the histograms of some series."""
+        assert part.hists is not None
+        for row, col in zip(*(a.tolist() for a in np.nonzero(part.histograms)), strict=True):
+            self._add((int(group[row]), col), part.hists[row, col])
+
+    def _add(self, key: tuple[int, int], hist: Histogram) -> None:
+        self.counts[key] = self.counts.get(key, 0) + 1
+        if key not in self.sums:
+            self.sums[key] = hist
+            return
+        notes = self.frame.query.annotations
+        try:
+            outcome = add(self.sums[key], hist)
+        except Incompatible:
+            notes.warn(self.node.expr, MIXED_BUCKETS)
+            self.broken.add(key)
+            return
+        if outcome.hints_collide:
+            notes.warn(self.node.expr, "conflicting counter resets during histogram aggregation")
+        if outcome.reconciled:
+            notes.info(self.node.expr, "mismatched custom buckets were reconciled during aggregation")
+        self.sums[key] = outcome.value
+
+    def merged(self, floats: Cells) -> Cells:
+        """The cells of floats with those of histograms."""
+        present = floats.present.copy()
+        hists = np.full(present.shape, None, np.object_)
+        for key, total in self.sums.items():
+            if present[key] or key in self.broken:
+                if present[key]:
+                    text = "encountered a mix of histograms and floats for aggregation"
+                    self.frame.query.annotations.warn(self.node.expr, text)
+                present[key] = False
+                continue
+            present[key] = True
+            value = total.divide(float(self.counts[key])) if self.node.op == "avg" else total
+            hists[key] = value.compact()
+        return Cells(floats.values, present, hists)
