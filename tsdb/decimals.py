@@ -51,9 +51,9 @@ def scale_plainly(values: F64, offsets: I64) -> Scaled:
     scales = np.full(len(counts), -1, np.int32)
     mantissas, exact = np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
     for digits in range(MAX_SCALE + 1):
-        rows = np.flatnonzero(np.repeat(scales < 0, counts))
-        if not len(rows):
+        if (scales >= 0).all():
             break
+        rows = np.flatnonzero(np.repeat(scales < 0, counts))
         found, fits = _mantissas(values[rows], POWERS[digits])
         misfits = np.zeros(len(values) + 1, np.int64)
         misfits[rows + 1] = ~fits & np.isfinite(values[rows])

@@ -1,0 +1,158 @@
+"""The metric store's kernels against their numpy twins and plain Python; every double survives a block."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+
+import hypothesis.strategies as st
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+
+from obs import warm
+from obs.tsdb import decimals, sorting, spans
+from obs.tsdb.compiled import KERNELS, read_only
+from obs.tsdb.idtable import IdTable
+from obs.tsdb.layout import _SAMPLE_OPTIONS
+
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+SPECIAL = [0.0, -0.0, float("inf"), float("-inf"), 5e-324, 2.0**53, 2.0**53 - 1, 2.0**63, 1e300]
+NANS = [0x7FF0000000000002, 0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001]
+
+
+def double(bits: int) -> float:
+    return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
+
+
+values = st.one_of(
+    st.integers(0, (1 << 64) - 1),
+    st.sampled_from(NANS),
+    st.one_of(
+        st.sampled_from(SPECIAL),
+        st.integers(-1000, 1000).map(float),
+        st.integers(-(10**9), 10**9).map(lambda n: n / 100),
+        st.floats(allow_nan=False),
+    ).map(lambda v: struct.unpack("<Q", struct.pack("<d", v))[0]),
+)
+series_values = st.lists(st.lists(values, max_size=20), max_size=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> Iterator[None]:
+    before = warm.ready(KERNELS)
+    warm.load_now(KERNELS)
+    yield
+    if not before:
+        warm._state.ready.discard(KERNELS)
+
+
+def flat(series: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    bits = np.array([v for each in series for v in each], np.uint64)
+    return bits.view(np.float64), np.cumsum([0, *map(len, series)])
+
+
+@given(series_values)
+@settings(deadline=None, max_examples=300)
+def test_scales(series: list[list[int]]) -> None:
+    column, offsets = flat(series)
+    fast, plain = decimals.scale(column, offsets), decimals.scale_plainly(column, offsets)
+    assert fast.scales.tolist() == plain.scales.tolist()
+    assert fast.mantissas.tolist() == plain.mantissas.tolist()
+    assert (fast.inexact is None) == (plain.inexact is None)
+    assert fast.inexact is None or np.array_equal(fast.inexact, plain.inexact)
+
+
+@given(series_values)
+@settings(deadline=None, max_examples=300)
+def test_every_double_comes_back(series: list[list[int]]) -> None:
+    column, offsets = flat(series)
+    scaled = decimals.scale(column, offsets)
+    ints, doubles = decimals.to_columns(column, scaled)
+    rows, counts = np.arange(len(column)), np.diff(offsets)
+    scale = np.repeat(np.maximum(scaled.scales, 0).astype(np.int8), counts)
+    table = pa.table({"ordinal": rows.astype(np.uint32), "t_ms": rows, "value_int": ints, "value_double": doubles,
+                      "scale": scale})  # fmt: skip
+    file = io.BytesIO()
+    pq.write_table(table, file, row_group_size=7, **_SAMPLE_OPTIONS)
+    back = pq.read_table(io.BytesIO(file.getvalue()))
+    powers = decimals.POWERS[back["scale"].to_numpy()]
+    found = decimals.from_columns(back["value_int"], back["value_double"], powers)
+    assert found.view(np.uint64).tolist() == column.view(np.uint64).tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.one_of(st.integers(0, 9), INT64)), max_size=60))
+@settings(deadline=None, max_examples=300)
+def test_sort_rows(rows: list[tuple[int, int]]) -> None:
+    rank = np.array([r for r, _ in rows], np.int32)
+    t_ms = np.array([t for _, t in rows], np.int64)
+    expected = [i for _, i in sorted({key: i for i, key in enumerate(rows)}.items())]
+    for sort in (sorting.sort_rows, sorting.sort_rows_plainly):
+        order, counts = sort(rank, t_ms, 6)
+        assert order.tolist() == expected
+        assert counts.tolist() == [sum(rows[i][0] == r for i in expected) for r in range(6)]
+
+
+span_times = st.sets(st.one_of(st.integers(0, 12), INT64), max_size=8).map(sorted)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), span_times), min_size=1, max_size=8), st.integers(-2, 14), INT64)
+@settings(deadline=None, max_examples=300)
+def test_merge(pieces: list[tuple[int, list[int]]], start: int, end: int) -> None:
+    model: list[dict[int, float]] = [{} for _ in range(4)]
+    number = 0.0
+    for slot, times in pieces:
+        for t in times:
+            number += 1
+            if start <= t <= end:
+                model[slot][t] = number
+    stops = np.cumsum([len(times) for _, times in pieces])
+    joined = spans.Spans(
+        np.array([slot for slot, _ in pieces]),
+        stops - np.array([len(times) for _, times in pieces]),
+        stops,
+        np.array([t for _, times in pieces for t in times], np.int64),
+        np.arange(1.0, number + 1),
+    )
+    for merge in (spans.merge, spans.merge_plainly):
+        merged = merge(joined, joined.ordinals, 4, start, end)
+        assert merged.counts.tolist() == [len(each) for each in model]
+        assert merged.t_ms.tolist() == [t for each in model for t in sorted(each)]
+        assert merged.values.tolist() == [each[t] for each in model for t in sorted(each)]
+
+
+@given(st.lists(st.sets(st.one_of(st.integers(0, 40), st.integers(0, (1 << 64) - 1)), max_size=40), max_size=5))
+@settings(deadline=None, max_examples=200)
+def test_id_table(groups: list[set[int]]) -> None:
+    table, model = IdTable(1), dict[int, int]()
+    for group in groups:
+        new = [i for i in group if i not in model]
+        ordinals = np.arange(len(model), len(model) + len(new), dtype=np.int32)
+        table.add(np.array(new, np.uint64), ordinals)
+        model.update(zip(new, ordinals.tolist(), strict=True))
+    asked = np.array([*model, *range(50), (1 << 64) - 1], np.uint64)
+    expected = [model.get(i, -1) for i in asked.tolist()]
+    assert table.lookup(asked).tolist() == expected
+    warm._state.ready.discard(KERNELS)
+    try:
+        assert table.lookup(asked).tolist() == expected
+    finally:
+        warm._state.ready.add(KERNELS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), INT64), max_size=30), INT64, INT64)
+@settings(deadline=None, max_examples=200)
+def test_rows_of(rows: list[tuple[int, int]], start: int, end: int) -> None:
+    from obs.tsdb import kernels
+
+    wanted = [3, 1]
+    slots = IdTable.of(np.array(wanted, np.uint64)).slots
+    ids = read_only(np.array([i for i, _ in rows], np.uint64))
+    t_ms = read_only(np.array([t for _, t in rows], np.int64))
+    at, found = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
+    n = kernels.rows_of(slots.keys, slots.ordinals, slots.shift, ids, t_ms, start, end, at, found)
+    expected = [(row, wanted.index(i)) for row, (i, t) in enumerate(rows) if i in wanted and start <= t <= end]
+    assert list(zip(at[:n].tolist(), found[:n].tolist(), strict=True)) == expected
