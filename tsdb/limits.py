@@ -37,3 +37,4 @@ class StoreLimits:
 
     max_series: int = 5_000_000  # label sets in the index, about 300 bytes each
     cache_bytes: int = 96 << 20  # decoded samples of blocks, 16 bytes each
+    max_rows: int = 50_000_000  # samples read for one selector: what PromQL allows a query, about 2 GB on the way

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.view import View
-from obs.errors import QueryError
+from obs.errors import QueryError, QueryLimit
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
@@ -51,6 +51,7 @@ class Reader:
     index: SeriesIndex
     catalog: BlockCatalog
     cache: GroupCache
+    max_rows: int  # of one selection
 
 
 def matching(index: SeriesIndex, matchers: Sequence[Matcher]) -> Mask:
@@ -70,7 +71,7 @@ def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: in
     parts = []
     if mask.any() and start_ms <= end_ms:
         for block, series in zip(view.blocks, series_of, strict=True):
-            part = _from_block(reader.cache, block, series, mask, start_ms, end_ms, stats)
+            part = _from_block(reader, block, series, mask, start_ms, end_ms, stats)
             if part is not None:
                 parts.append(part)
         parts += _from_head(reader.index, view, mask, start_ms, end_ms, stats)
@@ -85,18 +86,23 @@ def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
 
 
 def _from_block(
-    cache: GroupCache, block: Block, series: BlockSeries, mask: Mask, start_ms: int, end_ms: int, stats: Stats
+    reader: Reader, block: Block, series: BlockSeries, mask: Mask, start_ms: int, end_ms: int, stats: Stats
 ) -> Spans | None:
     chosen = series.chosen(mask, start_ms, end_ms) if overlaps(block, start_ms, end_ms) else NO_ROWS
     if not len(chosen):
         stats.add("blocks_skipped")
         return None
     stats.add("blocks_read")
+    stats.add("rows_read", int(series.counts[chosen].sum()))
+    if stats.figures["rows_read"] > reader.max_rows:
+        raise QueryLimit(
+            f"cannot read more than {reader.max_rows} samples for one selector; name a metric, or ask for less time"
+        )
     first, stop = series.first_rows[chosen], series.first_rows[chosen] + series.counts[chosen]
     first_group = np.searchsorted(series.group_starts, first, "right") - 1
     last_group = np.searchsorted(series.group_starts, stop - 1, "right") - 1
     wanted = np.unique(np.concatenate([first_group, last_group, _between(first_group, last_group)])).tolist()
-    groups, decoded = cache.read(block, series, wanted)
+    groups, decoded = reader.cache.read(block, series, wanted)
     stats.add("row_groups_read", len(wanted))
     stats.add("row_groups_decoded", decoded)
     if not groups:
@@ -110,7 +116,6 @@ def _from_block(
         low, high = int(starts[0]), int(stops[-1])
         t_ms, values = groups[g].t_ms[low:high], groups[g].values[low:high]
         parts.append(Spans(ordinals[here], starts - low, stops - low, t_ms, values))
-        stats.add("rows_read", int((stops - starts).sum()))
     return join(parts)
 
 

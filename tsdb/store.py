@@ -60,7 +60,7 @@ class MetricStore:
         self.index = SeriesIndex(limits)
         self._metadata = MetadataRegistry()
         self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
-        self._reader = Reader(self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes))
+        self._reader = Reader(self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), limits.max_rows)
         self._loader: threading.Thread | None = None
         self._metadata_read = threading.Event()
 
@@ -125,7 +125,10 @@ class MetricStore:
     # --- SampleSource ---
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
-        """Series that satisfy every matcher, with their samples in start_ms <= t <= end_ms. Raises: QueryError."""
+        """Series that satisfy every matcher, with their samples in start_ms <= t <= end_ms.
+
+        Raises: QueryError (a regex does not compile), QueryLimit.
+        """
         with self.view() as view:
             return select(self._reader, view, matchers, start_ms, end_ms)
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pytest
 
 from obs.columnar.options import EngineOptions
-from obs.errors import QueryError, UserError
+from obs.errors import QueryError, QueryLimit, UserError
 from obs.model.batch import Batch, Signal
 from obs.model.build import metrics_batch
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.ports import SeriesSet, UnknownSeries
 from obs.model.schema import EXEMPLARS, SAMPLES
 from obs.sql.engine import SqlEngine
+from obs.tsdb.limits import StoreLimits
 from obs.tsdb.store import MetricStore
 
 DAY = 86_400_000
@@ -258,6 +259,17 @@ def test_a_series_over_several_row_groups(store: MetricStore, monkeypatch: pytes
         selected = store.select([Matcher("job", MatchOp.EQ, dict(each)["job"])], T0 + 2, T0 + 33)
         assert found(selected) == {each: [(T0 + i, float(i)) for i in range(2, 34)]}
     assert found(store.select([NAME], T0, T0 + 99)) == {each: [(T0 + i, float(i)) for i in range(35)] for each in UP}
+
+
+def test_a_selection_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    store = MetricStore(tmp_path / "metrics", OPTIONS, limits=StoreLimits(max_rows=5))
+    store.open()
+    put(store, *((each, T0 + i, 1.0) for each in UP for i in range(3)))
+    store.flush()
+    with pytest.raises(QueryLimit, match="cannot read more than 5 samples"):
+        store.select([NAME], T0, T0)
+    assert len(store.select([NAME, Matcher("job", MatchOp.EQ, "a")], T0, T0).values) == 1
+    store.close()
 
 
 def test_close_without_open(tmp_path: Path) -> None:
