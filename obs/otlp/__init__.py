@@ -61,4 +61,12 @@ def decode_metrics(body: bytes, cache: SeriesCache) -> Decoded:
 
     Call `cache.commit(decoded)` once a store has taken the batch. Raises: UserError.
     """
+    if warm.ready(KERNELS):
+        from obs.otlp import fast_metrics
+        from obs.otlp.work import Rare
+
+        try:
+            return fast_metrics.decode_metrics(body, cache)
+        except Rare:
+            pass
     return slow_metrics.decode_metrics(body, cache)

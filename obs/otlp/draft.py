@@ -1,90 +1,83 @@
-"""A metrics batch in the making: samples, and the labels, metadata and totals that are new with them."""
+"""A metrics batch in the making: beside the samples, the labels, metadata, exemplars and totals new with them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from obs.model.batch import Batch, Decoded, Signal
 from obs.model.labels import Labels, labels_id
-from obs.model.schema import EXEMPLARS, METADATA, SAMPLES, SERIES
+from obs.model.schema import EXEMPLARS, METADATA, SERIES
+from obs.otlp.delta import Increments
 from obs.otlp.identity import Family
-from obs.otlp.series_cache import MetadataKey, Pending, SeriesCache
+from obs.otlp.series_cache import Pending, SeriesCache
+from obs.otlp.slots import MetadataKey
 
 
 class Draft:
     """Collects one body's batch. Owned by one thread."""
 
     def __init__(self, cache: SeriesCache) -> None:
-        self._cache = cache
-        self._generation = cache.generation
-        self._known, self._known_metadata = cache.series, cache.metadata
+        with cache.lock:
+            self._generation, self.slots = cache.generation, cache.slots
+            self._known, self._known_metadata = cache.series, cache.metadata
         self._ids: dict[Labels, int] = {}
         self._new: dict[int, Labels] = {}
         self._metadata: dict[MetadataKey, None] = {}
-        self._increments: dict[int, tuple[float, int]] = {}
-        self._samples: tuple[list[int], list[int], list[float]] = ([], [], [])
         self._exemplars: list[tuple[int, int, float, Labels]] = []
-        self.rejected: Counter[str] = Counter()
+        self.increments = Increments(cache.totals)
 
     def series_id(self, labels: Labels) -> int:
-        """The id of a series; its labels go along unless the store holds them."""
+        """The id of a series."""
         found = self._ids.get(labels)
         if found is None:
             found = self._ids[labels] = labels_id(labels)
-            if found not in self._known:
-                self._new[found] = labels
         return found
 
-    def sample(self, series_id: int, t_ms: int, value: float) -> None:
-        """Add one sample."""
-        ids, times, values = self._samples
-        ids.append(series_id)
-        times.append(t_ms)
-        values.append(value)
+    def is_known(self, series_id: int) -> bool:
+        """Whether the store holds the labels of a series."""
+        return series_id in self._known
 
-    def is_late(self, series_ids: Sequence[int], t_ms: int) -> bool:
-        """Whether any of these delta series already has a point at or after `t_ms`."""
-        return any(t_ms <= last for last in map(self._last_ms, series_ids) if last is not None)
-
-    def _last_ms(self, series_id: int) -> int | None:
-        if series_id in self._increments:
-            return self._increments[series_id][1]
-        total = self._cache.totals.get(series_id)
-        return None if total is None else total.t_ms
-
-    def cumulate(self, series_id: int, t_ms: int, increment: float) -> float:
-        """The running total of a delta series with this point."""
-        staged = self._increments.get(series_id, (0.0, 0))[0] + increment
-        self._increments[series_id] = (staged, t_ms)
-        total = self._cache.totals.get(series_id)
-        return staged + (total.value if total else 0.0)
+    def note(self, series_id: int, labels: Labels) -> None:
+        """A series has samples: its labels go along unless the store holds them."""
+        if series_id not in self._known:
+            self._new[series_id] = labels
 
     def exemplar(self, series_id: int, t_ms: int, value: float, labels: Labels) -> None:
         """Add one exemplar."""
         self._exemplars.append((series_id, t_ms, value, labels))
 
-    def family(self, family: Family) -> None:
-        """Note a metric's type, unit and help, unless an earlier body did."""
-        key = (family.name, family.kind, family.unit, family.help)
-        if key not in self._known_metadata:
+    def family(self, key: MetadataKey) -> None:
+        """A metric has samples: its type, unit and help go along unless an earlier body brought them."""
+        if not self.is_known_family(key):
             self._metadata[key] = None
 
-    def finish(self) -> Decoded:
+    def is_known_family(self, key: MetadataKey) -> bool:
+        """Whether an earlier body brought this metadata."""
+        return key in self._known_metadata
+
+    def finish(self, samples: pa.RecordBatch, rejected: Mapping[str, int], slots: Sequence[int] = ()) -> Decoded:
         """The batch, what was refused, and what the cache is to learn."""
-        tables = {
-            "series": _batch(SERIES, list(self._new), list(self._new.values())),
-            "samples": _batch(SAMPLES, *self._samples),
-            "exemplars": _batch(EXEMPLARS, *(zip(*self._exemplars, strict=True) if self._exemplars else [[]] * 4)),
-            "metadata": _batch(METADATA, *(zip(*self._metadata, strict=True) if self._metadata else [[]] * 4)),
-        }
-        kept = {name: t for name, t in tables.items() if t.num_rows}
-        pending = Pending(self._generation, frozenset(self._new), frozenset(self._metadata), dict(self._increments))
-        return Decoded(Batch(Signal.METRICS, kept), dict(self.rejected), pending)
+        tables = {"samples": samples} if samples.num_rows else {}
+        if self._new:
+            tables["series"] = batch(SERIES, list(self._new), list(self._new.values()))
+        if self._exemplars:
+            tables["exemplars"] = batch(EXEMPLARS, *zip(*self._exemplars, strict=True))
+        if self._metadata:
+            tables["metadata"] = batch(METADATA, *zip(*self._metadata, strict=True))
+        pending = Pending(
+            self._generation, frozenset(self._new), frozenset(self._metadata), self.increments.staged, tuple(slots)
+        )
+        return Decoded(Batch(Signal.METRICS, tables), dict(rejected), pending)
 
 
-def _batch(schema: pa.Schema, *columns: Sequence[object]) -> pa.RecordBatch:
+def metadata_key(family: Family) -> MetadataKey:
+    """A family as the metadata table has it."""
+    return (family.name, family.kind, family.unit, family.help)
+
+
+def batch(schema: pa.Schema, *columns: Sequence[object]) -> pa.RecordBatch:
+    """Columns of Python values as a RecordBatch."""
     arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

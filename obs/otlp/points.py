@@ -52,12 +52,12 @@ def fault(point: Message) -> str | None:
 
 
 def _histogram_fault(point: Message) -> str | None:
-    bounds, counts = point.explicit_bounds, point.bucket_counts
-    if not all(map(math.isfinite, bounds)) or any(a >= b for a, b in pairwise(bounds)):
+    limits, counts = point.explicit_bounds, point.bucket_counts
+    if not all(map(math.isfinite, limits)) or any(a >= b for a, b in pairwise(limits)):
         return reasons.HISTOGRAM
     if is_stale(point):
         return None
-    if len(counts) != len(bounds) + 1 and (counts or bounds):
+    if len(counts) != len(limits) + 1 and (counts or limits):
         return reasons.HISTOGRAM
     return reasons.HISTOGRAM if counts and sum(counts) != point.count else None
 
@@ -70,9 +70,16 @@ def layout(point: Message) -> list[Line]:
     if kind == "SummaryDataPoint":
         quantiles = [Line("", "quantile", float_text(q.quantile)) for q in point.quantile_values]
         return [*quantiles, Line("_count"), Line("_sum")]
-    bounds = list(point.explicit_bounds) if kind == "HistogramDataPoint" else [b for b, _ in exponential(point)]
-    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds, math.inf]]
+    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds(point), math.inf]]
     return [*buckets, Line("_count"), *([Line("_sum")] if point.HasField("sum") else [])]
+
+
+def bounds(point: Message) -> list[float]:
+    """The finite upper bounds of a histogram's buckets, rising; none for other points."""
+    kind = point.DESCRIPTOR.name
+    if kind == "HistogramDataPoint":
+        return list(point.explicit_bounds)
+    return [b for b, _ in exponential(point)] if kind == "ExponentialHistogramDataPoint" else []
 
 
 def values(point: Message) -> list[float]:

@@ -12,18 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from obs.model.batch import Decoded
+from obs.otlp.delta import Total
 from obs.otlp.limits import MAX_CACHED_SERIES, MAX_DELTA_SERIES
-from obs.otlp.slots import Slots
-
-MetadataKey = tuple[str, str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """The running total of a series that arrives as deltas, and the time of its last point."""
-
-    value: float
-    t_ms: int
+from obs.otlp.slots import MetadataKey, Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,7 @@ class SeriesCache:
     """Series, metadata and totals that earlier bodies brought. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.generation = 0
         self.series: set[int] = set()
         self.metadata: set[MetadataKey] = set()
@@ -50,7 +41,7 @@ class SeriesCache:
 
     def clear(self) -> None:
         """Forget which series the store holds, since it said otherwise. Totals stay: they are no one else's."""
-        with self._lock:
+        with self.lock:
             self._clear()
 
     def _clear(self) -> None:
@@ -68,7 +59,7 @@ class SeriesCache:
         pending = decoded.pending
         if not isinstance(pending, Pending):
             return
-        with self._lock:
+        with self.lock:
             self._add_totals(pending.totals)
             if pending.generation != self.generation:
                 return

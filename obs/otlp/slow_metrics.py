@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from obs.model.batch import Decoded
 from obs.model.labels import Labels, make_labels
+from obs.model.schema import SAMPLES
 from obs.otlp import points, reasons
-from obs.otlp.draft import Draft
+from obs.otlp.draft import Draft, batch, metadata_key
 from obs.otlp.identity import (
     CUMULATIVE,
     DELTA,
@@ -19,29 +21,30 @@ from obs.otlp.identity import (
     scope_labels,
     series_labels,
     temporality,
-)  # fmt: skip
+)
 from obs.otlp.limits import MAX_LABELS, MAX_TIME_NS
 from obs.otlp.messages import Message, MetricsData, parse, text
 from obs.otlp.naming import escaped_labels
-from obs.otlp.points import Line
 from obs.otlp.series_cache import SeriesCache
 from obs.otlp.values import cell_text, cells
+
+Scope = dict[str, str]
 
 
 def decode_metrics(body: bytes, cache: SeriesCache) -> Decoded:
     """Samples of an ExportMetricsServiceRequest."""
     request = parse(MetricsData, body, "a metrics request")
-    draft = Draft(cache)
+    walk = _Walk(cache)
     for group in request.resource_metrics:
         target = make_target(group.resource)
         newest = -1
         for scoped in group.scope_metrics:
             scope = scope_labels(scoped.scope, text(scoped.schema_url))
             for metric in scoped.metrics:
-                newest = max(newest, add_metric(draft, target, scope, metric))
+                newest = max(newest, walk.metric(target, scope, metric))
         if target.info and newest >= 0:
-            draft.sample(draft.series_id(target.info), newest, 1.0)
-    return draft.finish()
+            walk.samples([target.info], [walk.draft.series_id(target.info)], newest, [1.0])
+    return walk.finish()
 
 
 def metric_fault(metric: Message) -> str | None:
@@ -51,70 +54,85 @@ def metric_fault(metric: Message) -> str | None:
     return None if temporality(metric) in (DELTA, CUMULATIVE) else reasons.TEMPORALITY
 
 
-def add_metric(draft: Draft, target: Target, scope: dict[str, str], metric: Message) -> int:
-    """Add a metric's points; returns the time of the newest in ms, or -1."""
-    data = metric.WhichOneof("data")
-    if data is None:
-        return -1
-    data_points = getattr(metric, data).data_points
-    fault = metric_fault(metric)
-    if fault:
-        draft.rejected[fault] += len(data_points)
-        return -1
-    family = make_family(metric)
-    newest = -1
-    for point in data_points:
-        fault = points.fault(point) or add_point(draft, target, scope, family, point)
+class _Walk:
+    def __init__(self, cache: SeriesCache) -> None:
+        self.draft = Draft(cache)
+        self._rejected: Counter[str] = Counter()
+        self._samples: tuple[list[int], list[int], list[float]] = ([], [], [])
+
+    def finish(self) -> Decoded:
+        return self.draft.finish(batch(SAMPLES, *self._samples), self._rejected)
+
+    def metric(self, target: Target, scope: Scope, metric: Message) -> int:
+        """Add a metric's points; returns the time of the newest in ms, or -1."""
+        data = metric.WhichOneof("data")
+        if data is None:
+            return -1
+        data_points = getattr(metric, data).data_points
+        fault = metric_fault(metric)
+        if fault and data_points:
+            self._rejected[fault] += len(data_points)
         if fault:
-            draft.rejected[fault] += 1
-        else:
-            newest = max(newest, points.timestamp_ms(point))
-    if newest >= 0:
-        draft.family(family)
-    return newest
+            return -1
+        family = make_family(metric)
+        newest = -1
+        for point in data_points:
+            fault = points.fault(point) or self._point(target, scope, family, point)
+            if fault:
+                self._rejected[fault] += 1
+            else:
+                newest = max(newest, points.timestamp_ms(point))
+        if newest >= 0:
+            self.draft.family(metadata_key(family))
+        return newest
+
+    def _point(self, target: Target, scope: Scope, family: Family, point: Message) -> str | None:
+        """Add a data point's samples and exemplars, or say why not."""
+        labels = point_labels(target, scope, family, point)
+        if any(len(ls) > MAX_LABELS for ls in labels):
+            return reasons.LABELS
+        ids = [self.draft.series_id(ls) for ls in labels]
+        values, t_ms = points.values(point), points.timestamp_ms(point)
+        if family.cumulates and not points.is_stale(point):
+            totals = self.draft.increments.cumulate(ids, t_ms, values)
+            if totals is None:
+                return reasons.DELTA_ORDER
+            values = totals
+        self.samples(labels, ids, t_ms, values)
+        add_exemplars(self.draft, ids, point)
+        return None
+
+    def samples(self, labels: Sequence[Labels], ids: Sequence[int], t_ms: int, values: Sequence[float]) -> None:
+        for series_id, ls, value in zip(ids, labels, values, strict=True):
+            self.draft.note(series_id, ls)
+            self._samples[0].append(series_id)
+            self._samples[1].append(t_ms)
+            self._samples[2].append(value)
 
 
-def add_point(draft: Draft, target: Target, scope: dict[str, str], family: Family, point: Message) -> str | None:
-    """Add a data point's samples and exemplars, or say why not."""
-    lines = points.layout(point)
-    labels = point_labels(target, scope, family, point, lines)
-    if any(len(ls) > MAX_LABELS for ls in labels):
-        return reasons.LABELS
-    ids = [draft.series_id(ls) for ls in labels]
-    values, t_ms = points.values(point), points.timestamp_ms(point)
-    if family.cumulates and not points.is_stale(point):
-        if draft.is_late(ids, t_ms):
-            return reasons.DELTA_ORDER
-        values = [draft.cumulate(i, t_ms, v) for i, v in zip(ids, values, strict=True)]
-    for series_id, value in zip(ids, values, strict=True):
-        draft.sample(series_id, t_ms, value)
-    add_exemplars(draft, ids, lines, getattr(point, "exemplars", ()))
-    return None
-
-
-def point_labels(
-    target: Target, scope: dict[str, str], family: Family, point: Message, lines: Sequence[Line]
-) -> list[Labels]:
+def point_labels(target: Target, scope: Scope, family: Family, point: Message) -> list[Labels]:
     """The labels of each of a point's series."""
     own = escaped_labels((k, cell_text(c)) for k, c in cells(point.attributes).items())
     return [
         series_labels(
             target, scope, {**own, line.label: line.value} if line.label else own, family.sample_name + line.suffix
         )
-        for line in lines
+        for line in points.layout(point)
     ]
 
 
-def add_exemplars(draft: Draft, ids: Sequence[int], lines: Sequence[Line], exemplars: Iterable[Message]) -> None:
-    """Add exemplars: to the bucket that holds the value, or to the point's only series."""
-    bounds = [float(line.value) for line in lines if line.label == "le"]
+def add_exemplars(draft: Draft, ids: Sequence[int], point: Message) -> None:
+    """Add a point's exemplars: to the bucket that holds the value, or to the point's only series."""
+    exemplars = getattr(point, "exemplars", ())
+    if not exemplars:
+        return
+    bounds = points.bounds(point)
     for exemplar in exemplars:
         kind = exemplar.WhichOneof("value")
         if kind is None or exemplar.time_unix_nano > MAX_TIME_NS:
             continue
         value = float(getattr(exemplar, kind))
-        at = min(bisect_left(bounds, value), len(bounds) - 1) if bounds else 0
-        draft.exemplar(ids[at], points.timestamp_ms(exemplar), value, exemplar_labels(exemplar))
+        draft.exemplar(ids[bisect_left(bounds, value)], points.timestamp_ms(exemplar), value, exemplar_labels(exemplar))
 
 
 def exemplar_labels(exemplar: Message) -> Labels:

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AGGREGATION_TEMPORALITY_CUMULATIVE,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Summary,
+    SummaryDataPoint,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
@@ -49,9 +62,34 @@ def logs_body() -> bytes:
     return LogsData(resource_logs=[group]).SerializeToString()
 
 
+def metrics_body() -> bytes:
+    """One gauge, one histogram, one summary."""
+    shared = _attributes()
+    quantile = SummaryDataPoint.ValueAtQuantile(quantile=0.5, value=1)
+    metrics = [
+        Metric(name="g", unit="s", gauge=Gauge(data_points=[NumberDataPoint(as_int=1, attributes=shared)])),
+        Metric(
+            name="h",
+            histogram=Histogram(
+                aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE,
+                data_points=[HistogramDataPoint(count=1, sum=1, bucket_counts=[1, 0], explicit_bounds=[1])],
+            ),
+        ),
+        Metric(name="s", summary=Summary(data_points=[SummaryDataPoint(count=1, quantile_values=[quantile])])),
+    ]
+    scoped = ScopeMetrics(scope=InstrumentationScope(name="warm"), metrics=metrics)
+    group = ResourceMetrics(resource=Resource(attributes=shared), scope_metrics=[scoped])
+    return MetricsData(resource_metrics=[group]).SerializeToString()
+
+
 def decode_all() -> None:
     """Decode each body by kernels."""
-    from obs.otlp import fast
+    from obs.otlp import fast, fast_metrics, kernels
+    from obs.otlp.series_cache import SeriesCache
 
     fast.decode_traces(traces_body())
     fast.decode_logs(logs_body())
+    cache = SeriesCache()
+    cache.commit(fast_metrics.decode_metrics(metrics_body(), cache))
+    fast_metrics.decode_metrics(metrics_body(), cache)
+    kernels.rehash(cache.slots.table, cache.slots.table.copy() * 0)

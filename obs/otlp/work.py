@@ -104,4 +104,9 @@ def with_room(walk: Callable[[Work], Result], body: bytes) -> Result:
     try:
         return walk(Work(body))
     except Full:
+        pass
+    try:
         return walk(Work(body, roomy=True))
+    except Full:  # only a table that is cut off at the limit can still be too small
+        check_items(MAX_ITEMS + 1)
+        raise
