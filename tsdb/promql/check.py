@@ -7,7 +7,20 @@ from dataclasses import replace
 from obs.errors import QueryError
 from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.functions.signatures import Signature
-from obs.tsdb.promql.plan import Aggregate, Binary, Call, Card, Kind, Matching, Node, Selector, String
+from obs.tsdb.promql.plan import (
+    Aggregate,
+    Binary,
+    Call,
+    Card,
+    Edge,
+    Kind,
+    Matching,
+    Node,
+    RangeSelector,
+    Selector,
+    String,
+    unwrap,
+)  # fmt: skip
 
 _SET_OPS = ("and", "or", "unless")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -77,9 +90,26 @@ def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
         raise cursor.error(node.pos, f"expected at most {len(wanted)} {where}")
     for i, arg in enumerate(node.args):
         _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
+    _check_edges(cursor, node)
     if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):
         raise cursor.error(node.args[1].pos, "expected label selectors only in the second argument of info")
     return node
+
+
+_EDGES = {
+    Edge.ANCHORED: ("changes", "delta", "increase", "rate", "resets"),
+    Edge.SMOOTHED: ("delta", "increase", "rate"),
+}
+"""The functions that know what to do with a window whose edges are not plain."""
+
+
+def _check_edges(cursor: Cursor, node: Call) -> None:
+    for arg in node.args:
+        inner = unwrap(arg)
+        edge = inner.selector.edge if isinstance(inner, RangeSelector) else Edge.NONE
+        if edge is not Edge.NONE and node.name not in _EDGES[edge]:
+            cause = f"{edge.value} modifier can only be used with: {', '.join(_EDGES[edge])} - not with {node.name}"
+            raise cursor.error(inner.pos, cause)
 
 
 def _expect(cursor: Cursor, node: Node, kind: Kind, where: str) -> None:

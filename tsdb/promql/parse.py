@@ -320,6 +320,8 @@ class _Parser:
     def edge(self, node: Node, edge: Edge) -> Node:
         if isinstance(node, Subquery) or not isinstance(node, Selector | RangeSelector):
             raise self.cursor.error(node.pos, f"{edge.value} modifier must be preceded by a selector")
+        if isinstance(node, Selector) and edge is Edge.ANCHORED:
+            raise self.cursor.error(node.pos, "anchored modifier can only be used with range vector selectors")
         target = self.timed(node, node.pos, edge.value)
         assert isinstance(target, Selector)
         return _retimed(node, replace(target, edge=edge))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from obs.errors import QueryError
 from obs.model.labels import METRIC_NAME, Labels
+from obs.tsdb.promql.plan import Edge
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -178,6 +179,8 @@ class Windows:
     width: int
     drop_name: Bool
     hists: Objects | None = None  # object[sample]: a Histogram or None
+    edge: Edge = Edge.NONE
+    lookback_ms: int = 0  # how far past the window's edges an anchored or smoothed selector looks
 
     @property
     def series(self) -> int:
@@ -189,6 +192,15 @@ class Windows:
         return replace(
             self, labels=self.labels[lo:hi], offsets=self.offsets[lo : hi + 1], drop_name=self.drop_name[lo:hi]
         )
+
+    def only_floats(self) -> Windows:
+        """The same without histogram samples."""
+        if self.hists is None:
+            return self
+        keep = ~is_hist(self.hists)
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
+        t_ms, values = self.t_ms[keep], self.values[keep]
+        return replace(self, offsets=before[self.offsets], t_ms=t_ms, values=values, hists=None)
 
     def widen(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A result per window as a result per step."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,16 +37,6 @@ def each_window(windows: Windows) -> Iterator[Window]:
         yield Window(series, step, int(first[series, step]), int(last[series, step]), int(inside[series, step]))
 
 
-def only_floats(windows: Windows) -> Windows:
-    """The same without histogram samples."""
-    assert windows.hists is not None
-    keep = ~is_hist(windows.hists)
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)])
-    return replace(
-        windows, offsets=before[windows.offsets], t_ms=windows.t_ms[keep], values=windows.values[keep], hists=None
-    )
-
-
 def range_node(call: Call) -> Node:
     """The argument that is the range vector."""
     return next(a for a in call.args if isinstance(unwrap(a), RangeSelector | Subquery))
@@ -60,7 +49,7 @@ def drop_histograms(frame: Frame, call: Call, windows: Windows) -> Windows:
             name = metric_name(windows.labels[w.series])
             text = f"ignored histograms in a range containing both floats and histograms{maybe_of(name)}"
             frame.query.annotations.info(range_node(call), text)
-    return only_floats(windows)
+    return windows.only_floats()
 
 
 def mixed(frame: Frame, call: Call, windows: Windows, w: Window) -> bool:
@@ -81,7 +70,7 @@ def with_histograms(
     one: Callable[[Window], Histogram | None],
 ) -> tuple[Vector, F64]:
     """Floats by a kernel, histograms by `one`, where a window has only these; nothing where it has both."""
-    values, present = floats(only_floats(windows))
+    values, present = floats(windows.only_floats())
     present = present.copy()
     hists = np.full(present.shape, None, np.object_)
     for w in each_window(windows):
@@ -130,7 +119,7 @@ def turns(frame: Frame, call: Call, windows: Windows, falls_only: bool) -> Vecto
     """changes and resets over floats and histograms in turn: from one kind to the other counts as both."""
     from obs.tsdb.promql.kernels_windows import turns_over_time
 
-    w = only_floats(windows)
+    w = windows.only_floats()
     out, present = turns_over_time(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, falls_only)
     for window in each_window(windows):
         rows = range(window.lo + 1, window.hi)

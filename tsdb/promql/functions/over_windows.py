@@ -15,7 +15,7 @@ from obs.errors import QueryError
 from obs.tsdb.promql.annotations import go_quote
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.formatting import go_general
-from obs.tsdb.promql.plan import Call
+from obs.tsdb.promql.plan import Call, Edge
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_name
 
 WindowFunction = Callable[[Frame, Call, Windows], Vector]
@@ -47,6 +47,8 @@ def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
     def function(frame: Frame, call: Call, windows: Windows) -> Vector:
         from obs.tsdb.promql import kernels
 
+        if windows.edge is not Edge.NONE:
+            return _extended(frame, call, windows.only_floats(), is_counter, is_rate)
         if windows.hists is not None:
             from obs.tsdb.promql.functions.histogram_rates import extrapolated
 
@@ -59,6 +61,20 @@ def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
         return result
 
     return function
+
+
+def _extended(frame: Frame, call: Call, w: Windows, is_counter: bool, is_rate: bool) -> Vector:
+    """rate, increase and delta of anchored and smoothed windows."""
+    from obs.tsdb.promql.kernels_edges import extended
+
+    smoothed = w.edge is Edge.SMOOTHED
+    found = extended(
+        w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, smoothed, is_counter, is_rate
+    )  # fmt: skip
+    result = vector_of(w, *found)
+    if is_counter:
+        hint_counter(frame, call, result)
+    return result
 
 
 def hint_counter(frame: Frame, call: Call, result: Vector) -> None:
@@ -226,6 +242,12 @@ def _sums(name: str) -> WindowFunction:
 
 def _turns(falls_only: bool) -> WindowFunction:
     def function(frame: Frame, call: Call, windows: Windows) -> Vector:
+        if windows.edge is not Edge.NONE:
+            from obs.tsdb.promql.kernels_edges import anchored_turns
+
+            w = windows.only_floats()
+            found = anchored_turns(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only)
+            return vector_of(windows, *found)
         if windows.hists is not None:
             from obs.tsdb.promql.functions.histogram_windows import turns
 

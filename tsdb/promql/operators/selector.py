@@ -10,7 +10,7 @@ import numpy as np
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.plan import At, Node, RangeSelector, Selector
+from obs.tsdb.promql.plan import At, Edge, Node, RangeSelector, Selector
 from obs.tsdb.promql.values import F64, I64, STALE_BITS, Bool, Objects, Vector, Windows
 
 
@@ -53,6 +53,8 @@ def find_at(frame: Frame, matchers: Sequence[Matcher], look: I64) -> Found:
 def instant(frame: Frame, node: Node) -> Vector:
     """An instant vector selector."""
     assert isinstance(node, Selector)
+    if node.edge is Edge.SMOOTHED:
+        return _smoothed(frame, node)
     found = find(frame, node)
     all_hists = found.series.hists
     hists = None
@@ -62,14 +64,34 @@ def instant(frame: Frame, node: Node) -> Vector:
     return Vector(found.series.labels, found.values, found.present, keep, hists).compact()
 
 
+def _smoothed(frame: Frame, node: Selector) -> Vector:
+    """Floats on the line between the samples around each step."""
+    from obs.tsdb.promql import kernels_edges
+
+    look = ends(frame, node.offset_ms, node.at)
+    lookback = frame.query.options.lookback_ms
+    found = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]) + lookback)
+    offsets, t_ms, values, hists = _without_stale(found)
+    keep = np.zeros(len(found.labels), np.bool_)
+    series = Windows(found.labels, offsets, t_ms, values, look, lookback, frame.steps.count, keep, hists)
+    floats = series if hists is None else series.only_floats()
+    out, present = kernels_edges.smoothed_sample(floats.offsets, floats.t_ms, floats.values, look, lookback)
+    return Vector(found.labels, series.widen(out), series.widen(present), keep).compact()
+
+
 def windows(frame: Frame, node: Node) -> Windows:
     """A range vector selector."""
     assert isinstance(node, RangeSelector)
+    edge = node.selector.edge
     look = ends(frame, node.selector.offset_ms, node.selector.at)
-    found = frame.query.select(node.selector.matchers, int(look[0]) - node.range_ms + 1, int(look[-1]))
+    before = 0 if edge is Edge.NONE else frame.query.options.lookback_ms
+    behind = before if edge is Edge.SMOOTHED else 0
+    first, last = int(look[0]) - node.range_ms - before + 1, int(look[-1]) + behind
+    found = frame.query.select(node.selector.matchers, first, last)
     offsets, t_ms, values, hists = _without_stale(found)
     keep = np.zeros(len(found.labels), np.bool_)
-    return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, frame.steps.count, keep, hists)
+    width = frame.steps.count
+    return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, width, keep, hists, edge, before)
 
 
 def _without_stale(found: SeriesSet) -> tuple[I64, I64, F64, Objects | None]:
