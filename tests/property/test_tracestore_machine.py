@@ -1,0 +1,171 @@
+"""The store against a dict: consume, flush, compact, reopen in any order; every search answers as the dict does."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from span_batches import SpanRow, spans_batch, trace_id
+
+from obs.columnar.options import EngineOptions
+from obs.tracestore.query import TraceQuery
+from obs.tracestore.store import TraceStore
+
+DAY = 86_400 * 10**9
+SERVICES = ("web", "cart", None)
+
+
+def settled(row: SpanRow) -> SpanRow:
+    """A row whose end follows from its key: what is sent again may differ in everything else."""
+    return replace(row, end=row.start + (row.span * 7 + row.kind * 13 + row.trace * 5) % 60 - 2)
+
+
+ROWS = st.builds(
+    SpanRow,
+    trace=st.integers(1, 4), span=st.integers(1, 4), parent=st.integers(0, 5), service=st.sampled_from(SERVICES),
+    name=st.sampled_from(["a", "b"]), start=st.sampled_from([0, 5, 10, 50 * DAY]),
+    status=st.integers(0, 2), attributes=st.sampled_from([{}, {"k": 1}, {"k": "1"}, {"k": "x", "b": True}]),
+).map(settled)  # fmt: skip
+
+
+class Clock:
+    """Stands at 1970 plus a hundred days."""
+
+    def now_ns(self) -> int:
+        return 100 * DAY
+
+
+class Model:
+    """Spans by key; queries in the plainest way."""
+
+    def __init__(self) -> None:
+        self.spans: dict[tuple[int, int, int, int], SpanRow] = {}
+
+    def add(self, row: SpanRow) -> None:
+        self.spans[row.trace, row.span, row.kind, row.start] = row
+
+    def trace(self, trace: int) -> list[SpanRow]:
+        return [s for s in self.spans.values() if s.trace == trace]
+
+    def search(self, query: TraceQuery) -> list[int]:
+        hits = {s.trace for s in self.spans.values() if self._matches(s, query)}
+        value = {t: self._value(t, query.order) for t in hits}
+        return sorted(hits, key=lambda t: (-value[t] if query.descending else value[t], t))[: query.limit]
+
+    def _value(self, trace: int, order: str) -> int:
+        spans = self.trace(trace)
+        start = min(s.start for s in spans)
+        return start if order == "start" else max(max(s.end for s in spans) - start, 0)
+
+    def _matches(self, s: SpanRow, q: TraceQuery) -> bool:
+        length = max(s.end - s.start, 0)
+        return (
+            q.start_ns <= s.start <= q.end_ns
+            and q.service in (None, s.service)
+            and q.operation in (None, s.name)
+            and (q.status is None or s.status == 2)
+            and (q.min_duration_ns is None or length >= q.min_duration_ns)
+            and (q.max_duration_ns is None or length <= q.max_duration_ns)
+            and all(str(s.attributes.get(k)).lower() == v for k, v in q.tags.items())
+        )
+
+    def edges(self) -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        for trace in {s.trace for s in self.spans.values()}:
+            spans = self.trace(trace)
+            for s in spans:
+                above = [p for p in spans if p.span == s.parent and p is not s]
+                if len({p.service for p in above}) == 1 and above[0].service != s.service:
+                    edge = above[0].service or "unknown_service", s.service or "unknown_service"
+                    found[edge] = found.get(edge, 0) + 1
+        return found
+
+
+QUERIES = st.builds(
+    TraceQuery,
+    service=st.sampled_from([None, "web", "cart", "none"]), operation=st.sampled_from([None, "a"]),
+    tags=st.sampled_from([{}, {}, {"k": "1"}, {"k": "x"}, {"b": "true"}, {"b": "true", "k": "x"}]),
+    min_duration_ns=st.sampled_from([None, 0, 20]), max_duration_ns=st.sampled_from([None, 30]),
+    start_ns=st.sampled_from([0, 5, 6]), end_ns=st.sampled_from([5, 10, 100 * DAY]),
+    status=st.sampled_from([None, "error"]), limit=st.integers(1, 5), order=st.sampled_from(["start", "duration"]),
+    descending=st.booleans(),
+)  # fmt: skip
+
+
+class TraceMachine(RuleBasedStateMachine):
+    """See the module."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.model = Model()
+        self.open()
+
+    def open(self) -> None:
+        options = EngineOptions(compact_interval_s=3600)
+        self.store = TraceStore(Path(self.folder.name) / "traces", options, Clock())
+        self.store.open()
+        assert self.store.engine.wait_recovered()
+
+    @rule(rows=st.lists(ROWS, min_size=1, max_size=6))
+    def consume(self, rows: list[SpanRow]) -> None:
+        self.store.consume(spans_batch(*rows))
+        for row in rows:
+            self.model.add(row)
+
+    @rule()
+    def flush(self) -> None:
+        self.store.flush()
+
+    @rule()
+    def compact(self) -> None:
+        self.store.engine.compact()
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.open()
+
+    @rule(query=QUERIES)
+    def search(self, query: TraceQuery) -> None:
+        found = [int.from_bytes(t.trace_id, "big") for t in self.store.search(query).traces]
+        assert found == self.model.search(query)
+
+    @rule(size=st.integers(1, 2), order=st.sampled_from(["start", "duration"]))
+    def pages(self, size: int, order: str) -> None:
+        found, after = [], None
+        while True:
+            page = self.store.search(TraceQuery(limit=size, after=after, order=order))  # type: ignore[arg-type]
+            found += [int.from_bytes(t.trace_id, "big") for t in page.traces]
+            after = page.next
+            if after is None:
+                break
+        assert found == self.model.search(TraceQuery(order=order))  # type: ignore[arg-type]
+
+    @invariant()
+    def traces_are_the_same(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for trace in (1, 2, 3, 4):
+            wanted = self.model.trace(trace)
+            found = self.store.by_id(trace_id(trace))
+            rows = [] if found is None else found.table.to_pylist()
+            keys = ("start_ns", "end_ns", "name", "status_code")
+            assert sorted(tuple(r[k] for k in keys) for r in rows) == sorted(
+                (s.start, s.end, s.name, s.status) for s in wanted
+            )
+        services = {s.service or "unknown_service" for s in self.model.spans.values()}
+        assert set(self.store.services()) >= services  # a block names what a later one overwrote
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+
+TraceMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestTraceMachine = TraceMachine.TestCase

@@ -1,0 +1,137 @@
+"""Tempo's query API: traces by id as OTLP, search by tags and by TraceQL, tag names and values. Times are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+
+from obs.tracestore import limits, tempo_shape
+from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.expressions import Compare, Expr, Intrinsic, all_of
+from obs.tracestore.ids import parse_trace_id
+from obs.tracestore.matching import Condition
+from obs.tracestore.query import TraceQuery, tag_condition
+from obs.tracestore.reading import Trace
+from obs.tracestore.store import TraceStore
+from obs.tracestore.traceql import parse
+from obs.version import __version__
+
+S = 10**9
+PROTOBUF = "application/protobuf"
+
+
+def _error(status: int, message: str) -> Response:
+    return PlainTextResponse(message, status)
+
+
+def router(store: TraceStore) -> APIRouter:
+    """Routes under /tempo/api."""
+    api = APIRouter(prefix="/tempo/api", route_class=route_class(_error), tags=["tempo"])
+    _add_traces(api, store)
+    _add_search(api, store)
+    _add_tags(api, store)
+    _add_status(api)
+    return api
+
+
+def _wants_protobuf(request: Request) -> bool:
+    return PROTOBUF in request.headers.get("accept", "")
+
+
+def _add_traces(api: APIRouter, store: TraceStore) -> None:
+    def read(trace_id: str) -> Trace:
+        found = store.by_id(parse_trace_id(trace_id))
+        if found is None:
+            raise no_trace(trace_id)
+        return found
+
+    @api.get("/traces/{trace_id}", response_class=Response)
+    def trace(trace_id: str, request: Request) -> Response:
+        """One trace as OTLP."""
+        found = read(trace_id)
+        if _wants_protobuf(request):
+            return Response(tempo_shape.trace_protobuf(found), media_type=PROTOBUF)
+        return json_answer(tempo_shape.trace_v1(found))
+
+    @api.get("/v2/traces/{trace_id}", response_class=Response)
+    def trace_v2(trace_id: str, request: Request) -> Response:
+        """One trace as OTLP in an envelope."""
+        found = read(trace_id)
+        if _wants_protobuf(request):
+            return Response(tempo_shape.trace_v2_protobuf(found), media_type=PROTOBUF)
+        return json_answer(tempo_shape.trace_v2(found))
+
+
+def _add_search(api: APIRouter, store: TraceStore) -> None:
+    @api.get("/search", response_class=Response)
+    def search(given: Given) -> Response:
+        """Traces by TraceQL (`q`) or by tags, with the spans that matched."""
+        query = _query(given)
+        found = store.search(query)
+        condition = Condition(query.where, query.start_ns, query.end_ns)
+        shown = given.whole("spss", limits.SPANS_PER_SPANSET)
+        traces = [tempo_shape.search_hit(t, store.by_id(t.trace_id), condition, shown) for t in found.traces]
+        return json_answer({"traces": traces, "metrics": tempo_shape.metrics(found.stats)})
+
+
+def _query(given: Params) -> TraceQuery:
+    start_ns, end_ns = given.span(S)
+    text = given.text("q")
+    conditions: list[Expr | None] = [None if text is None else parse(text)]
+    conditions += [_tag(k, v) for k, v in given.tags().items()]
+    shortest, longest = given.duration("minDuration"), given.duration("maxDuration")
+    if shortest is not None:
+        conditions.append(Compare(Intrinsic("traceDuration"), ">=", shortest))
+    if longest is not None:
+        conditions.append(Compare(Intrinsic("traceDuration"), "<=", longest))
+    found = TraceQuery(start_ns=start_ns, end_ns=end_ns, limit=given.limit())
+    return replace(found, where=all_of(conditions))
+
+
+def _tag(key: str, value: str) -> Expr:
+    """A tag of the search without TraceQL. Source: Tempo, "Search", tags: name, root.name, status.code …"""
+    fixed = {"name": "name", "root.name": "rootName", "root.service.name": "rootServiceName"}.get(key)
+    if fixed is not None:
+        return Compare(Intrinsic(fixed), "=", value)
+    return tag_condition("otel.status_code" if key == "status.code" else key, value)
+
+
+def _add_tags(api: APIRouter, store: TraceStore) -> None:
+    @api.get("/search/tags", response_class=Response)
+    def tags(given: Given) -> Response:
+        """Keys of attributes, all scopes together."""
+        return json_answer(tempo_shape.tag_names(store.tag_names(), given.text("scope")))
+
+    @api.get("/v2/search/tags", response_class=Response)
+    def tags_v2(given: Given) -> Response:
+        """Keys of attributes and intrinsic fields by scope."""
+        return json_answer(tempo_shape.tag_names_v2(store.tag_names(), given.text("scope")))
+
+    @api.get("/search/tag/{tag}/values", response_class=Response)
+    def values(tag: str, given: Given) -> Response:
+        """Values of a tag as text."""
+        found = store.tag_values(tag, *given.span(S))
+        return json_answer({"tagValues": [value for _, value in found], "metrics": {}})
+
+    @api.get("/v2/search/tag/{tag}/values", response_class=Response)
+    def values_v2(tag: str, given: Given) -> Response:
+        """Values of a tag with their types."""
+        found = store.tag_values(tag, *given.span(S))
+        return json_answer({"tagValues": [{"type": t, "value": v} for t, v in found], "metrics": {}})
+
+
+def _add_status(api: APIRouter) -> None:
+    @api.get("/echo", response_class=Response)
+    def echo() -> Response:
+        """What a data source tests its connection with."""
+        return PlainTextResponse("echo")
+
+    @api.get("/status/buildinfo", response_class=Response)
+    def buildinfo() -> Response:
+        """The version. Grafana chooses by it which calls it makes: those of Tempo 2."""
+        build: dict[str, Any] = {"version": "2.8.0", "revision": f"obs-{__version__}", "branch": "", "buildUser": "",
+                                 "buildDate": "", "goVersion": ""}  # fmt: skip
+        return json_answer(build)

@@ -1,0 +1,150 @@
+"""Zipkin's v2 read API. Times are milliseconds, durations microseconds. Taking spans in is the collector's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse, Response
+
+from obs.errors import UserError
+from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.expressions import Attribute, Compare, Expr, Intrinsic, Or, all_of
+from obs.tracestore.ids import parse_trace_id
+from obs.tracestore.query import TraceQuery, tag_condition
+from obs.tracestore.reading import Trace
+from obs.tracestore.spanview import span_views
+from obs.tracestore.store import TraceStore
+from obs.tracestore.zipkin_shape import span_json
+
+MS, US = 10**6, 10**3
+DEFAULT_LIMIT = 10
+DEFAULT_LOOKBACK_MS = 86_400_000
+
+
+def _error(status: int, message: str) -> Response:
+    return PlainTextResponse(message, status)
+
+
+def router(store: TraceStore) -> APIRouter:
+    """Routes under /zipkin/api/v2."""
+    api = APIRouter(prefix="/zipkin/api/v2", route_class=route_class(_error), tags=["zipkin"])
+    _add_names(api, store)
+    _add_traces(api, store)
+    return api
+
+
+def _add_names(api: APIRouter, store: TraceStore) -> None:
+    @api.get("/services", response_class=Response)
+    def services() -> Response:
+        """Names of services."""
+        return json_answer(sorted({s.lower() for s in store.services()}))
+
+    @api.get("/spans", response_class=Response)
+    def spans(given: Given) -> Response:
+        """Names of a service's spans."""
+        wanted = _needed(given, "serviceName").lower()
+        found = {
+            name.lower() for s, names in store.operations().items() if s.lower() == wanted for name in names if name
+        }
+        return json_answer(sorted(found))
+
+    @api.get("/remoteServices", response_class=Response)
+    def remote_services() -> Response:
+        """Remote endpoints: spans of OTLP name none."""
+        return json_answer([])
+
+    @api.get("/autocompleteKeys", response_class=Response)
+    def keys() -> Response:
+        """Tags offered for completion."""
+        return json_answer([])
+
+
+def _needed(given: Params, name: str) -> str:
+    found = given.text(name)
+    if found is None:
+        raise UserError(f"cannot answer without parameter {name!r}: it is missing")
+    return found
+
+
+def _add_traces(api: APIRouter, store: TraceStore) -> None:
+    @api.get("/traces", response_class=Response)
+    def traces(given: Given) -> Response:
+        """Traces by service, span name, annotations, duration and time."""
+        found = [store.by_id(t.trace_id) for t in store.search(_query(store, given)).traces]
+        return json_answer([_spans(t) for t in found if t is not None])
+
+    @api.get("/trace/{trace_id}", response_class=Response)
+    def trace(trace_id: str) -> Response:
+        """One trace."""
+        found = store.by_id(parse_trace_id(trace_id))
+        if found is None:
+            raise no_trace(trace_id)
+        return json_answer(_spans(found))
+
+    @api.get("/traceMany", response_class=Response)
+    def trace_many(given: Given) -> Response:
+        """Several traces by id; those not found are left out."""
+        wanted = [parse_trace_id(t) for t in _needed(given, "traceIds").split(",") if t]
+        return json_answer([_spans(t) for t in map(store.by_id, dict.fromkeys(wanted)) if t is not None])
+
+    @api.get("/dependencies", response_class=Response)
+    def dependencies(given: Given) -> Response:
+        """Calls between services."""
+        _needed(given, "endTs")
+        start_ns, end_ns = _range(store, given)
+        edges = store.dependencies(TraceQuery(start_ns=start_ns, end_ns=end_ns))
+        return json_answer(
+            [{"parent": e.parent, "child": e.child, "callCount": e.calls, "errorCount": e.errors} for e in edges]
+        )
+
+
+def _spans(trace: Trace) -> list[dict[str, Any]]:
+    return [span_json(s) for s in span_views(trace.table)]
+
+
+def _range(store: TraceStore, given: Params) -> tuple[int, int]:
+    end_ms = given.whole("endTs", store.clock.now_ns() // MS)
+    start_ms = end_ms - given.whole("lookback", DEFAULT_LOOKBACK_MS)
+    return max(start_ms * MS, -(2**63)), min(end_ms * MS + MS - 1, 2**63 - 1)
+
+
+def _query(store: TraceStore, given: Params) -> TraceQuery:
+    start_ns, end_ns = _range(store, given)
+    service, name = given.text("serviceName"), given.text("spanName")
+    services = store.operations()
+    return TraceQuery(
+        min_duration_ns=given.duration("minDuration", US), max_duration_ns=given.duration("maxDuration", US),
+        start_ns=start_ns, end_ns=end_ns, limit=given.whole("limit", DEFAULT_LIMIT),
+        where=all_of([_service(service, services), _name(name, services), *_annotations(given)]),
+    )  # fmt: skip
+
+
+def _service(wanted: str | None, services: Any) -> Expr | None:
+    """Zipkin's names are lower case, ours are as sent."""
+    if wanted is None or wanted == "all":
+        return None
+    exact = next((s for s in services if s.lower() == wanted.lower()), wanted)
+    return Compare(Attribute("resource", "service.name"), "=", exact)
+
+
+def _name(wanted: str | None, services: Any) -> Expr | None:
+    if wanted is None or wanted == "all":
+        return None
+    exact = {n for names in services.values() for n in names if n.lower() == wanted.lower()} or {wanted}
+    found = [Compare(Intrinsic("name"), "=", name) for name in sorted(exact)]
+    return found[0] if len(found) == 1 else Or(tuple(found))
+
+
+def _annotations(given: Params) -> list[Expr]:
+    """`error and http.method=GET`: a key alone asks for its presence."""
+    found: list[Expr] = []
+    for part in (given.text("annotationQuery") or "").split(" and "):
+        key, equals, value = part.strip().partition("=")
+        if equals:
+            found.append(tag_condition(key, value))
+        elif key == "error":
+            found.append(tag_condition("error", "true"))
+        elif key:
+            found.append(Compare(Attribute(None, key), "!=", None))
+    return found

@@ -1,0 +1,90 @@
+"""One trace as our own API writes it: spans in the order of the tree with all they carry, and what is odd in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from obs.tracestore import limits
+from obs.tracestore.names import KINDS, NESTED_LEFT, STATUSES
+from obs.tracestore.reading import Trace
+from obs.tracestore.spanview import Attributes, SpanView, as_json_value, event_attributes, span_views
+
+
+def detail(trace: Trace, offset: int, limit: int) -> dict[str, Any]:
+    """The trace with spans offset … offset + limit of the tree; `next` is the offset that continues."""
+    table = trace.table
+    order = np.argsort(table.column(NESTED_LEFT).to_numpy(), kind="stable")[offset : offset + limit]
+    spans = span_views(table.take(pa.array(order)))
+    summary, total = trace.summary, table.num_rows
+    return {
+        "traceId": trace.trace_id.hex(), "rootService": summary.root_service, "rootName": summary.root_name,
+        "startNs": summary.start_ns, "durationNs": summary.duration_ns, "services": list(summary.services),
+        "errors": summary.errors, "totalSpans": total, "spans": [span_json(s) for s in spans],
+        "warnings": warnings(trace), "next": offset + limit if offset + limit < total else None,
+    }  # fmt: skip
+
+
+def span_json(span: SpanView) -> dict[str, Any]:
+    """One span."""
+    return {
+        "spanId": span.span_id, "parentSpanId": span.parent_id or None, "name": span.name, "service": span.service,
+        "kind": KINDS[span.kind] if span.kind < len(KINDS) else str(span.kind),
+        "startNs": span.start_ns, "endNs": span.end_ns, "durationNs": span.duration_ns, "selfNs": span.self_ns,
+        "depth": span.depth,
+        "status": {
+            "code": STATUSES[span.status] if span.status < len(STATUSES) else str(span.status),
+            "message": span.status_message,
+        },
+        "attributes": _attributes(span.attributes), "resource": _attributes(span.resource),
+        "scope": {"name": span.scope_name, "version": span.scope_version, "attributes": _attributes(span.scope)},
+        "events": [_event(e) for e in span.events], "links": [_link(e) for e in span.links],
+        "traceState": span.trace_state, "flags": span.flags,
+        "dropped": {
+            "attributes": span.dropped_attributes, "events": span.dropped_events, "links": span.dropped_links,
+        },
+    }  # fmt: skip
+
+
+def _attributes(attributes: Attributes) -> list[dict[str, Any]]:
+    return [{"key": k, "type": t, "value": as_json_value(t, v)} for k, t, v in attributes]
+
+
+def _event(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"timeNs": event["time_ns"], "name": event["name"] or "", "attributes": event_attributes(event),
+            "dropped": event["dropped"] or 0}  # fmt: skip
+
+
+def _link(link: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "traceId": (link["trace_id"] or b"").hex(), "spanId": (link["span_id"] or b"").hex(),
+        "traceState": link["trace_state"] or "", "attributes": event_attributes(link),
+    }  # fmt: skip
+
+
+def warnings(trace: Trace) -> Sequence[str]:
+    """What to know before believing the tree: missing parents, broken cycles, clocks that disagree."""
+    c, up = trace.source.spans, trace.source.dag.parent
+    without = (up < 0) & (c.parent != 0)
+    known = np.isin(c.parent, c.span)
+    missing, cycles = int((without & ~known).sum()), int((without & known).sum())
+    found = []
+    if missing:
+        found.append(f"{missing} spans name a parent that is not stored; they stand at the top of the tree")
+    if cycles:
+        found.append(f"{cycles} spans are their own ancestor; the tree is cut there")
+    tops = int(((up < 0) & (c.parent == 0)).sum())
+    if tops > 1:
+        found.append(f"{tops} spans have no parent")
+    child = np.flatnonzero(up >= 0)
+    ahead = c.start[up[child]] - c.start[child]
+    if len(child) and ahead.max() > limits.CLOCK_SKEW_NS:
+        late = int((ahead > limits.CLOCK_SKEW_NS).sum())
+        found.append(f"clock skew: {late} spans start before their parent, by up to {int(ahead.max())} ns")
+    backwards = int((c.end < c.start).sum())
+    if backwards:
+        found.append(f"{backwards} spans end before they start; their duration counts as 0")
+    return found

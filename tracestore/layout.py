@@ -1,0 +1,125 @@
+"""How spans lie in a block: sorted by (trace id, start), one slice a trace, its DAG beside the ids.
+
+The engine calls `write_block` at flush and at compaction alike; everything is computed anew each time, since late
+spans of a trace meet the others only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from obs.columnar.layout import BlockWriter, TableLayout
+from obs.model.schema import MAX_ATTRIBUTE_COLUMNS
+from obs.tracestore import catalog, dag, limits
+from obs.tracestore.filenames import CATALOG, SPANS, STORE, TRACES
+from obs.tracestore.names import COVERED, DAG_SCHEMA
+from obs.tracestore.overflow import fold_columns
+from obs.tracestore.spancolumns import span_columns, trace_starts, written_order
+from obs.tracestore.summaries import summarize, traces_table
+
+_SPLIT_BYTES = ("start_ns", "end_ns", COVERED)
+_IDS = ("trace_id", "span_id", "parent_span_id")
+_SPLIT_TRACE_BYTES = ("first_row", "start_ns", "last_start_ns", "duration_ns", "shorter_ns")
+
+
+class SpanLayout:
+    """The trace store's part in the engine."""
+
+    name = STORE
+    tables: tuple[TableLayout, ...] = (TableLayout(SPANS, "start_ns"),)
+
+    def on_append(self, generation: int, tables: Mapping[str, pa.RecordBatch]) -> Mapping[str, pa.RecordBatch]:
+        """Spans carry their resource, so a segment stands alone as it is."""
+        return tables
+
+    def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
+        """Nothing is kept in memory beside the head."""
+
+    def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
+        """Sort, drop what was sent again, compute the DAG, write spans, traces and catalog."""
+        table = tables[SPANS]
+        if not table.num_rows:
+            return {"traces": 0, "orphans": 0}
+        table = without_dag(table).unify_dictionaries().combine_chunks()
+        columns = span_columns(table)
+        order = written_order(columns)
+        columns = columns.take(order)
+        starts = trace_starts(columns)
+        links = dag.build(columns, starts)
+        traces = summarize(columns, starts, links)
+        table = fold_columns(table.take(pa.array(order)), MAX_ATTRIBUTE_COLUMNS)
+        table = with_dag(table, links)
+        out.parquet(SPANS, table, row_group_rows=limits.ROW_GROUP_ROWS, **span_options(table))
+        out.parquet(TRACES, traces_table(traces), **trace_options())
+        out.file(CATALOG, catalog.encode(catalog.make_catalog(columns, starts, links)))
+        return {"traces": len(traces), "orphans": int(traces.missing.sum())}
+
+
+def without_dag(table: pa.Table) -> pa.Table:
+    """Spans as they came, without what an earlier block computed."""
+    return table.drop_columns([name for name in DAG_SCHEMA.names if name in table.column_names])
+
+
+def with_dag(table: pa.Table, links: dag.Dag) -> pa.Table:
+    """Sorted spans with the columns of their DAG."""
+    for field, array in zip(DAG_SCHEMA, links.arrays(), strict=True):
+        table = table.append_column(field, array)
+    return table
+
+
+def span_options(table: pa.Table) -> dict[str, Any]:
+    """Parquet options: dictionaries where values repeat, bytes split for times, ids plain (span ids are random)."""
+    plain = (*_SPLIT_BYTES, *_IDS, *DAG_SCHEMA.names)
+    dictionary = [name for name in table.column_names if name not in plain and _repeats(table, name)]
+    compression = dict.fromkeys(_leaves(table.schema), "ZSTD") | {"span_id": "NONE"}
+    return {
+        "use_dictionary": dictionary,
+        "column_encoding": dict.fromkeys(_SPLIT_BYTES, "BYTE_STREAM_SPLIT"),
+        "compression": compression,
+        "compression_level": {leaf: limits.ZSTD_LEVEL for leaf, codec in compression.items() if codec == "ZSTD"},
+        "write_statistics": [leaf for leaf in compression if "." not in leaf or _is_attribute(leaf)],
+        "dictionary_pagesize_limit": 1 << 18,
+    }
+
+
+def trace_options() -> dict[str, Any]:
+    """Parquet options of the traces table, which is only ever read whole."""
+    texts = ["root_service", "root_name", "services.list.element"]
+    return {
+        "use_dictionary": texts,
+        "column_encoding": dict.fromkeys(_SPLIT_TRACE_BYTES, "BYTE_STREAM_SPLIT"),
+        "write_statistics": False,
+    }
+
+
+def _is_attribute(leaf: str) -> bool:
+    return leaf.startswith(("resource.", "scope.", "attr."))
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Parquet's column paths."""
+    return [leaf for field in schema for leaf in _leaf_paths(field.name, field.type)]
+
+
+def _leaf_paths(path: str, type_: pa.DataType) -> list[str]:
+    if pa.types.is_map(type_):
+        return [f"{path}.key_value.key", f"{path}.key_value.value"]
+    if pa.types.is_list(type_):
+        return _leaf_paths(f"{path}.list.element", type_.value_type)
+    if pa.types.is_struct(type_):
+        return [leaf for field in type_ for leaf in _leaf_paths(f"{path}.{field.name}", field.type)]
+    return [path]
+
+
+def _repeats(table: pa.Table, name: str) -> bool:
+    """Whether a column's values repeat enough for a dictionary, by a look at the middle of the table."""
+    column = table.column(name)
+    if pa.types.is_nested(column.type) or pa.types.is_floating(column.type):
+        return False
+    if pa.types.is_dictionary(column.type):
+        return len(column.chunk(0).dictionary) <= max(64, limits.PLAIN_SHARE * table.num_rows)
+    sample = column.slice(max(0, (table.num_rows - limits.SAMPLE_ROWS) // 2), limits.SAMPLE_ROWS).drop_null()
+    return len(sample.unique()) <= max(16, limits.PLAIN_SHARE * len(sample))

@@ -1,0 +1,52 @@
+"""Each number of this room, with its reason."""
+
+from __future__ import annotations
+
+ROW_GROUP_ROWS = 16_384
+"""Rows of one row group: what reading one trace decodes at least (about 5 ms at 40 columns). Half as many would
+add half a byte a span to the footer."""
+
+PLAIN_SHARE = 0.25
+"""Distinct values per row past which a column is written without a dictionary: zstd alone is smaller there."""
+
+SAMPLE_ROWS = 4_096
+"""Rows that are looked at to decide on a dictionary."""
+
+ZSTD_LEVEL = 1
+"""Level 3 takes 2 % off the size of span columns for half as much CPU again."""
+
+MAX_OPERATIONS = 10_000
+"""Operations of one service that a block's catalog names: names with ids in them must not make it outgrow the data."""
+
+INDEXES_BYTES = 128 << 20
+"""Memory for the traces tables of blocks that stay decoded, about 70 bytes a trace: 18 million spans at ten a trace."""
+
+SCAN_THREADS = 2
+"""Blocks read side by side by one query: decoding releases the GIL, and the server has two cores."""
+
+DEFAULT_LIMIT = 20
+"""Traces a search returns where it names no limit; Jaeger's and Tempo's number."""
+
+MAX_LIMIT = 10_000
+"""Traces one page may hold; beyond it, page."""
+
+MAX_REGEX_CHARS = 1_000
+"""Length of a regular expression in a query: past it the compiled automaton, not the data, is the cost."""
+
+MAX_QUERY_CHARS = 16_384
+"""Length of a TraceQL text."""
+
+MAX_TAG_VALUES = 1_000
+"""Values that a tag's list shows; a longer list cannot be picked from."""
+
+SPANS_PER_SPANSET = 3
+"""Matching spans that a TraceQL search shows of each trace; Tempo's number."""
+
+SPANS_PER_PAGE = 10_000
+"""Spans of one trace that our own API sends at once; a larger trace is read in pages."""
+
+CLOCK_SKEW_NS = 0
+"""How far a child may start before its parent until that is called clock skew."""
+
+VERIFY_BATCH = 64
+"""Traces with rows in several places that are put together at a time, in a search's order, until its limit is met."""

@@ -1,0 +1,76 @@
+"""Which traces of one source match a query: first by the traces table, then by spans where that does not tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.tracestore.bounds import trace_bound
+from obs.tracestore.evaluate import SpanRows, evaluate
+from obs.tracestore.expressions import Expr
+from obs.tracestore.query import ReadStats
+from obs.tracestore.sources import Rows, Source
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression on a span that starts in start_ns <= t <= end_ns."""
+
+    expr: Expr | None
+    start_ns: int
+    end_ns: int
+
+
+def matching(source: Source, condition: Condition, stats: ReadStats) -> Rows:
+    """Positions of the traces that have a matching span, ascending."""
+    t, expr = source.traces, condition.expr
+    start, end = condition.start_ns, condition.end_ns
+    bound = trace_bound(expr, t)
+    may = bound.may & (t.start <= end) & (t.last_start >= start)
+    if expr is None:
+        sure = may & ((t.start >= start) | (t.last_start <= end))
+    elif bound.exact:
+        sure = may & (t.start >= start) & (t.last_start <= end)
+    else:
+        sure = np.zeros(len(t), bool)
+    unsure = may & ~sure
+    if unsure.any():
+        sure[_by_spans(source, condition, unsure, stats)] = True
+    return np.flatnonzero(sure)
+
+
+def _by_spans(source: Source, condition: Condition, wanted: Mask, stats: ReadStats) -> Rows:
+    """Of the wanted traces those with a matching span."""
+    rows = SpanRows(source, groups_of(source, wanted))
+    stats.row_groups_read += len(rows.groups)
+    stats.rows_read += len(rows)
+    hits = matching_rows(rows, condition)
+    traces = np.unique(source.traces.trace_of(rows.positions[hits]))
+    return traces[wanted[traces]]
+
+
+def matching_rows(rows: SpanRows, condition: Condition) -> Rows:
+    """Positions in `rows` of the spans that match."""
+    t = rows.source.traces
+    mask = np.ones(len(rows), bool) if condition.expr is None else evaluate(condition.expr, rows)
+    if mask.any() and (t.start.min() < condition.start_ns or t.last_start.max() > condition.end_ns):
+        starts = rows.numbers("start_ns")
+        mask &= (starts >= condition.start_ns) & (starts <= condition.end_ns)
+    return np.flatnonzero(mask)
+
+
+def groups_of(source: Source, wanted: Mask) -> Rows:
+    """The groups of rows that hold spans of the wanted traces."""
+    if wanted.all():
+        return np.arange(len(source.group_starts) - 1)
+    traces = np.flatnonzero(wanted)
+    first = np.searchsorted(source.group_starts, source.traces.starts[traces], side="right") - 1
+    last = np.searchsorted(source.group_starts, source.traces.starts[traces + 1], side="left")
+    edges = np.zeros(len(source.group_starts) + 1, np.int64)
+    np.add.at(edges, first, 1)
+    np.add.at(edges, last, -1)
+    return np.flatnonzero(np.cumsum(edges) > 0)

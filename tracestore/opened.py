@@ -1,0 +1,101 @@
+"""Blocks and head made ready to be read, and kept so: footers and traces tables of blocks, the sorted head.
+
+The head is sorted when a query needs it and stays sorted until rows are added.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cached_property
+
+import pyarrow as pa
+
+from obs.columnar.block import Block
+from obs.columnar.view import View
+from obs.tracestore import limits
+from obs.tracestore.filenames import SPANS
+from obs.tracestore.ids import Words
+from obs.tracestore.sources import BlockSource, MemorySource, Source
+from obs.tracestore.splits import SplitTraces
+
+HEAD = "head"
+Mark = tuple[tuple[int, int, int], ...]
+
+
+class OpenedSources:
+    """What stays open between queries; shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[str, BlockSource] = OrderedDict()
+        self._head: tuple[Mark, pa.Table, MemorySource] | None = None
+        self.splits = SplitTraces()
+
+    def snapshot(self, view: View) -> Snapshot:
+        """A view's blocks, opened, and its head as it came."""
+        blocks = [source for block in view.blocks if (source := self._block(block)) is not None]
+        self._shrink({block.name for block in view.blocks})
+        return Snapshot(self, blocks, view.head(SPANS))
+
+    def _block(self, block: Block) -> BlockSource | None:
+        with self._lock:
+            found = self._blocks.get(block.name)
+            if found is not None:
+                self._blocks.move_to_end(block.name)
+                return None if block.damaged else found
+        opened = BlockSource.open(block)
+        if opened is not None:
+            with self._lock:
+                self._blocks[block.name] = opened
+        return opened
+
+    def _shrink(self, alive: set[str]) -> None:
+        """Forget blocks that are gone, and the least used past the limit of memory."""
+        with self._lock:
+            for name in [n for n in self._blocks if n not in alive]:
+                del self._blocks[name]
+            held = sum(source.nbytes for source in self._blocks.values())
+            while held > limits.INDEXES_BYTES and len(self._blocks) > 1:
+                _, oldest = self._blocks.popitem(last=False)
+                held -= oldest.nbytes
+
+    def sorted_head(self, rows: pa.Table) -> MemorySource:
+        """The head sorted; the one from before where its rows are the same."""
+        mark = _mark(rows)
+        with self._lock:
+            if self._head is None or self._head[0] != mark:
+                self._head = (mark, rows, MemorySource(HEAD, rows))
+            return self._head[2]
+
+    def forget_head(self) -> None:
+        """Let the sorted head go."""
+        with self._lock:
+            self._head = None
+
+
+def _mark(rows: pa.Table) -> Mark:
+    """Tells one head from another: where its ids stand in memory, which is immutable and kept alive with the mark."""
+    chunks = rows.column("trace_id").chunks
+    return tuple((chunk.buffers()[1].address, chunk.offset, len(chunk)) for chunk in chunks if len(chunk))
+
+
+class Snapshot:
+    """The places to read of one instant: blocks in the order they were written, then the head."""
+
+    def __init__(self, opened: OpenedSources, blocks: list[BlockSource], head_rows: pa.Table) -> None:
+        self._opened = opened
+        self.blocks = blocks
+        self.head_rows = head_rows
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """All places."""
+        if not self.head_rows.num_rows:
+            self._opened.forget_head()
+            return [*self.blocks]
+        return [*self.blocks, self._opened.sorted_head(self.head_rows)]
+
+    def split_keys(self) -> Words:
+        """See `SplitTraces.keys`."""
+        return self._opened.splits.keys(self.sources)

@@ -1,0 +1,57 @@
+"""One trace put together from all places that hold spans of it: deduplicated, linked, sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from obs.columnar.head import concatenate
+from obs.tracestore.ids import rows_of_trace
+from obs.tracestore.query import TraceSummary
+from obs.tracestore.sources import BlockSource, MemorySource
+from obs.tracestore.summaries import TraceRows, root_of
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All spans of one trace, by start, with the columns of their DAG; times are as they were sent."""
+
+    trace_id: bytes
+    source: MemorySource
+
+    @property
+    def table(self) -> pa.Table:
+        """The spans."""
+        return self.source.table(0, len(self.source.order))
+
+    @property
+    def summary(self) -> TraceSummary:
+        """The trace in one row."""
+        return summary_of(self.source.traces, 0, self.trace_id)
+
+
+def summary_of(traces: TraceRows, trace: int, trace_id: bytes) -> TraceSummary:
+    """One trace of a source in one row."""
+    service, name = root_of(traces, trace)
+    return TraceSummary(
+        trace_id, service, name, int(traces.start[trace]), int(traces.duration[trace]),
+        int(traces.starts[trace + 1] - traces.starts[trace]), int(traces.errors[trace]), traces.services_of(trace),
+    )  # fmt: skip
+
+
+def read_trace(blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes) -> Trace | None:
+    """A trace from blocks (oldest written first) and the unsorted rows of the head; None where it is nowhere."""
+    parts = []
+    for block in blocks:
+        at = block.traces.find(trace_id)
+        if at >= 0:
+            parts.append(block.table(int(block.traces.starts[at]), int(block.traces.starts[at + 1])))
+    if head.num_rows:
+        rows = rows_of_trace(head.column("trace_id"), trace_id)
+        if len(rows):
+            parts.append(head.take(pa.array(rows)))
+    if not parts:
+        return None
+    return Trace(trace_id, MemorySource("trace", concatenate(parts)))

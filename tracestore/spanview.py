@@ -1,0 +1,157 @@
+"""Spans of one trace as Python values, for the APIs to write in their shapes. Only ever for what one answer shows.
+
+In: a table of spans with DAG columns. Out: `SpanView`, attributes by scope with their types.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from obs.model.schema import OVERFLOW, parse_attribute_column
+from obs.tracestore.names import COVERED, DEPTH, NESTED_LEFT, NO_SERVICE, PARENT_POSITION
+
+Attributes = tuple[tuple[str, str, Any], ...]
+"""(key, type of `schema.ATTRIBUTE_TYPES`, value), sorted by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanView:
+    """One span. Ids are lower-case hex; `parent_id` is "" for a root."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    status: int
+    status_message: str
+    trace_state: str
+    flags: int
+    scope_name: str
+    scope_version: str
+    resource: Attributes
+    scope: Attributes
+    attributes: Attributes
+    events: Sequence[Mapping[str, Any]]
+    links: Sequence[Mapping[str, Any]]
+    dropped_attributes: int
+    dropped_events: int
+    dropped_links: int
+    parent_position: int
+    depth: int
+    left: int
+    covered_ns: int
+
+    @property
+    def service(self) -> str:
+        """`service.name` of its resource."""
+        return next((str(v) for k, _, v in self.resource if k == "service.name"), NO_SERVICE)
+
+    @property
+    def duration_ns(self) -> int:
+        """End minus start, 0 where the end comes first."""
+        return max(self.end_ns - self.start_ns, 0)
+
+    @property
+    def self_ns(self) -> int:
+        """Time in which no child ran."""
+        return self.duration_ns - self.covered_ns
+
+
+def span_views(table: pa.Table) -> list[SpanView]:
+    """The rows of a table, in its order."""
+    rows = table.num_rows
+    if not rows:
+        return []
+    get = _Columns(table)
+    scopes = {scope: _attributes(table, scope) for scope in ("resource", "scope", "attr")}
+    columns = (
+        get.ids("trace_id"), get.ids("span_id"), get.ids("parent_span_id"), get("name", ""), get("kind", 0),
+        get("start_ns", 0), get("end_ns", 0), get("status_code", 0), get("status_message", ""),
+        get("trace_state", ""), get("flags", 0), get("scope_name", ""), get("scope_version", ""),
+        scopes["resource"], scopes["scope"], scopes["attr"], get("events", ()), get("links", ()),
+        get("dropped_attributes", 0), get("dropped_events", 0), get("dropped_links", 0),
+        get(PARENT_POSITION, -1), get(DEPTH, 0), get(NESTED_LEFT, 0), get(COVERED, 0),
+    )  # fmt: skip
+    return [SpanView(*row) for row in zip(*columns, strict=True)]
+
+
+class _Columns:
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._has = set(table.column_names)
+
+    def __call__(self, name: str, default: Any) -> list[Any]:
+        if name not in self._has:
+            return [default] * self._table.num_rows
+        return [default if v is None else v for v in self._table.column(name).to_pylist()]
+
+    def ids(self, name: str) -> list[str]:
+        return [v.hex() if v else "" for v in self(name, b"")]
+
+
+def _attributes(table: pa.Table, scope: str) -> list[Attributes]:
+    """Each row's attributes of one scope."""
+    rows: list[list[tuple[str, str, Any]]] = [[] for _ in range(table.num_rows)]
+    for column in sorted(table.column_names):
+        parsed = parse_attribute_column(column)
+        if parsed is not None and parsed.scope == scope:
+            for row, value in enumerate(table.column(column).to_pylist()):
+                if value is not None:
+                    rows[row].append((parsed.key, parsed.type, value))
+    if OVERFLOW in table.column_names:
+        for row, pairs in enumerate(table.column(OVERFLOW).to_pylist()):
+            for name, text in pairs or ():
+                parsed = parse_attribute_column(name)
+                if parsed is not None and parsed.scope == scope:
+                    rows[row].append((parsed.key, *_overflowed(parsed.type, text)))
+    return [tuple(row) for row in rows]
+
+
+def _overflowed(type_: str, text: str) -> tuple[str, Any]:
+    """A value that was kept as text, in its own type again where it reads as such."""
+    try:
+        if type_ == "int":
+            return type_, int(text)
+        if type_ == "float":
+            return type_, float(text)
+    except ValueError:
+        return "str", text
+    if type_ == "bool":
+        return type_, text == "true"
+    return ("str" if type_ == "bytes" else type_), text
+
+
+def as_json_value(type_: str, value: Any) -> Any:
+    """An attribute's value as JSON can hold it: arrays and maps as such, bytes as base64, NaN as text."""
+    if type_ == "json":
+        return parse_json(value)
+    if type_ == "bytes":
+        return b64encode(value).decode()
+    if (type_ == "float" and value != value) or value in (float("inf"), float("-inf")):
+        return str(value)
+    return value
+
+
+def parse_json(text: str | None) -> Any:
+    """JSON text as it was stored; the text itself where it is none."""
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def event_attributes(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of an event or a link."""
+    found = parse_json(event.get("attributes"))
+    return found if isinstance(found, dict) else {}

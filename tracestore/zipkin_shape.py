@@ -1,0 +1,50 @@
+"""Spans in Zipkin's v2 JSON. Source: zipkin-api, zipkin2-api.yaml; OpenTelemetry, "OpenTelemetry to Zipkin"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from obs.tracestore.jaeger_shape import short_id
+from obs.tracestore.spanview import SpanView, as_json_value, event_attributes
+from obs.tracestore.tags import as_shown
+
+Json = dict[str, Any]
+_KINDS = {2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+
+
+def span_json(span: SpanView) -> Json:
+    """One span; times are microseconds."""
+    found: Json = {"traceId": short_id(span.trace_id), "id": span.span_id, "name": span.name.lower(),
+                   "timestamp": max(span.start_ns // 1000, 1), "duration": max(span.duration_ns // 1000, 1),
+                   "localEndpoint": {"serviceName": span.service.lower()}, "tags": _tags(span)}  # fmt: skip
+    if span.parent_id:
+        found["parentId"] = span.parent_id
+    if span.kind in _KINDS:
+        found["kind"] = _KINDS[span.kind]
+    if span.events:
+        found["annotations"] = [
+            {"timestamp": (e["time_ns"] or 0) // 1000, "value": _annotation(e)} for e in span.events
+        ]
+    return found
+
+
+def _annotation(event: Any) -> str:
+    attributes = event_attributes(event)
+    return f"{event['name'] or ''}: {orjson.dumps(attributes).decode()}" if attributes else event["name"] or ""
+
+
+def _tags(span: SpanView) -> dict[str, str]:
+    found = {k: _text(t, v) for k, t, v in (*span.resource, *span.scope, *span.attributes) if k != "service.name"}
+    if span.status == 2:
+        found.setdefault("error", span.status_message or "true")
+    if span.status:
+        found["otel.status_code"] = "ERROR" if span.status == 2 else "OK"
+    if span.scope_name:
+        found["otel.scope.name"] = span.scope_name
+    return found
+
+
+def _text(type_: str, value: Any) -> str:
+    return str(value) if type_ == "json" else as_shown(as_json_value(type_, value))
