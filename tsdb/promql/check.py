@@ -48,6 +48,8 @@ def binary(cursor: Cursor, node: Binary, op_pos: int) -> Binary:
         raise cursor.error(op_pos, f'set operator "{node.op}" not allowed in binary scalar expression')
     if node.matching is not None:
         raise cursor.error(op_pos, "vector matching only allowed between instant vectors")
+    if node.op in ("</", ">/") and kinds[0] is Kind.SCALAR:
+        raise cursor.error(op_pos, f'operator "{node.op}" needs a vector of histograms on its left side')
     if kinds == (Kind.SCALAR, Kind.SCALAR) and node.op in _COMPARISONS and not node.bool_:
         raise cursor.error(op_pos, "comparisons between scalars must use BOOL modifier")
     return node

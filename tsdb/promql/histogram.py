@@ -21,17 +21,11 @@ UNKNOWN, RESET, NOT_RESET, GAUGE = "", "reset", "not_reset", "gauge"
 
 
 class Bucket(NamedTuple):
-    """One bucket; which ends belong to it differs by sign: (0.5,1] and [-1,-0.5)."""
+    """One bucket; `Histogram` knows which of its ends belong to it."""
 
     lower: float
     upper: float
     n: float  # observations in it
-
-    def text(self, closed_both: bool = False) -> str:
-        """As scripts write it."""
-        left = "[" if closed_both or self.lower < 0 else "("
-        right = "]" if closed_both or self.lower >= 0 else ")"
-        return f"{left}{go_general(self.lower)},{go_general(self.upper)}{right}:{go_general(self.n)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +119,19 @@ class Histogram:
 
     def __str__(self) -> str:
         parts = [f"count:{go_general(self.count)}", f"sum:{go_general(self.sum)}"]
-        for b in self.buckets():
-            if b.n != 0:
-                parts.append(b.text(closed_both=b.lower == -b.upper and not self.is_custom))
+        parts += [self._bucket_text(b) for b in self.buckets() if b.n != 0]
         return "{" + ", ".join(parts) + "}"
+
+    def _bucket_text(self, b: Bucket) -> str:
+        left, right = self._closed(b)
+        edges = f"{'[' if left else '('}{go_general(b.lower)},{go_general(b.upper)}{']' if right else ')'}"
+        return f"{edges}:{go_general(b.n)}"
+
+    def _closed(self, b: Bucket) -> tuple[bool, bool]:
+        """Whether the bounds belong to a bucket: (0.5,1] but [-1,-0.5); the zero bucket has both."""
+        if self.is_custom:
+            return math.isinf(b.lower), True
+        return b.lower < 0, b.upper > 0
 
     def same(self, other: Histogram) -> bool:
         """Equal samples: NaN equals NaN, empty buckets and hints do not count."""
@@ -141,18 +144,9 @@ class Histogram:
         return (h.schema, numbers, zero, sorted(h.positive.items()), sorted(h.negative.items()), h.custom_values)
 
     def api_buckets(self) -> list[tuple[int, float, float, float]]:
-        """(boundary rule, lower, upper, count) as the HTTP API gives them: 0 (], 1 [), 3 []."""
-        out = []
-        for b in self.buckets():
-            if b.n == 0:
-                continue
-            rule = 0
-            if not self.is_custom and b.lower < 0:
-                rule = 3 if b.lower == -b.upper else 1
-            elif b.lower == b.upper:
-                rule = 3
-            out.append((rule, *b))
-        return out
+        """(boundary rule, lower, upper, count) as the HTTP API gives them: 0 (], 1 [), 2 (), 3 []."""
+        rules = {(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}
+        return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n != 0]
 
 
 def bound(index: int, schema: int) -> float:

@@ -11,7 +11,7 @@ import math
 from obs.tsdb.promql.histogram import Bucket, Histogram
 
 
-def _zero_sided(h: Histogram, b: Bucket) -> Bucket:
+def zero_sided(h: Histogram, b: Bucket) -> Bucket:
     """A zero bucket reaches to 0 only, where all other observations are on one side."""
     if h.is_custom or not (b.lower <= 0 <= b.upper):
         return b
@@ -48,7 +48,7 @@ def quantile(h: Histogram, q: float) -> float:
         bucket = bucket._replace(lower=0.0)
     elif h.is_custom and math.isinf(bucket.upper):
         return bucket.lower
-    bucket = _zero_sided(h, bucket)
+    bucket = zero_sided(h, bucket)
     count = min(count, h.count)
     if count < rank:
         return math.nan if math.isnan(h.sum) else bucket.upper
@@ -78,17 +78,18 @@ def _rank(h: Histogram, value: float) -> float:
     """How many observations are below a value."""
     rank = 0.0
     for raw in h.buckets():
-        b = _zero_sided(h, raw)
+        b = zero_sided(h, raw)
         if b.lower >= value:
             return min(rank, h.count)
         if b.upper > value:
-            return min(rank + b.n * _share(h, b, value), h.count)
+            return min(rank + b.n * share_below(h, b, value), h.count)
         rank += b.n
     # Observations of NaN are counted but in no bucket; they lie above every value.
     return h.count if not math.isnan(h.sum) or (math.isinf(value) and value < 0) else rank
 
 
-def _share(h: Histogram, b: Bucket, value: float) -> float:
+def share_below(h: Histogram, b: Bucket, value: float) -> float:
+    """The share of a bucket's observations below a value inside it."""
     if h.is_custom or b.lower <= 0 <= b.upper:
         if math.isinf(b.lower):
             if b.upper <= 0:  # no share of an infinitely wide bucket can be told: it counts whole

@@ -34,7 +34,7 @@ from obs.tsdb.promql.plan import (
 
 PRECEDENCE = {
     "or": 1, "and": 2, "unless": 2, "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3,
-    "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "atan2": 5, "^": 6,
+    "+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "atan2": 5, "</": 5, ">/": 5, "^": 6,
 }  # fmt: skip
 UNARY_PRECEDENCE = 5
 SET_OPS = ("and", "or", "unless")

@@ -226,9 +226,10 @@ def only(labels: Labels, names: frozenset[str] | set[str]) -> Labels:
     return tuple(p for p in labels if p[0] in names)
 
 
-_NAME_ONLY = frozenset((METRIC_NAME,))
+METADATA = frozenset((METRIC_NAME, "__type__", "__unit__"))
+"""Labels that say what a metric is: they come and go together."""
 
 
 def without_name(labels: Labels) -> Labels:
-    """Labels less the metric name."""
-    return without(labels, _NAME_ONLY)
+    """Labels less the metric's name, type and unit."""
+    return without(labels, METADATA)

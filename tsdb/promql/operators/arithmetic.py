@@ -11,6 +11,14 @@ import numpy as np
 
 from obs.tsdb.promql.values import F64, Bool
 
+TRIMS = ("</", ">/")
+"""Operators that trim native histograms; floats have no result."""
+
+
+def _no_floats(left: F64, right: F64) -> F64:
+    return np.full(np.broadcast_shapes(left.shape, right.shape), np.nan)
+
+
 ARITHMETIC: dict[str, Callable[[F64, F64], F64]] = {
     "+": np.add,
     "-": np.subtract,
@@ -19,6 +27,7 @@ ARITHMETIC: dict[str, Callable[[F64, F64], F64]] = {
     "%": np.fmod,
     "^": np.power,
     "atan2": np.arctan2,
+    **dict.fromkeys(TRIMS, _no_floats),
 }
 COMPARISONS: dict[str, Callable[[F64, F64], Bool]] = {
     "==": np.equal,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.operators.arithmetic import COMPARISONS, calculate, compare
+from obs.tsdb.promql.operators.arithmetic import COMPARISONS, TRIMS, calculate, compare
 from obs.tsdb.promql.plan import Binary
 from obs.tsdb.promql.values import F64, Bool, Objects
 
@@ -26,7 +26,7 @@ class Cells(NamedTuple):
 def combine(frame: Frame, node: Binary, left: Cells, right: Cells, keep_right: bool = False) -> Cells:
     """`left op right` where both are present; a filter keeps the left value (the right one where asked)."""
     present = left.present & right.present
-    if left.hists is not None or right.hists is not None:
+    if left.hists is not None or right.hists is not None or (node.op in TRIMS and bool(present.any())):
         from obs.tsdb.promql.operators.histogram_cells import combine_mixed
 
         return combine_mixed(frame, node, left, right, present, keep_right)

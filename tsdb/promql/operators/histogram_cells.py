@@ -11,6 +11,8 @@ from obs.tsdb.promql.annotations import MIXED_BUCKETS
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import GAUGE, Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, add
+from obs.tsdb.promql.histogram_trim import trim
+from obs.tsdb.promql.operators.arithmetic import TRIMS
 from obs.tsdb.promql.operators.cells import Cells, combine
 from obs.tsdb.promql.plan import Binary
 from obs.tsdb.promql.values import Bool, is_hist
@@ -22,10 +24,15 @@ def combine_mixed(frame: Frame, node: Binary, left: Cells, right: Cells, present
     """As `combine`, cell by cell where a histogram takes part."""
     left_hist, right_hist = _mask(left), _mask(right)
     plain = Cells(left.values, left.present & ~left_hist), Cells(right.values, right.present & ~right_hist)
-    floats = combine(frame, node, *plain, keep_right)
-    values, shown = floats.values.copy(), floats.present.copy()
+    if node.op in TRIMS:  # floats have no result: all cells go through `_one`, which says so
+        values, shown = np.zeros(present.shape), np.zeros(present.shape, np.bool_)
+        mixed = present
+    else:
+        floats = combine(frame, node, *plain, keep_right)
+        values, shown = floats.values.copy(), floats.present.copy()
+        mixed = present & (left_hist | right_hist)
     hists = np.full(values.shape, None, np.object_)
-    for row, col in zip(*np.nonzero(present & (left_hist | right_hist)), strict=True):
+    for row, col in zip(*np.nonzero(mixed), strict=True):
         a = left.hists[row, col] if left_hist[row, col] and left.hists is not None else float(left.values[row, col])
         b = right.hists[row, col] if right_hist[row, col] and right.hists is not None else float(right.values[row, col])
         outcome = _one(frame, node, a, b)
@@ -55,6 +62,8 @@ def _one(frame: Frame, node: Binary, a: Histogram | float, b: Histogram | float)
             return a.scale(b)
         if node.op == "/":
             return a.divide(b)
+        if node.op in TRIMS:
+            return trim(a, b, keep_below=node.op == "</")
     elif isinstance(b, Histogram) and isinstance(a, float) and node.op == "*":
         return b.scale(a)
     left, right = ("histogram" if isinstance(x, Histogram) else "float" for x in (a, b))

@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from obs.errors import QueryError
-from obs.model.labels import METRIC_NAME, Labels
+from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.operators.arithmetic import COMPARISONS
 from obs.tsdb.promql.operators.cells import Cells, combine
 from obs.tsdb.promql.operators.signature import by, excluding, ordinals
 from obs.tsdb.promql.plan import Binary, Card, Matching, label_text, quote
-from obs.tsdb.promql.values import I64, Bool, Vector, empty_vector, merge_same, only, without
+from obs.tsdb.promql.values import I64, METADATA, Bool, Vector, empty_vector, merge_same, only, without, without_name
 
 ABSENT = -1
 """In a list of pairs: no series on this side, its fill value stands in."""
@@ -92,7 +92,7 @@ def _check_one_side(one: Vector, group: I64, names: list[Labels], m: Matching, s
 
 
 def _match_group(labels: Labels, m: Matching) -> Labels:
-    return only(labels, frozenset(m.labels)) if m.on else without(labels, (*m.labels, METRIC_NAME))
+    return only(labels, frozenset(m.labels)) if m.on else without(labels, METADATA.union(m.labels))
 
 
 def _check_result(m: Matching, present: Bool, group: I64) -> None:
@@ -106,8 +106,7 @@ def _check_result(m: Matching, present: Bool, group: I64) -> None:
 
 
 def _result_labels(node: Binary, m: Matching, many: Labels, one: Labels) -> Labels:
-    gone: set[str] = set() if node.op in COMPARISONS else {METRIC_NAME}
-    labels = without(many, gone) if gone else many
+    labels = many if node.op in COMPARISONS else without_name(many)
     if m.card is Card.ONE_TO_ONE:
         return only(labels, frozenset(m.labels)) if m.on else without(labels, m.labels)
     if not m.include:

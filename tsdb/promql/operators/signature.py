@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from obs.model.labels import METRIC_NAME, Labels
-from obs.tsdb.promql.values import I64, only, without
+from obs.model.labels import Labels
+from obs.tsdb.promql.values import I64, METADATA, only, without
 
 Signature = Callable[[Labels], Labels]
 
@@ -24,8 +24,8 @@ def by(names: Sequence[str]) -> Signature:
 
 
 def excluding(names: Sequence[str]) -> Signature:
-    """All labels but these and the metric name."""
-    gone = frozenset((*names, METRIC_NAME))
+    """All labels but these and the metric's name, type and unit."""
+    gone = METADATA.union(names)
     return lambda labels: without(labels, gone)
 
 

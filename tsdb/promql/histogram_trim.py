@@ -1,0 +1,61 @@
+"""The operators `</` and `>/`: a native histogram without the observations above or below a value.
+
+A bucket that the value cuts keeps the share that quantiles find there; the sum is worked out anew from the middles.
+Source: https://prometheus.io/docs/prometheus/latest/querying/operators/ (histogram trim operators)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from obs.tsdb.promql.histogram import Bucket, Histogram
+from obs.tsdb.promql.histogram_shape import share_below, zero_sided
+
+
+def trim(h: Histogram, value: float, keep_below: bool) -> Histogram:
+    """What is left of a histogram: observations up to `value`, or from it on."""
+    if math.isnan(value):
+        return replace(h, count=0.0, sum=0.0, zero_count=0.0, positive={}, negative={})
+    total = 0.0
+    lost = False
+
+    def kept(raw: Bucket) -> float:
+        nonlocal total, lost
+        b = zero_sided(h, raw)
+        share = 1.0 if b.upper <= value else 0.0 if b.lower >= value else share_below(h, b, value)
+        left = raw.n * (share if keep_below else 1 - share)
+        lost = lost or left != raw.n
+        low, high = (b.lower, min(b.upper, value)) if keep_below else (max(b.lower, value), b.upper)
+        total += left * _middle(h, low, high) if left else 0.0
+        return left
+
+    positive = _kept(h, h.positive, kept, mirrored=False)
+    negative = _kept(h, h.negative, kept, mirrored=True)
+    zero = kept(Bucket(-h.zero_threshold, h.zero_threshold, h.zero_count)) if h.zero_count else 0.0
+    if not lost:
+        return h
+    count = math.fsum((zero, *positive.values(), *negative.values()))
+    return replace(h, count=count, sum=total, zero_count=zero, positive=positive, negative=negative).compact()
+
+
+def _kept(
+    h: Histogram, counts: Mapping[int, float], kept: Callable[[Bucket], float], mirrored: bool
+) -> dict[int, float]:
+    out = {}
+    for i, n in counts.items():
+        lower, upper = (-h.upper(i), -h.lower(i)) if mirrored else (h.lower(i), h.upper(i))
+        out[i] = kept(Bucket(lower, upper, n))
+    return out
+
+
+def _middle(h: Histogram, lower: float, upper: float) -> float:
+    """Where the observations of an interval are taken to lie."""
+    if math.isinf(lower):
+        return upper / 2 if upper > 0 else upper
+    if math.isinf(upper):
+        return lower
+    if h.is_custom or lower <= 0 <= upper:
+        return (lower + upper) / 2
+    return math.copysign(math.sqrt(lower * upper), lower)
