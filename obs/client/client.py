@@ -42,6 +42,10 @@ class ObsClient:
         """Whether the server says it is ready. Raises: ClientError where it cannot be reached."""
         return self.transport.raw("/-/ready") is not None
 
+    def flush(self) -> None:
+        """Write what is in memory out as blocks, and wait for it."""
+        self.transport.raw("/internal/flush", form=True)
+
     def notified_alerts(self) -> list[dict[str, Any]]:
         """The alerts the alertmanager holds."""
         answer: list[dict[str, Any]] = self.transport.json("/alertmanager/api/v2/alerts")

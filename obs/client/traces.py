@@ -26,7 +26,7 @@ class Traces:
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Summaries `{traceId, rootService, rootName, startNs, durationNs, spans, errors, services}`.
 
-        Durations are written `250ms`; `order` (newest, oldest, longest, shortest, spans, errors) is over the whole range.
+        Durations are written `250ms`; `order` (newest, oldest, longest, shortest, spans, errors) holds over the range.
         """
         params: Params = [
             ("service", service), ("operation", operation), ("tags", json.dumps(dict(tags)) if tags else None),
