@@ -26,7 +26,7 @@ from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.model.batch import Batch, Signal
 from obs.model.clock import SYSTEM_CLOCK, Clock
-from obs.model.ports import Store
+from obs.model.ports import Consumer, Evaluator, Store
 from obs.serving import control, faults, own_metrics, own_traces, sockets
 from obs.serving.agent_process import AgentProcess
 from obs.serving.data_folder import DataFolder
@@ -130,6 +130,11 @@ class App:
 
     def _make_stores(self) -> None:
         self.metrics, self.logs, self.traces = make_stores(self.config, self._clock)
+        self._consumers: Mapping[Signal, Consumer] = {
+            Signal.METRICS: self.metrics,
+            Signal.LOGS: self.logs,
+            Signal.TRACES: self.traces,
+        }
         self.stores: Mapping[Signal, Store] = {
             Signal.METRICS: self.metrics,
             Signal.LOGS: self.logs,
@@ -139,7 +144,7 @@ class App:
     def _make_intake(self) -> None:
         limits = self.config.limits
         self.ledger = Ledger()
-        self.pipeline = Pipeline(self.stores, max_in_flight_bytes=limits.in_flight)
+        self.pipeline = Pipeline(self._consumers, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
@@ -153,7 +158,7 @@ class App:
 
     def _make_alerts(self) -> None:
         options = AlertOptions(self.config.data / "alerts", self.config.rule_files, self.config.alerting, self.url)
-        evaluators = {"promql": self.promql, "logql": self.logql}
+        evaluators: Mapping[str, Evaluator] = {"promql": self.promql, "logql": self.logql}
         store = partial(self.consume, Signal.METRICS, receiver="rules")
         self.alerts = AlertService(options, evaluators, self._check_query, store, self._clock)
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from obs.logstore.store import LogStore
+    from obs.tracestore.store import TraceStore
+    from obs.tsdb.store import MetricStore
+
 STORES = ("metrics", "logs", "traces")
+RECOVERY_S = 3600.0
 
 
 def register(app: typer.Typer) -> None:
@@ -27,15 +36,21 @@ def compact(data: Annotated[Path, typer.Option(help="The data folder.")] = Path(
     folder = DataFolder(data)
     try:
         with Progress(*columns) as bars:
-            for name, store in zip(STORES, make_stores(Config(data=data)), strict=True):
+            stores: list[MetricStore | LogStore | TraceStore] = list(make_stores(Config(data=data)))
+            for name, store in zip(STORES, stores, strict=True):
                 bar = bars.add_task(name, total=1.0)
                 store.open()
                 try:
-                    store.engine.wait_recovered(3600.0)
+                    store.engine.wait_recovered(RECOVERY_S)
                     store.flush()
-                    store.engine.compact(lambda done, bar=bar: bars.update(bar, completed=done))
+                    store.engine.compact(partial(_show, bars, bar))
                 finally:
                     store.close()
                 bars.update(bar, completed=1.0)
     finally:
         folder.release()
+
+
+def _show(bars: Progress, bar: TaskID, done: float) -> None:
+    """Move a bar to the share done, 0..1."""
+    bars.update(bar, completed=done)

@@ -31,9 +31,9 @@ def trace(
     for warning in found.get("warnings", ()):
         note(str(warning))
     spans: list[dict[str, Any]] = found["spans"]
-    columns = ("service", "span", "start ms", "ms", "self ms", "status", "span id")
+    columns = ["service", "span", "start ms", "ms", "self ms", "status", "span id"]
     if output is Output.TABLE:
-        columns = (*columns, "")
+        columns.append("")
     first = min(s["startNs"] for s in spans)
     whole = max(max(s["startNs"] + s["durationNs"] for s in spans) - first, 1)
     write_rows(columns, [_row(s, first, whole, output) for s in spans], output)

@@ -60,6 +60,14 @@ class PromQL:
             raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
         return self._evaluate(query, plan, steps, False, lookback_ms, timeout_s)
 
+    def check(self, query: str) -> None:
+        """Whether a rule may use a query: it parses, and gives a vector or a scalar. Raises: QueryError."""
+        kind = parse(query).kind
+        if not results.range_kind(kind):
+            raise QueryError(
+                f"cannot evaluate {query!r} as a rule: it is a {kind.value}; rules need a vector or a scalar"
+            )
+
     def explain(self, query: str) -> str:
         """The plan as a tree of text."""
         return plans.explain(parse(query))
