@@ -306,5 +306,6 @@ INTRINSICS: dict[str, Callable[[SpanRows], pa.Array | None]] = {
     "nestedSetLeft": _fixed("nested_left"),
     "nestedSetRight": _fixed("nested_right"),
     "nestedSetParent": _parent_left,
+    "parentPosition": _fixed("parent_position"),
 }
 """Intrinsic fields by name, and the columns they are read from."""

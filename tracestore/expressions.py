@@ -105,7 +105,15 @@ def all_of(items: Iterable[Expr | None]) -> Expr | None:
     return And(tuple(flat)) if len(flat) > 1 else flat[0] if flat else None
 
 
-TRACE_FIELDS = ("traceDuration", "rootServiceName", "rootName", "nestedSetLeft", "nestedSetRight", "nestedSetParent")
+TRACE_FIELDS = (
+    "traceDuration",
+    "rootServiceName",
+    "rootName",
+    "nestedSetLeft",
+    "nestedSetRight",
+    "nestedSetParent",
+    "parentPosition",
+)
 """Intrinsics whose value a part of a trace cannot tell."""
 
 

@@ -25,8 +25,24 @@ class Condition:
     end_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class ByTraces:
+    """What the traces table says: traces that surely match, and those of which only the spans tell."""
+
+    sure: Mask
+    unsure: Mask
+
+
 def matching(source: Source, condition: Condition, stats: ReadStats) -> Rows:
     """Positions of the traces that have a matching span, ascending."""
+    found = by_traces(source, condition)
+    if found.unsure.any():
+        found.sure[by_spans(source, condition, found.unsure, stats)] = True
+    return np.flatnonzero(found.sure)
+
+
+def by_traces(source: Source, condition: Condition) -> ByTraces:
+    """Without a look at the spans."""
     t, expr = source.traces, condition.expr
     start, end = condition.start_ns, condition.end_ns
     bound = trace_bound(expr, t)
@@ -37,13 +53,10 @@ def matching(source: Source, condition: Condition, stats: ReadStats) -> Rows:
         sure = may & (t.start >= start) & (t.last_start <= end)
     else:
         sure = np.zeros(len(t), bool)
-    unsure = may & ~sure
-    if unsure.any():
-        sure[_by_spans(source, condition, unsure, stats)] = True
-    return np.flatnonzero(sure)
+    return ByTraces(sure, may & ~sure)
 
 
-def _by_spans(source: Source, condition: Condition, wanted: Mask, stats: ReadStats) -> Rows:
+def by_spans(source: Source, condition: Condition, wanted: Mask, stats: ReadStats) -> Rows:
     """Of the wanted traces those with a matching span."""
     rows = SpanRows(source, groups_of(source, wanted))
     stats.row_groups_read += len(rows.groups)

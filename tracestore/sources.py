@@ -71,6 +71,16 @@ def attributes_of(columns: frozenset[str]) -> Attributes:
     return found
 
 
+def as_stored(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Columns that were read with a dictionary, to read them faster, in their own types again."""
+    if table.schema.equals(schema):
+        return table
+    columns = [
+        c if c.type == schema.field(i).type else c.cast(schema.field(i).type) for i, c in enumerate(table.columns)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 class MemorySource:
     """Spans in memory. Sorts and links them when made; columns follow when asked for."""
 
@@ -124,6 +134,7 @@ class BlockSource:
         sizes = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
         self.group_starts = np.cumsum([0, *sizes]).astype(np.int64)
         self._leaf = {metadata.schema.column(i).path: i for i in range(len(metadata.schema.names))}
+        self._texts = [f.name for f in self.schema if pa.types.is_string(f.type)]
         self._ranges: dict[str, GroupRange] = {}
 
     @classmethod
@@ -166,8 +177,8 @@ class BlockSource:
         """See `Source`."""
         group = int(np.searchsorted(self.group_starts, first, side="right")) - 1
         last = int(np.searchsorted(self.group_starts, end, side="left"))
-        table = self._file([]).read_row_groups(list(range(group, last)), use_threads=False)
-        return table.slice(first - int(self.group_starts[group]), end - first)
+        table = self._file(self._texts).read_row_groups(list(range(group, last)), use_threads=False)
+        return as_stored(table.slice(first - int(self.group_starts[group]), end - first), self.schema)
 
     def catalog(self) -> Catalog:
         """See `Source`."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from obs.model.schema import DICT, TRACE_ID
 from obs.tracestore.dag import Dag
-from obs.tracestore.ids import Words, id_array, id_words, mixed, trace_words
+from obs.tracestore.ids import Words, id_array, id_words, mixed, trace_words, words_id
 from obs.tracestore.names import ERROR
 from obs.tracestore.spancolumns import SpanColumns, Times, codes_of, flat
 
@@ -68,7 +68,7 @@ class TraceRows:
     def nbytes(self) -> int:
         """Memory held, the cached parts counted as if they were there."""
         arrays = sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
-        return arrays + 8 * len(self) + sum(map(len, self.names))
+        return arrays + 16 * len(self) + 4 * len(self.service_codes) + sum(map(len, self.names))
 
     @property
     def spans(self) -> Times:
@@ -76,9 +76,26 @@ class TraceRows:
         return np.diff(self.starts)
 
     @cached_property
+    def key_order(self) -> Times:
+        """Positions of the traces by `ids.mixed` of their ids."""
+        return np.argsort(mixed(self.high, self.low))
+
+    @cached_property
     def keys(self) -> Words:
         """`ids.mixed` of each trace, sorted: to see quickly which traces two places share."""
-        return np.sort(mixed(self.high, self.low))
+        return mixed(self.high, self.low)[self.key_order]
+
+    def find_many(self, high: Words, low: Words) -> Times:
+        """For each id the position of its trace, or -1."""
+        if not len(self):
+            return np.full(len(high), -1)
+        place = np.minimum(np.searchsorted(self.keys, mixed(high, low)), len(self) - 1)
+        at = self.key_order[place]
+        hit = (self.high[at] == high) & (self.low[at] == low)
+        for i in np.flatnonzero(~hit & (self.keys[place] == mixed(high, low))).tolist():  # ids that mix alike
+            at[i] = self.find(words_id(high[i], low[i]))
+            hit[i] = at[i] >= 0
+        return np.where(hit, at, -1)
 
     def find(self, trace_id: bytes) -> int:
         """The position of a trace, or -1."""
@@ -96,9 +113,13 @@ class TraceRows:
         """Whether each trace has a span of this service."""
         found = np.zeros(len(self), bool)
         if service in self.services and len(self):
-            hits = np.flatnonzero(self.service_codes == self.services.index(service))
-            found[np.searchsorted(self.service_starts, hits, side="right") - 1] = True
+            found[self._owner[self.service_codes == self.services.index(service)]] = True
         return found
+
+    @cached_property
+    def _owner(self) -> Counts:
+        """The trace of each entry of `service_codes`."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.service_starts))
 
     def services_of(self, trace: int) -> list[str]:
         """Names of a trace's services, sorted."""

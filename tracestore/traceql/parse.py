@@ -172,6 +172,8 @@ def _compare(field: Field, op: Token, value: Any) -> Expr:
         check_regex(value)
     if value is None and op not in ("=", "!="):
         raise _fault(op, "nil can only be = or !=")
+    if field == Intrinsic("nestedSetParent") and op == "<" and value == 0:
+        return Compare(Intrinsic("parentPosition"), "<", 0)  # the tops of the tree, without the bounds of parents
     return Compare(field, str(op), value)
 
 
