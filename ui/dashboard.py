@@ -54,6 +54,7 @@ def build(base_url: str) -> AsgiApp:
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         add_log_handler=False,
     )
+    app.backend.websocket_capability = False  # else the page opens a socket that no callback of ours uses
     app.layout = shell.layout
     shell.register(app)
     for route in ROUTES:

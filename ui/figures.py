@@ -173,7 +173,7 @@ def _layout(span: TimeRange, legend: bool) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "itemwidth": 30,
                    "font": {"size": 10.5}, "traceorder": "normal",
                    "uirevision": "keep"},
-        "xaxis": {"type": "date", "range": [start, end], "showgrid": False, "zeroline": False, "nticks": 8,
+        "xaxis": {"type": "date", "range": [start, end], "showgrid": False, "zeroline": False, "nticks": 6,
                   "tickangle": 0, "ticks": "outside", "ticklen": 3, "hoverformat": "%b %d %H:%M:%S"},
         "yaxis": {"zeroline": False, "nticks": 6, "automargin": False, "fixedrange": True},
     }  # fmt: skip

@@ -138,6 +138,9 @@ def register(app: Any) -> None:
         Input("burger", "opened"),
         State("shell", "navbar"),
     )
+    app.clientside_callback(
+        "function () { return false; }", Output("burger", "opened"), Input("url", "pathname"), prevent_initial_call=True
+    )
     app.clientside_callback(ClientsideFunction("obs", "offset"), Output("offset", "data"), Input("url", "pathname"))
     app.clientside_callback(ClientsideFunction("obs", "zoom"), Input({"type": "chart", "index": ALL}, "relayoutData"))
     app.clientside_callback(ClientsideFunction("obs", "refresh"), Input("refresh", "value"), prevent_initial_call=True)

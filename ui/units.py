@@ -26,8 +26,8 @@ class Unit:
         if self.name == "seconds":
             return duration(value)
         if self in (NONE, RATE) and 0.001 <= abs(value) < 1000:
-            return f"{value:.3g}{self.suffix}"
-        return f"{_si(value)}{self.suffix}"
+            return f"{value:.3g} {self.suffix}".rstrip()
+        return _si(value, self.suffix)
 
 
 NONE = Unit("none")
@@ -68,13 +68,11 @@ def _of_name(metric: str) -> Unit:
     return PERCENT if name.endswith("_ratio") else NONE
 
 
-def _si(value: float) -> str:
-    if value == 0:
-        return "0"
-    for size, prefix in _PREFIXES:
-        if abs(value) >= size * 0.9995:
-            return f"{value / size:.3g}{' ' if prefix else ''}{prefix}"
-    return f"{value:.3g}"
+def _si(value: float, suffix: str) -> str:
+    """`1.5 GB`: three digits, a space, prefix and suffix."""
+    size = abs(value)
+    factor, prefix = next(((f, p) for f, p in _PREFIXES if size >= f * 0.9995), (1.0, ""))
+    return f"{value / factor:.3g} {prefix}{suffix}".rstrip()
 
 
 def duration(seconds: float) -> str:

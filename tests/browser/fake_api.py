@@ -1,6 +1,6 @@
 """A small real API with canned, lifelike answers, for looking at pages before and without a server.
 
-`python tests/browser/fake_api.py PORT` serves it with the UI mounted.
+`PYTHONPATH=tests/recipes python tests/browser/fake_api.py PORT` serves it with the UI. Logs and traces are real.
 """
 
 from __future__ import annotations

@@ -13,16 +13,19 @@
   };
 
   // Sets parameters of the address: a value, a list, or nothing to remove one.
-  obs.change = function (changes, path) {
+  // What is so already is left alone: a callback that repeats the address must not add to the history.
+  obs.change = function (changes) {
     const params = new URLSearchParams(location.search);
+    let changed = false;
     for (const [name, value] of Object.entries(changes)) {
+      const wanted = [].concat(value === null || value === undefined ? [] : value).filter((one) => one !== "");
+      if (JSON.stringify(params.getAll(name)) === JSON.stringify(wanted)) continue;
+      changed = true;
       params.delete(name);
-      for (const one of [].concat(value === null || value === undefined ? [] : value)) {
-        if (one !== "") params.append(name, one);
-      }
+      for (const one of wanted) params.append(name, one);
     }
     const search = params.toString();
-    obs.go((path || location.pathname) + (search ? "?" + search : ""));
+    if (changed) obs.go(location.pathname + (search ? "?" + search : ""));
   };
 
   obs.shared = function () {

@@ -43,7 +43,7 @@ def rows(answers: Mapping[str, QueryResult | ClientError], view: View) -> list[d
                 continue
             row = found.setdefault(group, _row(group, labels, view))
             row[column] = value if column != "limit" or 0 < value < UNLIMITED else None
-    return sorted(found.values(), key=lambda row: -row.get("cpu", 0.0))
+    return sorted(found.values(), key=lambda row: (-row.get("cpu", 0.0), -row.get("memory", 0.0)))
 
 
 def _row(group: str, labels: Mapping[str, str], view: View) -> dict[str, Any]:

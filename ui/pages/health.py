@@ -42,7 +42,7 @@ def stores(client: ObsClient) -> Any:
         status = client.status()
     except ClientError as e:
         return failure(e)
-    head = ("Store", "In memory", "In blocks", "Blocks", "On disk", "Oldest", "State")
+    head = ("Store", "In memory", "In blocks", "Blocks", "On disk", "Covers", "State")
     numbers = ("", "num", "num", "num", "num", "num", "")
     rows = [_store(name, store) for name, store in status.get("stores", {}).items()]
     table = html.Table(

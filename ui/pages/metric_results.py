@@ -20,6 +20,7 @@ from obs.ui.units import NONE, Unit, unit_of
 DRAWN_MAX = 60
 """More lines cannot be told apart, and the browser feels them."""
 ROWS_MAX = 2000
+UNIT_WORDS = {"bytes": "bytes", "seconds": "seconds", "percent": "ratio"}
 STATS = ("last", "min", "mean", "max")
 
 BY_ROW = {"function": "obsNumber(params.value, params.data.unit)"}
@@ -121,7 +122,7 @@ def _browser_row(name: str, about: Mapping[str, Sequence[Mapping[str, str]]]) ->
     return {
         "name": name,
         "type": kind,
-        "unit": family.get("unit", ""),
+        "unit": family.get("unit") or UNIT_WORDS.get(unit_of(name).name, ""),
         "help": family.get("help", ""),
         "query": starting_query(name, kind),
     }

@@ -117,9 +117,10 @@ def register(app: Any, client: ObsClient) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        "function (words) { return { ...dash_clientside.obs.grid, quickFilterText: words || '' }; }",
+        "function (words, options) { return { ...options, quickFilterText: words || '' }; }",
         Output("metric-list", "dashGridOptions"),
         Input("metric-filter", "value"),
+        State("metric-list", "dashGridOptions"),
         prevent_initial_call=True,
     )
     _register_rows(app)

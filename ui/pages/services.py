@@ -31,7 +31,7 @@ FAILED = 0.05
 STYLE = [
     {"selector": "node", "style": {
         "label": "data(label)", "background-color": "data(color)", "width": "data(size)", "height": "data(size)",
-        "color": MUTED, "font-size": 12, "text-valign": "bottom", "text-margin-y": 5,
+        "color": MUTED, "font-size": 12, "text-valign": "center", "text-halign": "right", "text-margin-x": 6,
         "font-family": "system-ui, sans-serif", "border-width": 0}},
     {"selector": "edge", "style": {
         "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.9,

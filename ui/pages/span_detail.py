@@ -65,10 +65,18 @@ def _section(title: str, values: Mapping[str, Any]) -> list[Any]:
 def table(values: Mapping[str, Any]) -> Any:
     """Names and values, as sent."""
     rows = [
-        html.Tr([html.Td(name, className="attribute-name"), html.Td(written(value), className="attribute-value")])
+        html.Tr(
+            [html.Td(breakable(name), className="attribute-name"), html.Td(written(value), className="attribute-value")]
+        )
         for name, value in values.items()
     ]
     return html.Table(html.Tbody(rows), className="attributes")
+
+
+def breakable(name: str) -> list[Any]:
+    """A dotted name that may break after a dot and nowhere else."""
+    first, *rest = name.split(".")
+    return [first, *(part for word in rest for part in (".", html.Wbr(), word))]
 
 
 def written(value: Any) -> str:

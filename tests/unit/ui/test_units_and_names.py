@@ -37,7 +37,9 @@ def test_units_of_queries(query: str, unit: Unit) -> None:
     ("unit", "value", "text"),
     [
         (NONE, 0.0, "0"), (NONE, 0.5, "0.5"), (NONE, 999.6, "1e+03"), (NONE, 12345.0, "12.3 k"), (NONE, 1e-5, "10 µ"),
-        (BYTES, 0, "0B"), (BYTES, 1536e6, "1.54 GB"), (BYTES_S, 2500, "2.5 kB/s"), (PERCENT, 0.136, "13.6 %"),
+        (BYTES, 0, "0 B"),
+        (RATE, 59.3, "59.3 /s"), (BYTES_S, 59.3, "59.3 B/s"),
+        (BYTES, 1536e6, "1.54 GB"), (BYTES_S, 2500, "2.5 kB/s"), (PERCENT, 0.136, "13.6 %"),
         (PERCENT, 25.0, "2500 %"), (SECONDS, 0.0125, "12.5 ms"), (SECONDS, 7500, "2 h 5 m"), (NONE, None, "–"),
         (NONE, math.nan, "–"), (BYTES, math.inf, "∞"), (BYTES, -2e9, "-2 GB"),
     ],
