@@ -52,7 +52,7 @@ def stores(client: ObsClient) -> Any:
         ],
         className="plain-table",
     )
-    return [table, html.Div(_facts(status), className="facts")]
+    return [html.Div(table, className="scroll-x"), html.Div(_facts(status), className="facts")]
 
 
 def _store(name: str, store: Mapping[str, Any]) -> list[Any]:
