@@ -7,6 +7,9 @@ RESOLVED_AFTER_INTERVALS = 4
 """An alert that its rule stops confirming is taken as resolved after this many intervals, as Prometheus tells
 Alertmanager: one missed evaluation must not page anyone that all is well."""
 
+RESEND_S = 60.0
+"""The least interval counted with above, Prometheus's resend delay: a restart within it resolves nothing."""
+
 RESOLVED_RETENTION_S = 15 * 60.0
 """How long a resolved alert is still shown and resent: Prometheus's figure."""
 

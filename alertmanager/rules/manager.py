@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from obs.alertmanager.alert import Alert
-from obs.alertmanager.limits import RESOLVED_AFTER_INTERVALS
+from obs.alertmanager.limits import RESEND_S, RESOLVED_AFTER_INTERVALS
 from obs.alertmanager.rules.alerting import NS, AlertingRule, Sample
 from obs.alertmanager.rules.model import Rule, RuleGroup
 from obs.alertmanager.rules.recording import record
@@ -113,7 +113,7 @@ class Manager:
         else:
             alerting.update(vector, at_ns, state.group.limit)
             samples = alerting.series(t_ms)
-            valid_ns = int(RESOLVED_AFTER_INTERVALS * state.group.interval_s * NS)
+            valid_ns = int(RESOLVED_AFTER_INTERVALS * max(state.group.interval_s, RESEND_S) * NS)
             url = f"{self._external_url}/metrics?q={quote(rule.expr)}"
             self._notify(alerting.alerts(at_ns, valid_ns, url))
         if samples:
