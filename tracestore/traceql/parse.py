@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
 from obs.errors import QueryError
@@ -48,6 +48,8 @@ def _parse(text: str) -> Expr | None:
         return _Planner().transform(tree)
     except UnexpectedInput as e:
         raise _unexpected(text, e) from None
+    except RecursionError:
+        raise QueryError("cannot parse TraceQL: it nests too deep; take parentheses away") from None
     except VisitError as e:
         if isinstance(e.orig_exc, QueryError):
             raise e.orig_exc from None
@@ -63,7 +65,7 @@ def _grammar() -> Lark:
 def _unexpected(text: str, error: UnexpectedInput) -> QueryError:
     lines = text.splitlines() or [""]
     line, column = error.line, error.column
-    if isinstance(error, UnexpectedEOF) or line < 1:
+    if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         line, column = len(lines), len(lines[-1]) + 1
     shown = lines[min(line, len(lines)) - 1]
     at = shown[column - 1 : column + 19] if isinstance(error, UnexpectedCharacters) or column <= len(shown) else ""

@@ -74,6 +74,11 @@ def test_a_caret_points_at_the_fault() -> None:
 
 
 def test_deep_nesting_and_long_texts_end() -> None:
-    with pytest.raises(QueryError):
-        parse("{" + "(" * 20_000 + "}")
-    assert parse("{ " + "(" * 500 + ".a = 1" + ")" * 500 + " }") is not None
+    for text in (
+        "{" + "(" * 20_000 + "}",
+        "{ " + "(" * 5_000 + ".a = 1" + ")" * 5_000 + " }",
+        "{" + "!" * 5_000 + ".a }",
+    ):
+        with pytest.raises(QueryError):
+            parse(text)
+    assert parse("{ " + "(" * 50 + ".a = 1" + ")" * 50 + " }") is not None
