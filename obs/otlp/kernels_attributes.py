@@ -19,6 +19,8 @@ from obs.otlp.kernels_wire import (
     OK,
     RARE,
     hash_bytes,
+    inlined,
+    inner,
     is_utf8,
     kernel,
     length,
@@ -49,7 +51,7 @@ def make_keys(capacity: int) -> npt.NDArray[np.int64]:
     return k
 
 
-@kernel
+@inlined
 def _find_key(buf, at, stop, k):
     """Where a key stands in `k`, new or known; -1 where it is not UTF-8 or there are too many."""
     own = np.int64(hash_bytes(buf, at, stop, np.uint64(7)))
@@ -71,18 +73,28 @@ def _find_key(buf, at, stop, k):
     return key
 
 
-@kernel
-def _find_column(k, key, type_):
-    column = k[key + _COLUMN + type_] - 1
-    if column < 0:
-        column = k[N_COLUMNS]
-        k[N_COLUMNS] = column + 1
-        k[key + _COLUMN + type_] = column + 1
-        k[COLUMNS + 2 * column], k[COLUMNS + 2 * column + 1] = key, type_
+@inner
+def _new_column(k, key, type_):
+    column = k[N_COLUMNS]
+    k[N_COLUMNS] = column + 1
+    k[key + _COLUMN + type_] = column + 1
+    k[COLUMNS + 2 * column], k[COLUMNS + 2 * column + 1] = key, type_
     return column
 
 
-@kernel
+@inner
+def _write_json(buf, at, stop, k, t, kind):
+    """Write a value as JSON at the end of the texts, or leave it to Python; returns a code."""
+    end = write_value(buf, at, stop, t[JSON_AT], t, np.int64(0))
+    if end == TOO_HARD:
+        return note_hard(t, kind, k[N_ENTRIES], at, stop)
+    if end < 0:
+        return json_code(end)
+    t[JSON_AT] = end
+    return OK
+
+
+@inlined
 def add_attribute(buf, at, stop, k, t, item, row, kind):
     """Add a KeyValue of an item as an entry of `row`; returns a code. `kind` names the cell to Python if need be."""
     key_at, key_stop, value, value_stop = find_pair(buf, at, stop)
@@ -100,19 +112,17 @@ def add_attribute(buf, at, stop, k, t, item, row, kind):
     type_ = _TYPE_OF_FIELD[field]
     if type_ == JSON:
         first = t[JSON_AT]
-        second = write_value(buf, value, value_stop, first, t, 0)
-        if second == TOO_HARD:
-            if note_hard(t, kind, k[N_ENTRIES], value, value_stop) != OK:
-                return FULL
-            second = first
-        elif second < 0:
-            return json_code(second)
-        t[JSON_AT] = second
+        code = _write_json(buf, value, value_stop, k, t, kind)
+        if code != OK:
+            return code
+        second = t[JSON_AT]
     if k[key + _ITEM] == item:
         k[k[key + _ENTRY] + 1] = -1
     k[key + _ITEM], k[key + _ENTRY] = item, entry
-    k[entry], k[entry + 1] = row, _find_column(k, key, type_)
-    k[entry + 2], k[entry + 3] = first, second
+    column = k[key + _COLUMN + type_] - 1
+    if column < 0:
+        column = _new_column(k, key, type_)
+    k[entry], k[entry + 1], k[entry + 2], k[entry + 3] = row, column, first, second
     k[N_ENTRIES] += 1
     return OK
 

@@ -52,7 +52,7 @@ def gather(buf, at, stop, n):
         total += stop[i] - at[i]
     data = np.empty(total + 8, np.uint8)
     bits = np.zeros((n + 7) // 8, np.uint8)
-    to, nulls, valid = 0, 0, True
+    to, nulls, valid = np.int64(0), 0, True
     for i in range(n):
         offsets[i] = to
         size = stop[i] - at[i]
@@ -66,7 +66,7 @@ def gather(buf, at, stop, n):
     return valid, offsets, data, bits, nulls
 
 
-@njit(nogil=True, cache=True)
+@njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _free(table, size, own):
     place = np.int64(own & np.uint64(size - 1))
     while table[place] != 0:
@@ -74,7 +74,7 @@ def _free(table, size, own):
     return place
 
 
-@njit(nogil=True, cache=True)
+@njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _wider(table, hashes, count):
     size = 4 * table.size
     table = np.zeros(size, np.int32)
@@ -94,7 +94,7 @@ def encode(buf, at, stop, n, nullable):
     codes = np.zeros(n, np.int32)
     bits = np.zeros((n + 7) // 8, np.uint8)
     distinct_at, distinct_stop = np.empty(n, np.int64), np.empty(n, np.int64)
-    count, nulls = 0, 0
+    count = nulls = np.int64(0)
     for i in range(n):
         if nullable and stop[i] == at[i]:
             nulls += 1
@@ -124,7 +124,7 @@ def encode(buf, at, stop, n, nullable):
 @njit(nogil=True, cache=True)
 def spread(buf, at, stop, groups, n):
     """(codes, bits, nulls, distinct at, distinct stop) of n rows that take their text from a group."""
-    some, _, _, distinct_at, distinct_stop = encode(buf, at, stop, at.size, True)
+    some, _, _, distinct_at, distinct_stop = encode(buf, at, stop, at.size, np.bool_(True))
     codes = np.zeros(n, np.int32)
     bits = np.zeros((n + 7) // 8, np.uint8)
     nulls = 0
@@ -148,7 +148,7 @@ def _is_text(type_):
     return type_ != INT and type_ != FLOAT and type_ != BOOL
 
 
-@njit(nogil=True, cache=True)
+@njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _measure(k, entries, n, layout):
     """Lay columns out in the three arenas; layout[column] = count, bits, offsets or values, data, data size."""
     for i in range(entries.shape[0]):
@@ -238,7 +238,7 @@ def group_texts(buf, k, cells, group_of_row, n):
     at, stop, compact = np.empty(groups, np.int64), np.empty(groups, np.int64), np.full(groups, -1, np.int64)
     out = np.zeros(n, np.int32)
     bits = np.zeros((n + 7) // 8, np.uint8)
-    used, nulls = 0, 0
+    used = nulls = np.int64(0)
     for row in range(n):
         group = group_of_row[row]
         if cells[group] < 0:
@@ -249,7 +249,7 @@ def group_texts(buf, k, cells, group_of_row, n):
             compact[group] = used
             at[used], stop[used] = k[cells[group] + 2], k[cells[group] + 3]
             used += 1
-    codes, _, _, distinct_at, distinct_stop = encode(buf, at, stop, used, False)
+    codes, _, _, distinct_at, distinct_stop = encode(buf, at, stop, used, np.bool_(False))
     for row in range(n):
         place = compact[group_of_row[row]]
         if place >= 0:

@@ -21,8 +21,9 @@ from obs.otlp.kernels_wire import (
     bits_to_f64,
     fixed64,
     hash_bytes,
+    inlined,
+    inner,
     is_utf8,
-    kernel,
     length,
     skip,
     tag,
@@ -47,13 +48,14 @@ _BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _ESCAPES = np.zeros(128, np.uint8)
 for _char, _short in zip(b'\b\t\n\f\r"\\', b'btnfr"\\', strict=True):
     _ESCAPES[_char] = _short
-_NULL, _TRUE, _FALSE, _NAN, _INF, _MINUS_INF = range(6)
+_OUTER, _ONE = np.int64(0), np.int64(1)
+_NULL, _TRUE, _FALSE, _NAN, _INF, _MINUS_INF = np.arange(6)
 _WORDS = np.frombuffer(b'null       true       false      "NaN"      "Infinity" "-Infinity"', np.uint8)
 _WORD_SIZES = np.array([4, 4, 5, 5, 10, 11], np.int64)
 _POWERS = np.array([10.0**k for k in range(23)])
 
 
-@kernel
+@inner
 def note_hard(t, kind, index, at, stop):
     """List a cell for Python; returns a code."""
     place = HARD + 4 * t[N_HARD]
@@ -64,20 +66,20 @@ def note_hard(t, kind, index, at, stop):
     return OK
 
 
-@kernel
+@inner
 def json_code(stopped):
     """The walk's code for a writer's reason to stop."""
     return MALFORMED if stopped == BROKEN else FULL if stopped == NO_ROOM else RARE
 
 
-@kernel
+@inner
 def _write_word(buf, to, word):
     for i in range(_WORD_SIZES[word]):
         buf[to + i] = _WORDS[11 * word + i]
     return to + _WORD_SIZES[word]
 
 
-@kernel
+@inner
 def _write_text(buf, at, stop, to):
     """A JSON string; only quotes, backslashes and control characters are escaped."""
     if 6 * (stop - at) + ROOM > buf.size - to:
@@ -104,7 +106,7 @@ def _write_text(buf, at, stop, to):
     return np.int64(to + 1)
 
 
-@kernel
+@inner
 def _write_digits(buf, to, number, least):
     """An unsigned number, padded with zeros to at least `least` digits."""
     rest = number
@@ -119,15 +121,15 @@ def _write_digits(buf, to, number, least):
     return to + size
 
 
-@kernel
+@inner
 def _write_int(buf, to, number):
     if number < 0:
         buf[to] = 45
-        return _write_digits(buf, to + 1, ~np.uint64(number) + np.uint64(1), 1)
-    return _write_digits(buf, to, np.uint64(number), 1)
+        return _write_digits(buf, to + 1, ~np.uint64(number) + np.uint64(1), _ONE)
+    return _write_digits(buf, to, np.uint64(number), _ONE)
 
 
-@kernel
+@inner
 def _write_double(buf, to, bits):
     """A double of at most 15 digits that needs no exponent, as Python's `repr`; the rest are TOO_HARD.
 
@@ -149,25 +151,25 @@ def _write_double(buf, to, bits):
             if bits < 0:
                 buf[to] = 45
                 to += 1
-            return _write_decimal(buf, to, np.uint64(scaled), places)
+            return _write_decimal(buf, to, np.uint64(scaled), np.int64(places))
     return np.int64(TOO_HARD)
 
 
-@kernel
+@inner
 def _write_decimal(buf, to, digits, places):
     if places == 0:
-        to = _write_digits(buf, to, digits, 1)
+        to = _write_digits(buf, to, digits, _ONE)
         buf[to], buf[to + 1] = 46, 48
         return to + 2
     unit = np.uint64(1)
     for _ in range(places):
         unit *= np.uint64(10)
-    to = _write_digits(buf, to, digits // unit, 1)
+    to = _write_digits(buf, to, digits // unit, _ONE)
     buf[to] = 46
     return _write_digits(buf, to + 1, digits % unit, places)
 
 
-@kernel
+@inner
 def _write_base64(buf, at, stop, to):
     """Bytes as a JSON string in base64. Source: RFC 4648, section 4."""
     if 2 * (stop - at) + ROOM > buf.size - to:
@@ -187,7 +189,7 @@ def _write_base64(buf, at, stop, to):
     return np.int64(to + 1)
 
 
-@kernel
+@inlined
 def find_value(buf, at, stop):
     """(field, first, second) of an AnyValue's one value; field 0: none; TOO_HARD: several.
 
@@ -217,7 +219,7 @@ def find_value(buf, at, stop):
     return (field if seen <= 1 else np.int64(TOO_HARD)), first, second
 
 
-@kernel
+@inlined
 def find_pair(buf, at, stop):
     """(key start, key stop, value start, value stop) of a KeyValue; key start below 0: as the writers."""
     key, key_stop, value, value_stop, found = at, at, at, at, 0
@@ -239,7 +241,7 @@ def find_pair(buf, at, stop):
     return (key if found <= 1 else np.int64(TOO_HARD)), key_stop, value, value_stop
 
 
-@kernel
+@inner
 def _write_key(buf, at, stop, to, t, depth, count):
     """A key and its colon, after a comma where `count` pairs stand already."""
     if count >= MAX_KEYS:
@@ -260,7 +262,7 @@ def _write_key(buf, at, stop, to, t, depth, count):
     return to
 
 
-@kernel
+@inner
 def _write_scalar(field, first, second, buf, to):
     """A value that holds no other; `field` as `find_value` gives it."""
     if field == 1:
@@ -276,7 +278,7 @@ def _write_scalar(field, first, second, buf, to):
     return _write_word(buf, to, _NULL)
 
 
-@kernel
+@inner
 def _next_item(buf, at, end):
     """(start, next) of the next field 1 of an array or map; start TOO_HARD: there is none left; BROKEN."""
     while at < end:
@@ -292,7 +294,7 @@ def _next_item(buf, at, end):
     return np.int64(TOO_HARD), at
 
 
-@kernel
+@inner
 def write_value(buf, at, stop, to, t, depth):
     """An AnyValue, `depth` levels below the outermost; arrays and maps by a stack, not by recursion."""
     level = 0
@@ -337,7 +339,7 @@ def write_value(buf, at, stop, to, t, depth):
         t[top + 3] += 1
 
 
-@kernel
+@inner
 def write_object(buf, at, end, number, t):
     """The attributes (field `number`) of the message at `at` as a JSON object, at the end of the texts."""
     to = t[JSON_AT]
@@ -345,7 +347,7 @@ def write_object(buf, at, end, number, t):
         return np.int64(NO_ROOM)
     buf[to] = 123
     to += 1
-    count = 0
+    count = np.int64(0)
     while at < end:
         found, wire, at = tag(buf, at, end)
         if at < 0:
@@ -356,8 +358,8 @@ def write_object(buf, at, end, number, t):
             start, at = length(buf, at, end)
             if at >= 0:
                 key, key_stop, value, stop = find_pair(buf, start, at)
-                to = _write_key(buf, key, key_stop, to, t, 0, count) if key >= 0 else key
-                to = write_value(buf, value, stop, to, t, 1) if to >= 0 else to
+                to = _write_key(buf, key, key_stop, to, t, _OUTER, count) if key >= 0 else key
+                to = write_value(buf, value, stop, to, t, _OUTER + 1) if to >= 0 else to
                 count += 1
         if at < 0:
             return np.int64(BROKEN)
@@ -369,7 +371,7 @@ def write_object(buf, at, end, number, t):
     return to + 1
 
 
-@kernel
+@inner
 def keep_object(buf, at, end, number, t, kind, index, ranges, field):
     """`write_object`, its range kept in ranges[field:field + 2, index]; returns a code."""
     start = t[JSON_AT]
@@ -377,7 +379,7 @@ def keep_object(buf, at, end, number, t, kind, index, ranges, field):
     return keep_text(t, start, stop, kind, index, at, end, ranges, field)
 
 
-@kernel
+@inner
 def keep_text(t, start, stop, kind, index, at, end, ranges, field):
     """Keep the range of a text just written, or leave its cell to Python; returns a code."""
     if stop == TOO_HARD:

@@ -22,6 +22,7 @@ from obs.otlp.kernels_wire import (
     fixed32,
     fixed64,
     id_word,
+    inner,
     kernel,
     length,
     small_enum,
@@ -31,10 +32,10 @@ from obs.otlp.kernels_wire import (
 
 BODY_NONE, BODY_TEXT, BODY_JSON = range(3)
 L_SPAN_ID, TIME, OBSERVED, SEVERITY, BODY_TYPE, L_FLAGS, L_DROPPED = range(7)
-BODY, SEVERITY_TEXT, L_EVENT_NAME, L_SCOPE, LOG_FIELDS = 7, 9, 11, 13, 14
+BODY, SEVERITY_TEXT, L_EVENT_NAME, L_SCOPE, LOG_FIELDS = np.array([7, 9, 11, 13, 14])
 
 
-@kernel
+@inner
 def _body(buf, at, stop, rows, row, t):
     """The body of a record: where its text lies in the request, or its JSON behind that; returns a code."""
     field, first, second = find_value(buf, at, stop)
@@ -47,11 +48,11 @@ def _body(buf, at, stop, rows, row, t):
         return OK
     rows[BODY_TYPE, row] = BODY_JSON
     start = t[JSON_AT]
-    end = write_value(buf, at, stop, start, t, 0)
+    end = write_value(buf, at, stop, start, t, np.int64(0))
     return keep_text(t, start, end, HARD_BODY, row, at, stop, rows, BODY)
 
 
-@kernel
+@inner
 def _record(buf, at, end, rows, trace, k, t, row, item, now_ns):
     """One record into `row`; returns (code, reason to refuse it or 0)."""
     for field in range(SEVERITY, BODY):

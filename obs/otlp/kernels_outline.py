@@ -7,14 +7,16 @@ Three int64 arrays, a row per field: groups (resource), scoped (scope, schema UR
 # mypy: allow-untyped-defs, allow-untyped-calls
 from __future__ import annotations
 
-from obs.otlp.kernels_wire import LEN, MALFORMED, OK, RARE, kernel, length, skip, tag
+import numpy as np
+
+from obs.otlp.kernels_wire import LEN, MALFORMED, OK, RARE, inner, kernel, length, skip, tag
 
 AT, STOP = 0, 1
 URL_AT, URL_STOP, GROUP = 2, 3, 4
 SCOPED = 2
 
 
-@kernel
+@inner
 def _child(buf, at, end):
     """(field number, start, next) of the next length-delimited field; number 0: another field was skipped."""
     number, wire, at = tag(buf, at, end)
@@ -29,7 +31,7 @@ def _child(buf, at, end):
 @kernel
 def count(buf, size, counts):
     """Fill `counts` with how many groups, scoped and items there are; returns a code."""
-    at = 0
+    at = np.int64(0)
     while at < size:
         number, start, at = _child(buf, at, size)
         if at < 0:
@@ -54,7 +56,7 @@ def count(buf, size, counts):
     return OK
 
 
-@kernel
+@inner
 def _fill_scoped(buf, at, end, scoped, items, index, item):
     """One scoped's ranges; returns (code, next item). A scope in two pieces would have to be merged: rare."""
     scopes = 0
@@ -78,7 +80,7 @@ def _fill_scoped(buf, at, end, scoped, items, index, item):
 @kernel
 def fill(buf, size, groups, scoped, items):
     """Fill an outline whose arrays are as long as `count` said; returns a code."""
-    group, index, item, at = 0, 0, 0, 0
+    group = index = item = at = np.int64(0)
     while at < size:
         number, start, at = _child(buf, at, size)
         if at < 0:

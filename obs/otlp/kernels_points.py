@@ -26,6 +26,7 @@ from obs.otlp.kernels_wire import (
     fixed64,
     hash_more,
     inlined,
+    inner,
     kernel,
     length,
     load_i64,
@@ -57,7 +58,7 @@ _ATTRIBUTES = np.array([0, 0, 0, 0, 0, 7, 0, 7, 0, 9, 1, 7], np.int64)  # by kin
 _EXEMPLAR_FIELDS = np.array([0, 0, 0, 0, 0, 5, 0, 5, 0, 8, 11, -1], np.int64)
 
 
-@kernel
+@inner
 def find_slot(table, h1, h2):
     """The slot of an identity, or -1."""
     mask = table.shape[0] - 1
@@ -87,7 +88,7 @@ def _float_bits(count):
     return f64_to_bits(np.float64(np.uint64(count)))
 
 
-@kernel
+@inner
 def _read_point(buf, at, end, kind, m, room, h1, h2):
     """Gather a point's fields in `m`, its bounds at POINT_MEMORY, its counts `room` later.
 
@@ -155,7 +156,7 @@ def _read_point(buf, at, end, kind, m, room, h1, h2):
     return OK, h1, h2
 
 
-@kernel
+@inner
 def _read_quantile(buf, at, end, m, quantile_at, value_at):
     """A ValueAtQuantile; False where it is malformed."""
     m[quantile_at] = m[value_at] = 0
@@ -176,7 +177,7 @@ def _read_quantile(buf, at, end, m, quantile_at, value_at):
     return True
 
 
-@kernel
+@inner
 def _histogram_fault(m, room, stale):
     """Whether bounds do not rise, or the counts fit neither them nor the total."""
     bounds = m[_BOUNDS]
@@ -197,7 +198,7 @@ def _histogram_fault(m, room, stale):
     return total != np.uint64(m[_COUNT])
 
 
-@kernel
+@inner
 def _fault(kind, m, room):
     """The reason to refuse a point, or 0."""
     stale = m[_FLAGS] & 1
@@ -210,7 +211,7 @@ def _fault(kind, m, room):
     return 0
 
 
-@kernel
+@inner
 def _write_values(kind, m, room, values, to):
     """The values of a point without fault, in the order of its layout; where they end."""
     if kind == GAUGE or kind == SUM:
@@ -240,7 +241,7 @@ def _write_values(kind, m, room, values, to):
     return to
 
 
-@kernel
+@inner
 def _hash_layout(kind, m, h1, h2):
     """Fold in what decides the layout of a histogram or summary."""
     shape = np.uint64(2 * m[_BOUNDS] + (m[_HAS_SUM] if kind == HISTOGRAM else 0))
@@ -251,7 +252,7 @@ def _hash_layout(kind, m, h1, h2):
     return h1, h2
 
 
-@kernel
+@inner
 def _point(buf, at, end, kind, h1, h2, table, p, index, values, to, m, room):
     """List a point; returns (code, reason to refuse it or 0, where its values end)."""
     code, h1, h2 = _read_point(buf, at, end, kind, m, room, h1, h2)
@@ -277,7 +278,7 @@ def _point(buf, at, end, kind, h1, h2, table, p, index, values, to, m, room):
     return OK, 0, stop
 
 
-@kernel
+@inner
 def _metric_head(buf, at, end, head):
     """Fill int64[9]: name, description and unit (start, stop), kind, and its data; a code.
 
@@ -307,7 +308,7 @@ def _metric_head(buf, at, end, head):
     return OK if datas <= 1 else RARE
 
 
-@kernel
+@inner
 def _data_head(buf, at, end):
     """(code, points, temporality, monotonic) of a metric's data."""
     points, temporality, monotonic = 0, np.int64(0), np.int64(0)
@@ -327,7 +328,7 @@ def _data_head(buf, at, end):
     return OK, points, temporality, monotonic
 
 
-@kernel
+@inner
 def _metric(buf, at, end, h1, h2, seed, table, metrics, item, group, p, values, m, room, head, counts):
     """List a metric's points; returns a code. `h1`, `h2` hash its resource and scope."""
     metrics[M_KIND, item] = metrics[M_TAKEN, item] = 0
@@ -404,7 +405,7 @@ def _emit_one(ids, place, t_ms, value, samples, to):
     samples[0, to], samples[1, to], samples[2, to] = ids[place], t_ms, value
 
 
-@kernel
+@inner
 def _emit_info(slots, ids, slot, newest, samples, used, counts):
     """The target_info of a group whose newest sample is of `newest`."""
     if newest < 0 or slots[slot, S_COUNT] == 0:

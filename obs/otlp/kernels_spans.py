@@ -22,6 +22,7 @@ from obs.otlp.kernels_wire import (
     fixed32,
     fixed64,
     id_word,
+    inner,
     kernel,
     length,
     skip,
@@ -30,7 +31,7 @@ from obs.otlp.kernels_wire import (
     varint,
 )
 
-HARD_ATTRIBUTE, HARD_RESOURCE, HARD_SCOPE, HARD_EVENT, HARD_LINK, HARD_BODY = range(6)
+HARD_ATTRIBUTE, HARD_RESOURCE, HARD_SCOPE, HARD_EVENT, HARD_LINK, HARD_BODY = np.arange(6)
 R_TRACE_ID, R_SPAN_ID, R_PARENT_ID, R_TIME = 1, 2, 3, 4
 """Positions in `reasons.ORDER`, plus one."""
 N_ROWS, N_EVENTS, N_LINKS = 0, 1, 2
@@ -38,12 +39,13 @@ REASONS = 8
 """Where in the counts the refusals begin."""
 
 (SPAN_ID, PARENT, START, END, KIND, STATUS, FLAGS, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS) = range(10)
+EVENT_ATTRIBUTES, LINK_ATTRIBUTES = np.int64(3), np.int64(4)
 STATE, NAME, MESSAGE, SCOPE, EVENTS_END, LINKS_END, SPAN_FIELDS = 10, 12, 14, 16, 17, 18, 19
-EVENT_TIME, EVENT_NAME, EVENT_JSON, EVENT_DROPPED, EVENT_FIELDS = 0, 1, 3, 5, 6
-(LINK_TRACE, LINK_SPAN, LINK_STATE, LINK_JSON, LINK_DROPPED, LINK_FLAGS, LINK_FIELDS) = 0, 2, 3, 5, 7, 8, 9
+EVENT_TIME, EVENT_NAME, EVENT_JSON, EVENT_DROPPED, EVENT_FIELDS = np.array([0, 1, 3, 5, 6])
+LINK_TRACE, LINK_SPAN, LINK_STATE, LINK_JSON, LINK_DROPPED, LINK_FLAGS, LINK_FIELDS = np.array([0, 2, 3, 5, 7, 8, 9])
 
 
-@kernel
+@inner
 def _event(buf, begin, end, index, events, t):
     """Fill in an event; returns a code."""
     if index == events.shape[1]:
@@ -67,10 +69,10 @@ def _event(buf, begin, end, index, events, t):
             return MALFORMED
     events[EVENT_TIME, index], events[EVENT_DROPPED, index] = time, dropped
     events[EVENT_NAME, index], events[EVENT_NAME + 1, index] = name, name_stop
-    return keep_object(buf, begin, end, 3, t, HARD_EVENT, index, events, EVENT_JSON)
+    return keep_object(buf, begin, end, EVENT_ATTRIBUTES, t, HARD_EVENT, index, events, EVENT_JSON)
 
 
-@kernel
+@inner
 def _link(buf, begin, end, index, links, t):
     """Fill in a link; returns a code. Ids of another length become zero, which stands for null."""
     if index == links.shape[1]:
@@ -103,10 +105,10 @@ def _link(buf, begin, end, index, links, t):
     links[LINK_SPAN, index] = id_word(buf, span, span_stop, 8, 0)
     links[LINK_DROPPED, index], links[LINK_FLAGS, index] = dropped, flags
     links[LINK_STATE, index], links[LINK_STATE + 1, index] = state, state_stop
-    return keep_object(buf, begin, end, 4, t, HARD_LINK, index, links, LINK_JSON)
+    return keep_object(buf, begin, end, LINK_ATTRIBUTES, t, HARD_LINK, index, links, LINK_JSON)
 
 
-@kernel
+@inner
 def _status(buf, at, end, rows, row):
     """Merge a Status into the row; returns a code."""
     while at < end:
@@ -126,7 +128,7 @@ def _status(buf, at, end, rows, row):
     return OK
 
 
-@kernel
+@inner
 def _ids(buf, rows, trace, row, trace_at, trace_stop, span_at, span_stop, parent_at, parent_stop):
     """Fill in the ids; returns the reason to refuse the span, or 0."""
     first, second = id_word(buf, trace_at, trace_stop, 16, 0), id_word(buf, trace_at, trace_stop, 16, 1)
@@ -140,7 +142,7 @@ def _ids(buf, rows, trace, row, trace_at, trace_stop, span_at, span_stop, parent
     return R_PARENT_ID if parent_stop - parent_at != 8 and parent_stop != parent_at else 0
 
 
-@kernel
+@inner
 def _span(buf, at, end, rows, trace, events, links, k, t, counts, item):
     """One span into the next row; returns (code, reason to refuse it or 0)."""
     row = counts[N_ROWS]

@@ -22,7 +22,10 @@ OK, MALFORMED, RARE, FULL = 0, 1, 2, 3
 kernel = njit(nogil=True, cache=True, _nrt=False)
 """A kernel that allocates nothing: without reference counts, which would cost more than the reading itself."""
 
-inlined = njit(nogil=True, cache=True, _nrt=False, forceinline=True)
+inner = njit(cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""The same where only kernels call it: without a way in from Python it compiles sooner."""
+
+inlined = njit(cache=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
 """The same for the few lines that every field runs through."""
 
 _HIGH_BITS = np.uint64(0x8080808080808080)
@@ -85,7 +88,7 @@ def f64_to_bits(typing_context: Any, number: Any) -> Any:
     return types.int64(types.float64), codegen
 
 
-@kernel
+@inner
 def _long_varint(buf, at, end):
     value, shift = np.int64(0), np.int64(0)
     last = min(end, at + 10)
@@ -178,7 +181,7 @@ def mix2(a, b):
     return (a << np.uint64(31)) | (a >> np.uint64(33))
 
 
-@kernel
+@inner
 def hash_bytes(buf, at, stop, seed):
     """A 64-bit hash of a text."""
     h = mix(seed, np.uint64(stop - at))
@@ -188,7 +191,7 @@ def hash_bytes(buf, at, stop, seed):
     return mix(h, tail_word(buf, at, stop - at))
 
 
-@kernel
+@inner
 def hash_more(buf, at, stop, h1, h2):
     """Both halves of a 128-bit hash, with a text folded in."""
     h1, h2 = mix(h1, np.uint64(stop - at)), mix2(h2, np.uint64(stop - at))
@@ -200,7 +203,7 @@ def hash_more(buf, at, stop, h1, h2):
     return mix(h1, word), mix2(h2, word)
 
 
-@kernel
+@inner
 def same_bytes(buf, a, b, size):
     """Whether two texts of one size are equal."""
     while size >= 8:
@@ -212,7 +215,7 @@ def same_bytes(buf, a, b, size):
     return tail_word(buf, a, size) == tail_word(buf, b, size)
 
 
-@kernel
+@inner
 def copy_text(buf, at, stop, out, to):
     """Copy a text; returns whether it is valid UTF-8. `out` needs eight spare bytes at its end."""
     high = np.uint64(0)
@@ -230,7 +233,7 @@ def copy_text(buf, at, stop, out, to):
     return is_utf8(buf, start, stop)
 
 
-@kernel
+@inner
 def is_utf8(buf, at, stop):
     """Whether a text is valid UTF-8. Source: RFC 3629, section 4."""
     while at < stop:
