@@ -25,7 +25,7 @@ class Unit:
             return f"{value * 100:.3g} %" if abs(value) < 9.995 else f"{value * 100:.0f} %"
         if self.name == "seconds":
             return duration(value)
-        if self in (NONE, RATE) and 0.001 <= abs(value) < 1000:
+        if self in (NONE, RATE) and abs(value) < 1000:
             return f"{value:.3g} {self.suffix}".rstrip()
         return _si(value, self.suffix)
 

@@ -30,7 +30,7 @@
     if (unit === "exact") return String(value);
     if (unit === "count") return Math.round(value).toLocaleString("en-US");
     if (value === 0) return "0" + (SUFFIX[unit] ? " " + SUFFIX[unit] : "");
-    if ((unit === "none" || unit === "rate") && Math.abs(value) >= 0.001 && Math.abs(value) < 1000) {
+    if ((unit === "none" || unit === "rate") && Math.abs(value) < 1000) {
       return digits(value) + (SUFFIX[unit] ? " " + SUFFIX[unit] : "");
     }
     for (const [size, prefix] of PREFIXES) {

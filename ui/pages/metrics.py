@@ -11,7 +11,7 @@ from dash import ALL, ClientsideFunction, Input, Output, State, dcc, html, no_up
 from obs.client import ClientError, ObsClient
 from obs.ui.asking import instants, ranges, span_of
 from obs.ui.components.editor import editor
-from obs.ui.components.grid import grid, linked, text
+from obs.ui.components.grid import fitted, grid, linked, text
 from obs.ui.components.panel import chart, chart_id, panel
 from obs.ui.components.states import failure
 from obs.ui.offload import threaded
@@ -150,6 +150,7 @@ def _register_results(app: Any, client: ObsClient) -> None:
         Output(chart_id("metrics"), "figure"),
         Output("series", "rowData"),
         Output("instant", "rowData"),
+        Output("instant", "style"),
         Output("promql-errors", "children"),
         Output("metrics-note", "children"),
         Output("metrics-graph", "className"),
@@ -165,15 +166,15 @@ def _register_results(app: Any, client: ObsClient) -> None:
         view, span = View.parse(search), span_of(search, offset_s)
         queries, mode = view.all("q"), view.get("view", "graph")
         if not queries:
-            return no_update, [], [], None, None, "hidden", "hidden", "", mode
+            return no_update, [], [], no_update, None, None, "hidden", "hidden", "", mode
         if mode == "instant":
             answers = instants(client, {q: q for q in queries}, span.end_s)
             table = metric_results.instant_rows(answers)
-            return no_update, [], table, _errors(answers), None, "hidden", "", "hidden", mode
+            return no_update, [], table, fitted(len(table), 20), _errors(answers), None, "hidden", "", "hidden", mode
         span = span.aligned()
         answers = ranges(client, {q: q for q in queries}, span)
         drawn = metric_results.draw(answers, span)
-        return drawn.figure, drawn.rows, [], _errors(answers), drawn.note, "stack", "hidden", "hidden", mode
+        return drawn.figure, drawn.rows, [], no_update, _errors(answers), drawn.note, "stack", "hidden", "hidden", mode
 
 
 def _errors(answers: dict[str, Any]) -> list[Any]:

@@ -36,7 +36,8 @@ def test_units_of_queries(query: str, unit: Unit) -> None:
 @pytest.mark.parametrize(
     ("unit", "value", "text"),
     [
-        (NONE, 0.0, "0"), (NONE, 0.5, "0.5"), (NONE, 999.6, "1e+03"), (NONE, 12345.0, "12.3 k"), (NONE, 1e-5, "10 µ"),
+        (NONE, 0.0, "0"), (NONE, 0.5, "0.5"), (NONE, 999.6, "1e+03"), (NONE, 12345.0, "12.3 k"),
+        (NONE, 1e-5, "1e-05"), (NONE, 1.85e-4, "0.000185"),
         (BYTES, 0, "0 B"),
         (RATE, 59.3, "59.3 /s"), (BYTES_S, 59.3, "59.3 B/s"),
         (BYTES, 1536e6, "1.54 GB"), (BYTES_S, 2500, "2.5 kB/s"), (PERCENT, 0.136, "13.6 %"),
