@@ -7,11 +7,15 @@ imported by that thread. Each kernels module offers `warm()`: it calls every ker
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +35,9 @@ KERNEL_MODULES = (
     "obs.tracestore.kernels",
 )
 """In the order of use: what takes data in comes first. Modules that do not exist are skipped."""
+
+PR_SET_PDEATHSIG = 1
+"""prctl's option: the signal that this process gets when its parent's thread ends. Source: prctl(2)."""
 
 _log = logging.getLogger("obs.warm")
 
@@ -116,7 +123,7 @@ def use_cache_folder() -> Path:
 
 
 def _digest() -> str:
-    digest = hashlib.blake2b(digest_size=6)
+    digest = hashlib.blake2b(f"{importlib.metadata.version('numba')} {sys.version}".encode(), digest_size=6)
     root = Path(__file__).parent
     for module in KERNEL_MODULES:
         for path in sorted(root.joinpath(*module.split(".")[1:-1]).glob("kernels*.py")):
@@ -143,7 +150,8 @@ def _run() -> None:
     for module in _state.modules:
         _state.current = module
         try:
-            _compile_in_child(module)
+            if not _compiled(module).exists():
+                _compile_in_child(module)
             load_now(module)
         except Exception as e:
             _state.failed[module] = f"{type(e).__name__}: {e}"
@@ -161,7 +169,20 @@ def _compile_in_child(module: str) -> None:
         _log.warning("cannot compile kernels %r in a child process: %s", module, child.stderr[-2000:])
 
 
-if __name__ == "__main__":
+def _compiled(module: str) -> Path:
+    """The file that says that the cache on disk holds a module's kernels."""
+    return use_cache_folder() / f"{module}.compiled"
+
+
+def _compile(module: str) -> None:
+    """Fill the cache, one process at a time; those that waited find it filled. For the child process."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(10)
-    for _name in sys.argv[1:]:
-        load_now(_name)
+    with _compiled(module).with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        load_now(module)
+        _compiled(module).touch()
+
+
+if __name__ == "__main__":
+    _compile(sys.argv[1])
