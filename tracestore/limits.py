@@ -48,5 +48,8 @@ SPANS_PER_PAGE = 10_000
 CLOCK_SKEW_NS = 0
 """How far a child may start before its parent until that is called clock skew."""
 
+SPLIT_ROWS_KEPT = 500_000
+"""Rows of split traces that stay in memory between two service graphs, about 80 bytes each."""
+
 VERIFY_BATCH = 64
 """Traces with rows in several places that are put together at a time, in a search's order, until its limit is met."""

@@ -17,6 +17,7 @@ from obs.tracestore import limits
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.ids import Words
 from obs.tracestore.sources import BlockSource, MemorySource, Source
+from obs.tracestore.splitrows import SplitRows
 from obs.tracestore.splits import SplitTraces
 
 HEAD = "head"
@@ -31,6 +32,7 @@ class OpenedSources:
         self._blocks: OrderedDict[str, BlockSource] = OrderedDict()
         self._head: tuple[Mark, pa.Table, MemorySource] | None = None
         self.splits = SplitTraces()
+        self.split_rows = SplitRows()
 
     def snapshot(self, view: View) -> Snapshot:
         """A view's blocks, opened, and its head as it came."""

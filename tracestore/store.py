@@ -87,7 +87,7 @@ class TraceStore:
     def dependencies(self, query: TraceQuery) -> list[GraphEdge]:
         """Calls between services by the spans that a query selects; its limit and order do not matter."""
         with self.snapshot() as snapshot:
-            return dependencies(snapshot.sources, query)
+            return dependencies(snapshot.sources, snapshot.split_keys(), self._opened.split_rows, query)
 
     def tag_names(self) -> dict[str, list[str]]:
         """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted."""

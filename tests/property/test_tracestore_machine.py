@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -73,17 +75,6 @@ class Model:
             and all(str(s.attributes.get(k)).lower() == v for k, v in q.tags.items())
         )
 
-    def edges(self) -> dict[tuple[str, str], int]:
-        found: dict[tuple[str, str], int] = {}
-        for trace in {s.trace for s in self.spans.values()}:
-            spans = self.trace(trace)
-            for s in spans:
-                above = [p for p in spans if p.span == s.parent and p is not s]
-                if len({p.service for p in above}) == 1 and above[0].service != s.service:
-                    edge = above[0].service or "unknown_service", s.service or "unknown_service"
-                    found[edge] = found.get(edge, 0) + 1
-        return found
-
 
 QUERIES = st.builds(
     TraceQuery,
@@ -145,6 +136,27 @@ class TraceMachine(RuleBasedStateMachine):
             if after is None:
                 break
         assert found == self.model.search(TraceQuery(order=order))  # type: ignore[arg-type]
+
+    @rule(query=QUERIES)
+    def graph(self, query: TraceQuery) -> None:
+        """The graph is that of the traces as they are read."""
+        wanted: Counter[tuple[str, str]] = Counter()
+        for number in (1, 2, 3, 4):
+            trace = self.store.by_id(trace_id(number))
+            for row in [] if trace is None else trace.table.to_pylist():
+                wanted.update(self.called(number, trace.table.to_pylist(), row, query))
+        found = {(e.parent, e.child): e.calls for e in self.store.dependencies(query)}
+        assert found == dict(wanted)
+
+    def called(self, trace: int, rows: list[dict[str, Any]], row: dict[str, Any], query: TraceQuery) -> list[Any]:
+        if row["parent_position"] < 0:
+            return []
+        key = trace, int.from_bytes(row["span_id"], "big"), row["kind"], row["start_ns"]
+        caller, called = (
+            r.get("resource.service.name:str") or "unknown_service" for r in (rows[row["parent_position"]], row)
+        )
+        counts = caller != called and self.model._matches(self.model.spans[key], query)
+        return [(caller, called)] if counts else []
 
     @invariant()
     def traces_are_the_same(self) -> None:

@@ -1,0 +1,84 @@
+"""The rows of split traces, out of all places: few columns, deduplicated and linked as if they stood in one.
+
+In: the sources and the keys of their split traces. Out: tables of those rows, kept for blocks while nothing changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from obs.tracestore import limits
+from obs.tracestore.evaluate import SpanRows
+from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Not, Or
+from obs.tracestore.matching import groups_of
+from obs.tracestore.sources import MemorySource, Source, attributes_of
+from obs.tracestore.spancolumns import NEEDED
+from obs.tracestore.splits import Mask
+
+_OF_INTRINSIC = {"statusMessage": "status_message", "scopeName": "scope_name", "scopeVersion": "scope_version"}
+Key = tuple[str, bytes, tuple[str, ...]]
+
+
+def fields_of(expr: Expr | None) -> Iterator[Intrinsic | Attribute]:
+    """Every field that an expression reads."""
+    if isinstance(expr, Compare):
+        yield expr.field
+    elif isinstance(expr, And | Or):
+        for item in expr.items:
+            yield from fields_of(item)
+    elif isinstance(expr, Not):
+        yield from fields_of(expr.item)
+
+
+def columns_for(expr: Expr | None, source: Source) -> tuple[str, ...]:
+    """The columns of a source that its DAG and an expression need."""
+    attributes = attributes_of(source.columns)
+    wanted = dict.fromkeys(NEEDED)
+    for field in fields_of(expr):
+        if isinstance(field, Attribute):
+            wanted.update(dict.fromkeys(column for column, _, _ in attributes.get(field.key, ())))
+            wanted["attr_overflow"] = None
+        elif field.name in _OF_INTRINSIC:
+            wanted[_OF_INTRINSIC[field.name]] = None
+    return tuple(column for column in wanted if column in source.columns)
+
+
+class SplitRows:
+    """Rows of split traces by block; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, pa.Table] = OrderedDict()
+
+    def rows(self, source: Source, split: Mask, expr: Expr | None) -> pa.Table:
+        """The rows of the traces where `split` holds, in the source's order."""
+        columns = columns_for(expr, source)
+        key = source.name, np.packbits(split).tobytes(), columns
+        if isinstance(source, MemorySource):
+            return _read(source, split, columns)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is None:
+            kept = _read(source, split, columns)
+            self._keep(key, kept)
+        return kept
+
+    def _keep(self, key: Key, rows: pa.Table) -> None:
+        with self._lock:
+            self._kept[key] = rows
+            held = sum(table.num_rows for table in self._kept.values())
+            while held > limits.SPLIT_ROWS_KEPT and self._kept:
+                _, oldest = self._kept.popitem(last=False)
+                held -= oldest.num_rows
+
+
+def _read(source: Source, split: Mask, columns: Sequence[str]) -> pa.Table:
+    rows = SpanRows(source, groups_of(source, split))
+    wanted = pa.array(np.flatnonzero(split[rows.trace]))
+    arrays = {name: column.take(wanted) for name in columns if (column := rows.column(name)) is not None}
+    return pa.table(arrays)
