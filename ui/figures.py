@@ -126,6 +126,12 @@ def matrix_lines(result: Sequence[Mapping[str, Any]], step_s: float, names: Sequ
     return [Line(name, *_with_gaps(series["values"], step_s)) for name, series in zip(names, result, strict=True)]
 
 
+def visible(series: Sequence[Line], least: float = 0.005) -> list[Line]:
+    """The lines that reach `least` of the highest; in a stack the others could not be seen."""
+    peaks = [max((v for v in line.values if v is not None and math.isfinite(v)), default=0.0) for line in series]
+    return [line for line, peak in zip(series, peaks, strict=True) if peak >= least * max(peaks)]
+
+
 def _with_gaps(points: Sequence[tuple[float, str]], step_s: float) -> tuple[list[float], list[float | None]]:
     times: list[float] = []
     values: list[float | None] = []
@@ -174,6 +180,7 @@ def _layout(span: TimeRange, legend: bool) -> dict[str, Any]:
                    "font": {"size": 10.5}, "traceorder": "normal",
                    "uirevision": "keep"},
         "xaxis": {"type": "date", "range": [start, end], "showgrid": False, "zeroline": False, "nticks": 6,
-                  "tickangle": 0, "ticks": "outside", "ticklen": 3, "hoverformat": "%b %d %H:%M:%S"},
+                  "tickangle": 0, "ticks": "outside", "ticklen": 3, "hoverformat": "%b %d %H:%M:%S",
+                  "spikethickness": 1, "spikecolor": MUTED, "spikedash": "dot"},
         "yaxis": {"zeroline": False, "nticks": 6, "automargin": False, "fixedrange": True},
     }  # fmt: skip

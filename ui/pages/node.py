@@ -60,7 +60,7 @@ class Chart:
             return figures.blank(text, span)
         lines = figures.matrix_lines([s for _, s in found], span.step_s, [name for name, _ in found])
         if self.stacked:
-            lines = [line for line in lines if any(line.values)] or lines[:1]
+            lines = figures.visible(lines)
         return figures.lines(lines, span, self.unit, stacked=self.stacked)
 
 

@@ -64,6 +64,13 @@ def test_holes_in_a_series_are_not_bridged() -> None:
     assert list(line.values)[2] is None
 
 
+def test_lines_too_low_to_be_seen_are_left_out_of_a_stack() -> None:
+    high, low, none = Line("a", [1.0], [100.0]), Line("b", [1.0], [0.1]), Line("c", [1.0], [None])
+    assert figures.visible([high, low, none]) == [high]
+    assert figures.visible([none]) == [none]
+    assert figures.visible([]) == []
+
+
 def test_volume_bars_stand_over_their_interval() -> None:
     figure = accepted(figures.volume({"info": [3, 4], "error": [1, 0]}, [1060.0, 1120.0], 60, SPAN))
     assert [bar["name"] for bar in figure["data"]] == ["error", "info"]
