@@ -53,7 +53,7 @@ class SpanLayout:
         table = fold_columns(table.take(pa.array(order)), MAX_ATTRIBUTE_COLUMNS)
         table = with_dag(table, links)
         out.parquet(SPANS, table, row_group_rows=limits.ROW_GROUP_ROWS, **span_options(table))
-        out.parquet(TRACES, traces_table(traces), **trace_options())
+        out.parquet(TRACES, traces_table(traces), row_group_rows=limits.TRACE_GROUP_ROWS, **trace_options())
         out.file(CATALOG, catalog.encode(catalog.make_catalog(columns, starts, links)))
         return {"traces": len(traces), "orphans": int(traces.missing.sum())}
 

@@ -6,6 +6,9 @@ ROW_GROUP_ROWS = 16_384
 """Rows of one row group: what reading one trace decodes at least (about 5 ms at 40 columns). Half as many would
 add half a byte a span to the footer."""
 
+TRACE_GROUP_ROWS = 131_072
+"""Rows of one row group of the traces table, which is read whole: a few MB decoded."""
+
 PLAIN_SHARE = 0.25
 """Distinct values per row past which a column is written without a dictionary: zstd alone is smaller there."""
 

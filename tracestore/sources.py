@@ -24,7 +24,7 @@ from obs.tracestore.filenames import CATALOG, SPANS, TRACES
 from obs.tracestore.layout import with_dag, without_dag
 from obs.tracestore.names import DAG_SCHEMA
 from obs.tracestore.spancolumns import flat, span_columns, trace_starts, written_order
-from obs.tracestore.summaries import TraceRows, read_traces, summarize
+from obs.tracestore.summaries import TraceRows, empty, read_traces, summarize
 
 Rows = npt.NDArray[np.int64]
 Attributes = Mapping[str, Sequence[tuple[str, str, str]]]
@@ -120,6 +120,15 @@ class MemorySource:
         return make_catalog(self.spans, self.traces.starts, self.dag)
 
 
+def _traces_of(block: Block) -> TraceRows:
+    """A block's traces table. Group by group: a list of dictionary text cannot be read over several at once."""
+    path = block.path(TRACES)
+    if path is None:
+        return empty()
+    with pq.ParquetFile(path) as file:
+        return read_traces(pa.concat_tables(file.read_row_group(g) for g in range(file.num_row_groups)))
+
+
 class BlockSource:
     """A block's files. The traces table stays decoded; spans are read by row group and column."""
 
@@ -143,17 +152,15 @@ class BlockSource:
         path = block.path(SPANS)
         if path is None:
             return None
-        traces = block.read(TRACES)
         names = block.read_file(CATALOG)
         if block.damaged:
             return None
         try:
-            metadata = pq.read_metadata(path)
+            return cls(path, block.name, pq.read_metadata(path), _traces_of(block), names)
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
             return None
-        return cls(path, block.name, metadata, read_traces(traces), names)
 
     @property
     def nbytes(self) -> int:

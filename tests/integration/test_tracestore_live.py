@@ -178,3 +178,26 @@ def test_a_damaged_block_is_left_out_and_the_rest_is_served(tmp_path: Path) -> N
     assert store.by_id(trace_id(2)) is not None
     assert store.by_id(trace_id(1)) is None
     store.close()
+
+
+def test_traces_and_spans_over_many_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TRACE_GROUP_ROWS", 2)
+    monkeypatch.setattr(limits, "ROW_GROUP_ROWS", 3)
+    store = opened(tmp_path / "t")
+    rows = [
+        SpanRow(i // 5 + 1, i + 1, 0, f"s{i % 7}", f"n{i}", NOW + i, attributes={"k": i, "odd": bool(i % 2)})
+        for i in range(50)
+    ]
+    store.consume(spans_batch(*rows))
+    store.flush()
+    with_s3 = {i // 5 for i in range(50) if i % 7 == 3}
+    assert len(store.search(TraceQuery(service="s3", limit=50)).traces) == len(with_s3)
+    for i in (0, 17, 49):
+        (found,) = store.search(TraceQuery(operation=f"n{i}")).traces
+        assert found.trace_id == trace_id(i // 5 + 1)
+        (found,) = store.search(TraceQuery(tags={"k": str(i), "odd": str(bool(i % 2)).lower()})).traces
+        assert found.services == sorted({f"s{j % 7}" for j in range(i // 5 * 5, i // 5 * 5 + 5)})
+        trace = store.by_id(found.trace_id)
+        assert trace is not None
+        assert trace.table.column("name").to_pylist() == [f"n{j}" for j in range(i // 5 * 5, i // 5 * 5 + 5)]
+    store.close()
