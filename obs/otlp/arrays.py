@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from obs.model.schema import ATTRIBUTE_TYPES, DICT, MAX_ATTRIBUTE_COLUMNS, attribute_column, column_type
+from obs.model.schema import ATTRIBUTE_TYPES, DICT, MAX_ATTRIBUTE_COLUMNS, TRACE_ID, attribute_column, column_type
 from obs.otlp import kernels as kn
 from obs.otlp.work import Array, Rare
 
@@ -19,16 +19,16 @@ _SMALL = {pa.uint8(): np.uint8, pa.uint32(): np.uint32}
 
 
 def values(type_: pa.DataType, n: int, words: Array) -> pa.Array:
-    """An array of n 64-bit words, or of their low bits where the type is narrower."""
-    narrow = _SMALL.get(type_)
-    data = words[:n].astype(narrow) if narrow else words
+    """An array of n values from 64-bit words: their low bits where the type is narrower, two where it is wider."""
+    data = words[: 2 * n if type_ is TRACE_ID else n].astype(_SMALL.get(type_, np.int64))
     return pa.Array.from_buffers(type_, n, [None, pa.py_buffer(data)])
 
 
 def ids(type_: pa.DataType, n: int, words: Array, filled: Array | None = None) -> pa.Array:
     """An array of ids; those that are zero (or where `filled` is) are null."""
     bits, nulls = kn.pack(words if filled is None else filled, n)
-    return pa.Array.from_buffers(type_, n, [pa.py_buffer(bits) if nulls else None, pa.py_buffer(words)])
+    data = words[: 2 * n if type_ is TRACE_ID else n].copy()
+    return pa.Array.from_buffers(type_, n, [pa.py_buffer(bits) if nulls else None, pa.py_buffer(data)])
 
 
 def texts(buf: Array, at: Array, stop: Array, n: int, nullable: bool = True) -> pa.Array:

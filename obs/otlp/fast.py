@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +51,7 @@ class _Scopes:
         self._work = work
         self.resource = work.group_keys(work.groups, 1, kn.HARD_RESOURCE)
         self.scope = work.group_keys(work.scoped, 3, kn.HARD_SCOPE)
-        self._names = np.empty((4, work.scoped.shape[1]), np.int64)
+        self._names = work.table("names", 4, work.scoped.shape[1])
         check(kn.scope_names(work.buf, work.scoped, self._names))
 
     def columns(self, scope_of_row: Array, n: int) -> list[arrays.Column]:
@@ -76,9 +77,9 @@ def _write_hard(kind: int, raw: bytes) -> str:
         raise Rare from None
 
 
-def _finish_texts(work: Work, scopes: _Scopes, k: Array, others: dict[int, tuple[Array, int]]) -> None:
+def _finish_texts(work: Work, scopes: _Scopes, k: Array, others: dict[Any, tuple[Array, int]]) -> None:
     """Let Python write the hard JSON; `others`: by kind, the table and the field that hold its range."""
-    keys = {kn.HARD_ATTRIBUTE: k, kn.HARD_RESOURCE: scopes.resource, kn.HARD_SCOPE: scopes.scope}
+    keys: dict[Any, Array] = {kn.HARD_ATTRIBUTE: k, kn.HARD_RESOURCE: scopes.resource, kn.HARD_SCOPE: scopes.scope}
 
     def place(kind: int, index: int, at: int, stop: int) -> None:
         if kind in keys:
@@ -91,16 +92,17 @@ def _finish_texts(work: Work, scopes: _Scopes, k: Array, others: dict[int, tuple
     work.write_hard(_write_hard, place)
 
 
-def _table(fields: int, n: int) -> Array:
-    return np.empty((fields, n), np.int64)
+def _counts() -> Array:
+    return np.zeros(32, np.int64)
 
 
 def _traces(work: Work) -> Decoded:
     items = work.items.shape[1]
     scopes = _Scopes(work)
-    rows, trace, counts = _table(kn.SPAN_FIELDS, items), np.empty(2 * items, np.int64), np.zeros(32, np.int64)
-    events, links = _table(kn.EVENT_FIELDS, work.room(2, 64)), _table(kn.LINK_FIELDS, work.room(2, 64))
-    k = kn.make_keys(work.room(2, 16))
+    rows, trace, counts = work.table("rows", kn.SPAN_FIELDS, items), work.words("trace", 2 * items), _counts()
+    events = work.table("events", kn.EVENT_FIELDS, work.room(2, 64))
+    links = work.table("links", kn.LINK_FIELDS, work.room(2, 64))
+    k = work.keys("keys", work.room(2, 16))
     check(kn.walk_spans(work.buf, work.items, rows, trace, events, links, k, work.t, counts))
     _finish_texts(work, scopes, k, {kn.HARD_EVENT: (events, kn.EVENT_JSON), kn.HARD_LINK: (links, kn.LINK_JSON)})
     n, n_events, n_links = counts[:3].tolist()
@@ -168,8 +170,8 @@ def _link_arrays(buf: Array, links: Array, n: int) -> list[pa.Array]:
 def _logs(now_ns: int, work: Work) -> Decoded:
     items = work.items.shape[1]
     scopes = _Scopes(work)
-    rows, trace, counts = _table(kn.LOG_FIELDS, items), np.empty(2 * items, np.int64), np.zeros(32, np.int64)
-    k = kn.make_keys(work.room(2, 16))
+    rows, trace, counts = work.table("rows", kn.LOG_FIELDS, items), work.words("trace", 2 * items), _counts()
+    k = work.keys("keys", work.room(2, 16))
     check(kn.walk_logs(work.buf, work.items, rows, trace, k, work.t, counts, now_ns))
     _finish_texts(work, scopes, k, {kn.HARD_BODY: (rows, kn.BODY)})
     n = int(counts[kn.N_ROWS])

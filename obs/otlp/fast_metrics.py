@@ -75,12 +75,12 @@ class _Walk:
     def __init__(self, work: Work, slots: Slots) -> None:
         self._slots = slots
         items, groups = work.items.shape[1], work.groups.shape[1]
-        self.groups = np.empty((kn.GROUP_FIELDS, groups), np.int64)
-        self.metrics = np.empty((kn.METRIC_FIELDS, items), np.int64)
-        self._p = np.empty((kn.POINT_FIELDS, min(work.room(2, 24), MAX_ITEMS)), np.int64)
-        self._values = np.empty(work.size + 1024 if work.roomy else work.size // 8 + 1024, np.int64)
+        self.groups = work.table("found", kn.GROUP_FIELDS, groups)
+        self.metrics = work.table("metrics", kn.METRIC_FIELDS, items)
+        self._p = work.table("points", kn.POINT_FIELDS, min(work.room(2, 24), MAX_ITEMS))
+        self._values = work.words("values", work.size // (1 if work.roomy else 8) + 1024)
         self.counts = np.zeros(32, np.int64)
-        memory = np.empty(kn.POINT_MEMORY + 16 + 2 * (work.size // 2 + 16 if work.roomy else 2048), np.int64)
+        memory = work.words("point", kn.POINT_MEMORY + 16 + 2 * (work.size // 2 + 16 if work.roomy else 2048))
         check(
             kn.walk_points(
                 work.buf, work.groups, work.scoped, work.items, slots.seed, slots.table, self.groups, self.metrics,

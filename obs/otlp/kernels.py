@@ -5,8 +5,8 @@ from __future__ import annotations
 
 # ruff: noqa: F401, I001
 from obs.otlp.kernels_attributes import (
-    BOOL, BYTES, COLUMNS, ENTRIES, ENTRY_SIZE, FLOAT, INT, JSON, KEY_AT, KEY_STOP, N_COLUMNS, N_ENTRIES, STR, TYPES,
-    group_attributes, make_keys, scope_names,
+    BOOL, BYTES, COLUMNS, ENTRIES, ENTRY_SIZE, FLOAT, INT, JSON, KEY_AT, KEY_STOP, KEYS, N_COLUMNS, N_ENTRIES, STR,
+    TYPES, group_attributes, scope_names,
 )  # fmt: skip
 from obs.otlp.kernels_columns import (
     cells_by_group, columns, encode, entries_of, gather, group_entries, group_texts, pack, spread,

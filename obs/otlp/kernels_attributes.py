@@ -9,7 +9,6 @@ for Python. `k` is the memory of one scope's attributes, one int64 array laid ou
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from obs.otlp.kernels_json import JSON_AT, TOO_HARD, find_pair, find_value, json_code, note_hard, write_value
 from obs.otlp.kernels_wire import (
@@ -42,13 +41,6 @@ KEY_AT, KEY_STOP, _HASH, _ITEM, _ENTRY, _COLUMN, KEY_SIZE = 0, 1, 2, 3, 4, 5, 12
 COLUMNS = KEYS + MAX_KEYS * KEY_SIZE  # key, type
 ENTRIES = COLUMNS + MAX_KEYS * 6 * 2  # row, column (-1: silenced), first, second; as `find_value` bounds a value
 ENTRY_SIZE = 4
-
-
-def make_keys(capacity: int) -> npt.NDArray[np.int64]:
-    """Memory for so many entries."""
-    k = np.empty(ENTRIES + ENTRY_SIZE * capacity, np.int64)
-    k[:KEYS] = 0
-    return k
 
 
 @inlined

@@ -13,6 +13,7 @@ from typing import Any
 from obs.model.batch import Batch, Decoded, Signal
 from obs.model.schema import LOGS, SPANS
 from obs.otlp import reasons
+from obs.otlp.census import check_body
 from obs.otlp.columns import Rows
 from obs.otlp.limits import MAX_TIME_NS
 from obs.otlp.messages import LogsData, Message, TracesData, parse, text
@@ -23,6 +24,7 @@ BODY_NONE, BODY_TEXT, BODY_JSON = range(3)
 
 def decode_traces(body: bytes) -> Decoded:
     """Spans of an ExportTraceServiceRequest."""
+    check_body(Signal.TRACES, body)
     request = parse(TracesData, body, "a traces request")
     rows, rejected = Rows(SPANS), Counter[str]()
     for group in request.resource_spans:
@@ -42,6 +44,7 @@ def decode_traces(body: bytes) -> Decoded:
 
 def decode_logs(body: bytes, now_ns: int | None = None) -> Decoded:
     """Records of an ExportLogsServiceRequest; `now_ns` stands in for times that the sender left out."""
+    check_body(Signal.LOGS, body)
     request = parse(LogsData, body, "a logs request")
     now = time.time_ns() if now_ns is None else now_ns
     rows, rejected = Rows(LOGS), Counter[str]()

@@ -6,10 +6,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from obs.model.batch import Decoded
+from obs.model.batch import Decoded, Signal
 from obs.model.labels import Labels, make_labels
 from obs.model.schema import SAMPLES
 from obs.otlp import points, reasons
+from obs.otlp.census import check_body
 from obs.otlp.draft import Draft, batch, metadata_key
 from obs.otlp.identity import (
     CUMULATIVE,
@@ -33,6 +34,7 @@ Scope = dict[str, str]
 
 def decode_metrics(body: bytes, cache: SeriesCache) -> Decoded:
     """Samples of an ExportMetricsServiceRequest."""
+    check_body(Signal.METRICS, body)
     request = parse(MetricsData, body, "a metrics request")
     walk = _Walk(cache)
     for group in request.resource_metrics:

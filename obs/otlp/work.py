@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from obs.errors import UserError
 from obs.otlp import kernels as kn
+from obs.otlp.census import check_items
 from obs.otlp.limits import MAX_ITEMS
 
 Array = npt.NDArray[np.integer[Any]]
@@ -37,39 +37,47 @@ def check(code: int) -> None:
         raise Rare
 
 
-def check_items(items: int) -> None:
-    """Raises: UserError where one body holds too many items."""
-    if items > MAX_ITEMS:
-        raise UserError(f"cannot decode a request of {items} items: the limit is {MAX_ITEMS}; send smaller batches")
-
-
 class Work:
     """One walk's memory. `roomy`: arrays for the worst that a body of this size can hold."""
 
     def __init__(self, body: bytes, roomy: bool = False) -> None:
         size = len(body)
         self.body, self.size, self.roomy = body, size, roomy
-        self.buf = _scratch(size + (8 * size if roomy else size // 2) + 4096)
+        self.buf = _scratch("buf", size + (8 * size if roomy else size // 2) + 4096, np.uint8)
         self.buf[:size] = np.frombuffer(body, np.uint8)
-        self.t = np.empty(kn.HARD + 4 * self.room(2, 256), np.int64)
+        self.t = self.words("t", kn.HARD + 4 * self.room(2, 256))
         self.t[kn.JSON_AT], self.t[kn.N_HARD] = size, 0
         counts = np.zeros(3, np.int64)
         check(kn.count(self.buf, size, counts))
         groups, scoped, items = counts.tolist()
         check_items(items)
-        self.groups = np.empty((2, groups), np.int64)
-        self.scoped = np.empty((5, scoped), np.int64)
-        self.items = np.empty((3, items), np.int64)
+        self.groups = self.table("groups", 2, groups)
+        self.scoped = self.table("scoped", 5, scoped)
+        self.items = self.table("items", 3, items)
         check(kn.fill(self.buf, size, self.groups, self.scoped, self.items))
 
     def room(self, least: int, usual: int) -> int:
         """How many things fit into the body that take at least `least` bytes, and usually `usual`."""
         return self.size // (least if self.roomy else usual) + 256
 
-    def group_keys(self, ranges: Array, number: int, kind: int) -> Array:
+    def words(self, name: str, n: int) -> Array:
+        """int64[n] of this thread's, not set to anything; the next body takes the same."""
+        return _scratch(name, n, np.int64)[:n]
+
+    def table(self, name: str, fields: int, n: int) -> Array:
+        """int64[fields, n], as `words`."""
+        return self.words(name, fields * n).reshape(fields, n)
+
+    def keys(self, name: str, entries: int) -> Array:
+        """Memory for the attributes of one scope, empty."""
+        keys = self.words(name, kn.ENTRIES + kn.ENTRY_SIZE * entries)
+        keys[: kn.KEYS] = 0
+        return keys
+
+    def group_keys(self, ranges: Array, number: int, kind: Any) -> Array:
         """The attributes (field `number`) of the resources or scopes at these ranges."""
         total = int((ranges[1] - ranges[0]).sum())
-        keys = kn.make_keys(total // 2 + 16)
+        keys = self.keys(f"keys{kind}", total // 2 + 16)
         check(kn.group_attributes(self.buf, ranges, number, keys, self.t, kind))
         return keys
 
@@ -86,17 +94,18 @@ class Work:
 
 
 _local = threading.local()
-_KEPT = 8 << 20
+_KEPT_BYTES = 8 << 20
 
 
-def _scratch(size: int) -> Array:
-    """A buffer of this thread, used again by its next walk: fresh memory costs a fault a page."""
-    if size > _KEPT:
-        return np.empty(size, np.uint8)
-    kept: Array | None = getattr(_local, "buf", None)
-    if kept is None or kept.size < size:
-        kept = _local.buf = np.empty(min(_KEPT, 2 * size), np.uint8)
-    return kept
+def _scratch(name: str, size: int, kind: type[np.integer[Any]]) -> Array:
+    """An array of this thread, used again by its next walk: fresh memory costs a fault a page."""
+    kept: Array | None = getattr(_local, name, None)
+    if kept is not None and kept.size >= size:
+        return kept
+    fresh = np.empty(size + size // 4, kind)
+    if fresh.nbytes <= _KEPT_BYTES:
+        setattr(_local, name, fresh)
+    return fresh
 
 
 def with_room(walk: Callable[[Work], Result], body: bytes) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -242,3 +243,32 @@ def test_too_many_labels(fast):
 
 def test_warm_body(fast):
     both(fast, warm_bodies.metrics_body(), SeriesCache(), SeriesCache(), True, never_rare=True)
+
+
+def test_threads_share_a_cache(fast):
+    """Four threads decode and commit overlapping bodies; what each gets is what the plain path gets alone."""
+    shared = SeriesCache()
+
+    def one_body(start: int) -> bytes:
+        made = [
+            NumberDataPoint(as_int=i, attributes=[KeyValue(key="i", value=AnyValue(int_value=i))])
+            for i in range(start, start + 400)
+        ]
+        group = ResourceMetrics(scope_metrics=[ScopeMetrics(metrics=[Metric(name="m", gauge=Gauge(data_points=made))])])
+        return MetricsData(resource_metrics=[group]).SerializeToString()
+
+    def run(offset: int) -> list:
+        found = []
+        for start in range(offset, 6000, 300):
+            decoded = fast.decode_metrics(one_body(start), shared)
+            shared.commit(decoded)
+            found.append((start, decoded.batch.tables["samples"].to_pydict()))
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [pair for found in pool.map(run, range(0, 400, 100)) for pair in found]
+    for start, samples in results[::7]:
+        expected = slow_metrics.decode_metrics(one_body(start), SeriesCache())
+        assert samples == expected.batch.tables["samples"].to_pydict()
+    assert len(shared.series) == 5900 + 400
+    assert not shared.slots.labels

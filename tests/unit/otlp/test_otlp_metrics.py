@@ -1,0 +1,206 @@
+"""Data points to series: every kind, deltas and the cache's commit, as tables of what is expected."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Exemplar,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+    Summary,
+    SummaryDataPoint,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from obs import otlp
+
+SECOND = 10**9
+
+
+def attributes(**pairs: str) -> list[KeyValue]:
+    return [KeyValue(key=k.replace("__", "."), value=AnyValue(string_value=v)) for k, v in pairs.items()]
+
+
+def body(*metrics: Metric, resource: Resource | None = None, scope: InstrumentationScope | None = None) -> bytes:
+    group = ResourceMetrics(resource=resource, scope_metrics=[ScopeMetrics(scope=scope, metrics=metrics)])
+    return MetricsData(resource_metrics=[group]).SerializeToString()
+
+
+def series(decoded) -> dict[str, float]:
+    """Samples as `name{label="value"} value`, from a batch that carries all labels."""
+    tables = decoded.batch.tables
+    labels = {r["series_id"]: r["labels"] for r in tables["series"].to_pylist()}
+    return {_text(labels[r["series_id"]]): r["value"] for r in tables["samples"].to_pylist()}
+
+
+def _text(labels) -> str:
+    pairs = dict(labels)
+    name = pairs.pop("__name__")
+    return name + "".join(f" {k}={v}" for k, v in pairs.items())
+
+
+def decode(*metrics: Metric, **more) -> dict[str, float]:
+    return series(otlp.decode_metrics(body(*metrics, **more), otlp.SeriesCache()))
+
+
+def test_identity():
+    resource = Resource(
+        attributes=attributes(service__name="cart", service__namespace="shop", service__instance__id="i", host="h")
+    )
+    scope = InstrumentationScope(name="l", version="2", attributes=attributes(a="b"))
+    point = NumberDataPoint(as_int=3, attributes=attributes(http__route="/x", job="mine"))
+    found = decode(
+        Metric(name="size", unit="By", gauge=Gauge(data_points=[point])), resource=resource, scope=scope
+    )  # fmt: skip
+    assert found == {
+        "size_bytes http_route=/x instance=i job=shop/cart otel_scope_a=b otel_scope_name=l otel_scope_version=2": 3.0,
+        "target_info host=h instance=i job=shop/cart": 1.0,
+    }
+
+
+def test_sums():
+    point = NumberDataPoint(as_double=2.5)
+    counter = Sum(data_points=[point], aggregation_temporality=2, is_monotonic=True)
+    updown = Sum(data_points=[point], aggregation_temporality=2)
+    assert decode(Metric(name="c", unit="s", sum=counter), Metric(name="u", sum=updown)) == {
+        "c_seconds_total": 2.5,
+        "u": 2.5,
+    }
+
+
+def test_histogram_and_summary():
+    histogram = HistogramDataPoint(count=6, sum=9, bucket_counts=[1, 2, 3], explicit_bounds=[0.5, 2])
+    summary = SummaryDataPoint(
+        count=4, sum=2, quantile_values=[SummaryDataPoint.ValueAtQuantile(quantile=0.99, value=7)]
+    )
+    assert decode(
+        Metric(name="h", histogram=Histogram(data_points=[histogram], aggregation_temporality=2)),
+        Metric(name="s", summary=Summary(data_points=[summary])),
+    ) == {
+        "h_bucket le=0.5": 1.0,
+        "h_bucket le=2": 3.0,
+        "h_bucket le=+Inf": 6.0,
+        "h_count": 6.0,
+        "h_sum": 9.0,
+        "s quantile=0.99": 7.0,
+        "s_count": 4.0,
+        "s_sum": 2.0,
+    }
+
+
+def test_exponential_histogram_keeps_its_own_bounds():
+    buckets = ExponentialHistogramDataPoint.Buckets
+    point = ExponentialHistogramDataPoint(
+        count=10,
+        scale=0,
+        zero_count=1,
+        positive=buckets(offset=0, bucket_counts=[2, 3]),
+        negative=buckets(offset=1, bucket_counts=[4]),
+    )
+    found = decode(
+        Metric(name="e", exponential_histogram=ExponentialHistogram(data_points=[point], aggregation_temporality=2))
+    )
+    assert found == {
+        "e_bucket le=-2": 4.0,
+        "e_bucket le=0": 5.0,
+        "e_bucket le=2": 7.0,
+        "e_bucket le=4": 10.0,
+        "e_bucket le=+Inf": 10.0,
+        "e_count": 10.0,
+    }
+
+
+def test_no_recorded_value_is_a_stale_marker():
+    (value,) = decode(Metric(name="g", gauge=Gauge(data_points=[NumberDataPoint(flags=1)]))).values()
+    assert math.isnan(value)
+    assert struct.pack("<d", value) == struct.pack("<Q", 0x7FF0000000000002)
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        (Metric(gauge=Gauge(data_points=[NumberDataPoint(as_int=1)])), "empty_metric_name"),
+        (Metric(name="g", gauge=Gauge(data_points=[NumberDataPoint()])), "no_value"),
+        (Metric(name="s", sum=Sum(data_points=[NumberDataPoint(as_int=1)])), "invalid_temporality"),
+        (
+            Metric(name="g", gauge=Gauge(data_points=[NumberDataPoint(as_int=1, time_unix_nano=2**63)])),
+            "time_out_of_range",
+        ),
+        (
+            Metric(
+                name="h",
+                histogram=Histogram(
+                    aggregation_temporality=2, data_points=[HistogramDataPoint(bucket_counts=[1], explicit_bounds=[1])]
+                ),
+            ),
+            "histogram_mismatch",
+        ),
+    ],
+)
+def test_refusals(metric, reason):
+    decoded = otlp.decode_metrics(body(metric), otlp.SeriesCache())
+    assert decoded.rejected == {reason: 1}
+    assert decoded.batch.items == 0
+
+
+def test_labels_go_along_until_committed():
+    cache = otlp.SeriesCache()
+    request = body(Metric(name="g", description="help", gauge=Gauge(data_points=[NumberDataPoint(as_int=1)])))
+    first = otlp.decode_metrics(request, cache)
+    again = otlp.decode_metrics(request, cache)
+    assert {"series", "metadata"} <= first.batch.tables.keys() & again.batch.tables.keys()
+    assert first.batch.tables["metadata"].to_pylist() == [{"metric": "g", "type": "gauge", "unit": "", "help": "help"}]
+    cache.commit(first)
+    assert otlp.decode_metrics(request, cache).batch.tables.keys() == {"samples"}
+    cache.clear()
+    assert "series" in otlp.decode_metrics(request, cache).batch.tables
+    cache.commit(again)  # of the generation before: says nothing of what the store holds now
+    assert "series" in otlp.decode_metrics(request, cache).batch.tables
+
+
+def delta(t: int, value: float) -> bytes:
+    point = NumberDataPoint(as_double=value, time_unix_nano=t * SECOND)
+    return body(Metric(name="d", sum=Sum(data_points=[point], aggregation_temporality=1, is_monotonic=True)))
+
+
+def test_deltas_are_totalled_once_per_stored_body():
+    cache = otlp.SeriesCache()
+
+    def value(t: int, increment: float, stored: bool = True) -> float:
+        decoded = otlp.decode_metrics(delta(t, increment), cache)
+        if stored:
+            cache.commit(decoded)
+        return decoded.batch.tables["samples"]["value"][0].as_py()
+
+    assert value(1, 5) == 5
+    assert value(2, 3, stored=False) == 8
+    assert value(2, 3) == 8
+    cache.clear()
+    assert value(3, 1) == 9
+    late = otlp.decode_metrics(delta(3, 1), cache)
+    assert late.rejected == {"delta_out_of_order": 1}
+
+
+def test_exemplars():
+    exemplar = Exemplar(as_double=1.5, trace_id=b"0123456789abcdef", filtered_attributes=attributes(user="u"))
+    point = HistogramDataPoint(count=2, bucket_counts=[1, 1], explicit_bounds=[1], exemplars=[exemplar])
+    decoded = otlp.decode_metrics(
+        body(Metric(name="h", histogram=Histogram(data_points=[point], aggregation_temporality=2))), otlp.SeriesCache()
+    )
+    (row,) = decoded.batch.tables["exemplars"].to_pylist()
+    labels = {r["series_id"]: dict(r["labels"]) for r in decoded.batch.tables["series"].to_pylist()}
+    assert labels[row["series_id"]] == {"__name__": "h_bucket", "le": "+Inf"}
+    assert dict(row["labels"]) == {"trace_id": b"0123456789abcdef".hex(), "user": "u"}
