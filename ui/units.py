@@ -23,8 +23,8 @@ class Unit:
             return "∞" if value > 0 else "-∞"
         if self.name == "percent":
             return f"{value * 100:.3g} %" if abs(value) < 9.995 else f"{value * 100:.0f} %"
-        if self.name == "seconds":
-            return duration(value)
+        if self.name in ("seconds", "milliseconds"):
+            return duration(value if self.name == "seconds" else value / 1e3)
         if self in (NONE, RATE) and abs(value) < 1000:
             return f"{value:.3g} {self.suffix}".rstrip()
         return _si(value, self.suffix)
@@ -34,6 +34,7 @@ NONE = Unit("none")
 BYTES = Unit("bytes", suffix="B")
 BYTES_S = Unit("bytes/s", suffix="B/s")
 SECONDS = Unit("seconds", suffix="s")
+MILLISECONDS = Unit("milliseconds", tick=".3~r", suffix=" ms")
 RATE = Unit("rate", suffix="/s")
 PERCENT = Unit("percent", tick=".3~p")
 
@@ -54,7 +55,7 @@ def unit_of(query: str) -> Unit:
     unit = units.pop()
     if not _RATED.search(bare) or "histogram_quantile" in bare:
         return unit
-    return {BYTES: BYTES_S, SECONDS: NONE}.get(unit, RATE)
+    return {BYTES: BYTES_S, SECONDS: NONE, MILLISECONDS: NONE}.get(unit, RATE)
 
 
 def _of_name(metric: str) -> Unit:
@@ -63,8 +64,8 @@ def _of_name(metric: str) -> Unit:
         return NONE
     if name.endswith(("_bytes", "_cache", "_rss")) or name.startswith("node_memory_"):
         return BYTES
-    if name.endswith("_seconds"):
-        return SECONDS
+    if name.endswith(("_seconds", "_milliseconds")):
+        return SECONDS if name.endswith("_seconds") else MILLISECONDS
     return PERCENT if name.endswith("_ratio") else NONE
 
 

@@ -27,6 +27,7 @@
     if (typeof value !== "number") return String(value);
     if (unit === "percent") return digits(value * 100) + " %";
     if (unit === "seconds") return obs.duration(value);
+    if (unit === "milliseconds") return obs.duration(value / 1000);
     if (unit === "exact") return String(value);
     if (unit === "count") return Math.round(value).toLocaleString("en-US");
     if (value === 0) return "0" + (SUFFIX[unit] ? " " + SUFFIX[unit] : "");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ def _links(trace_id: str, span: Span) -> list[Any]:
     around = _around(span.start_ns, span.end_ns)
     found = [("Logs of this span", logs_link(trace_id, span.id, span.start_ns, span.end_ns))]
     if span.service:
-        metrics = f"count by (__name__) ({{job=~{quoted('(.*/)?' + span.service)}}})"
+        metrics = f"count by (__name__) ({{job=~{quoted('(.*/)?' + re.escape(span.service))}}})"
         found.append(("Metrics of its service", link("/ui/metrics", around, q=metrics, view="instant")))
         found.append(("Others like it", link("/ui/traces", around, service=span.service, operation=span.name)))
     return [html.A(words, href=href, className="button-link") for words, href in found]

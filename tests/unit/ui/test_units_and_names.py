@@ -7,7 +7,7 @@ import math
 import pytest
 
 from obs.ui.naming import full_name, quoted, short_names
-from obs.ui.units import BYTES, BYTES_S, NONE, PERCENT, RATE, SECONDS, Unit, duration, unit_of
+from obs.ui.units import BYTES, BYTES_S, MILLISECONDS, NONE, PERCENT, RATE, SECONDS, Unit, duration, unit_of
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from obs.ui.units import BYTES, BYTES_S, NONE, PERCENT, RATE, SECONDS, Unit, dur
         ("sum by (job) (rate(node_network_receive_bytes_total[5m]))", BYTES_S),
         ("histogram_quantile(0.9, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))", SECONDS),
         ("http_request_duration_seconds", SECONDS),
+        ("histogram_quantile(0.9, rate(http_duration_milliseconds_bucket[5m]))", MILLISECONDS),
+        ("rate(http_duration_milliseconds_sum[5m])", NONE),
         ("rate(http_requests_total[1m])", RATE),
         ("rate(node_cpu_seconds_total[1m])", NONE),
         ("node_load1", NONE),
@@ -41,7 +43,8 @@ def test_units_of_queries(query: str, unit: Unit) -> None:
         (BYTES, 0, "0 B"),
         (RATE, 59.3, "59.3 /s"), (BYTES_S, 59.3, "59.3 B/s"),
         (BYTES, 1536e6, "1.54 GB"), (BYTES_S, 2500, "2.5 kB/s"), (PERCENT, 0.136, "13.6 %"),
-        (PERCENT, 25.0, "2500 %"), (SECONDS, 0.0125, "12.5 ms"), (SECONDS, 7500, "2 h 5 m"), (NONE, None, "–"),
+        (PERCENT, 25.0, "2500 %"), (SECONDS, 0.0125, "12.5 ms"), (MILLISECONDS, 1500, "1.5 s"),
+        (SECONDS, 7500, "2 h 5 m"), (NONE, None, "–"),
         (NONE, math.nan, "–"), (BYTES, math.inf, "∞"), (BYTES, -2e9, "-2 GB"),
     ],
 )  # fmt: skip
