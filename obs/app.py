@@ -6,6 +6,7 @@ The only module that knows every room. `App(config).run()` is `obs up`.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -217,5 +218,10 @@ class App:
         if self.config.agent.enabled:
             self._agent.start(self.otlp_grpc)
             self._closers.append(self._agent.close)
-        self._ui.start()
+        threading.Thread(target=self._load_ui, name="load-ui-later", daemon=True).start()
         ready(self)
+
+    def _load_ui(self) -> None:
+        """Kernels first: telemetry is waiting for them, while a first page request loads the UI by itself."""
+        warm.start().join()
+        self._ui.start()
