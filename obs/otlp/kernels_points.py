@@ -89,6 +89,20 @@ def _float_bits(count):
 
 
 @inner
+def _append_packed(buf, start, stop, m, to, where, room):
+    """Append packed 64-bit values to those from `m[to]` on, which `m[where]` counts; returns a code."""
+    more = (stop - start) // 8
+    if (stop - start) % 8:
+        return MALFORMED
+    if m[where] + more > room:
+        return FULL
+    for i in range(more):
+        m[to + m[where] + i] = load_i64(buf, start + 8 * i)
+    m[where] += more
+    return OK
+
+
+@inner
 def _read_point(buf, at, end, kind, m, room, h1, h2):
     """Gather a point's fields in `m`, its bounds at POINT_MEMORY, its counts `room` later.
 
@@ -128,15 +142,10 @@ def _read_point(buf, at, end, kind, m, room, h1, h2):
             if number == attributes:
                 h1, h2 = hash_more(buf, start, at, h1, h2)
             elif kind == HISTOGRAM and (number == 6 or number == 7):
-                where = _COUNTS if number == 6 else _BOUNDS
-                if (at - start) % 8:
-                    return MALFORMED, h1, h2
-                if m[where] + (at - start) // 8 > room:
-                    return FULL, h1, h2
-                to = (counts if number == 6 else bounds) + m[where]
-                for i in range((at - start) // 8):
-                    m[to + i] = load_i64(buf, start + 8 * i)
-                m[where] += (at - start) // 8
+                to, where = (counts, _COUNTS) if number == 6 else (bounds, _BOUNDS)
+                code = _append_packed(buf, start, at, m, to, where, room)
+                if code != OK:
+                    return code, h1, h2
             elif kind == SUMMARY and number == 6:
                 if m[_BOUNDS] >= room:
                     return FULL, h1, h2

@@ -22,6 +22,7 @@ from obs.otlp.kernels_wire import (
     fixed32,
     fixed64,
     id_word,
+    inlined,
     inner,
     kernel,
     length,
@@ -142,14 +143,19 @@ def _ids(buf, rows, trace, row, trace_at, trace_stop, span_at, span_stop, parent
     return R_PARENT_ID if parent_stop - parent_at != 8 and parent_stop != parent_at else 0
 
 
-@inner
-def _span(buf, at, end, rows, trace, events, links, k, t, counts, item):
-    """One span into the next row; returns (code, reason to refuse it or 0)."""
-    row = counts[N_ROWS]
+@inlined
+def _blank(rows, row, at):
     for field in range(KIND, STATE):
         rows[field, row] = 0
     for field in range(STATE, SCOPE):
         rows[field, row] = at
+
+
+@inner
+def _span(buf, at, end, rows, trace, events, links, k, t, counts, item):
+    """One span into the next row; returns (code, reason to refuse it or 0)."""
+    row = counts[N_ROWS]
+    _blank(rows, row, at)
     start_ns = end_ns = late = np.int64(0)
     trace_at = trace_stop = span_at = span_stop = parent_at = parent_stop = at
     while at < end:
