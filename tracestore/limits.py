@@ -21,8 +21,9 @@ ZSTD_LEVEL = 1
 MAX_OPERATIONS = 10_000
 """Operations of one service that a block's catalog names: names with ids in them must not make it outgrow the data."""
 
-INDEXES_BYTES = 128 << 20
-"""Memory for the traces tables of blocks that stay decoded, about 70 bytes a trace: 18 million spans at ten a trace."""
+INDEXES_BYTES = 160 << 20
+"""Memory for traces tables and footers of blocks that stay decoded, about 12 bytes a span at ten spans a trace: the
+newest 13 million spans. Older blocks are opened by each query that needs them (about 5 ms each)."""
 
 SCAN_THREADS = 2
 """Blocks read side by side by one query: decoding releases the GIL, and the server has two cores."""

@@ -6,7 +6,7 @@ The head is sorted when a query needs it and stays sorted until rows are added.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 
 import pyarrow as pa
@@ -29,7 +29,7 @@ class OpenedSources:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._blocks: OrderedDict[str, BlockSource] = OrderedDict()
+        self._blocks: dict[str, BlockSource] = {}
         self._head: tuple[Mark, pa.Table, MemorySource] | None = None
         self.splits = SplitTraces()
         self.split_rows = SplitRows()
@@ -37,30 +37,34 @@ class OpenedSources:
     def snapshot(self, view: View) -> Snapshot:
         """A view's blocks, opened, and its head as it came."""
         blocks = [source for block in view.blocks if (source := self._block(block)) is not None]
-        self._shrink({block.name for block in view.blocks})
+        self._shrink(view.blocks)
         return Snapshot(self, blocks, view.head(SPANS))
 
     def _block(self, block: Block) -> BlockSource | None:
         with self._lock:
             found = self._blocks.get(block.name)
-            if found is not None:
-                self._blocks.move_to_end(block.name)
-                return None if block.damaged else found
+        if found is not None:
+            return None if block.damaged else found
         opened = BlockSource.open(block)
         if opened is not None:
             with self._lock:
                 self._blocks[block.name] = opened
         return opened
 
-    def _shrink(self, alive: set[str]) -> None:
-        """Forget blocks that are gone, and the least used past the limit of memory."""
+    def _shrink(self, alive: Sequence[Block]) -> None:
+        """Forget blocks that are gone, and past the limit of memory those with the oldest spans.
+
+        Not the least recently used: queries go over all blocks in turn, and would find none of them again.
+        """
         with self._lock:
-            for name in [n for n in self._blocks if n not in alive]:
-                del self._blocks[name]
-            held = sum(source.nbytes for source in self._blocks.values())
-            while held > limits.INDEXES_BYTES and len(self._blocks) > 1:
-                _, oldest = self._blocks.popitem(last=False)
-                held -= oldest.nbytes
+            kept: dict[str, BlockSource] = {}
+            held = 0
+            for block in sorted(alive, key=lambda b: b.meta.max_ns, reverse=True):
+                source = self._blocks.get(block.name)
+                held += 0 if source is None else source.nbytes
+                if source is not None and held <= limits.INDEXES_BYTES:
+                    kept[block.name] = source
+            self._blocks = kept
 
     def sorted_head(self, rows: pa.Table) -> MemorySource:
         """The head sorted; the one from before where its rows are the same."""

@@ -165,7 +165,7 @@ class BlockSource:
     @property
     def nbytes(self) -> int:
         """Memory held while this stays open."""
-        return self.traces.nbytes + 16 * int(self._metadata.serialized_size) + len(self._names)
+        return self.traces.nbytes + 3 * int(self._metadata.serialized_size) + len(self._names)
 
     def load(self, column: str, groups: Rows) -> pa.Array:
         """See `Source`; text that is stored with a dictionary comes with one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ class TraceRows:
     missing: Counts
     errors: Counts
     service_starts: Counts  # int32[traces + 1] into service_codes
-    service_codes: Counts
+    service_codes: npt.NDArray[np.signedinteger[Any]]
     names: list[str]
     services: list[str]
 
@@ -66,9 +67,9 @@ class TraceRows:
 
     @property
     def nbytes(self) -> int:
-        """Memory held, the cached parts counted as if they were there."""
+        """Memory held, cached parts too."""
         arrays = sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
-        return arrays + 16 * len(self) + 4 * len(self.service_codes) + sum(map(len, self.names))
+        return arrays + sum(map(len, self.names))
 
     @property
     def spans(self) -> Times:
@@ -113,13 +114,9 @@ class TraceRows:
         """Whether each trace has a span of this service."""
         found = np.zeros(len(self), bool)
         if service in self.services and len(self):
-            found[self._owner[self.service_codes == self.services.index(service)]] = True
+            owner = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.service_starts))
+            found[owner[self.service_codes == self.services.index(service)]] = True
         return found
-
-    @cached_property
-    def _owner(self) -> Counts:
-        """The trace of each entry of `service_codes`."""
-        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.service_starts))
 
     def services_of(self, trace: int) -> list[str]:
         """Names of a trace's services, sorted."""
@@ -232,9 +229,14 @@ def read_traces(table: pa.Table) -> TraceRows:
     return TraceRows(
         high, low, starts, numbers["start_ns"], numbers["last_start_ns"], numbers["duration_ns"],
         numbers["duration_ns"] - numbers["shorter_ns"], _recoded(root_service, named, services), root_name,
-        np.asarray(table.column("rooted")), numbers["missing"], numbers["errors"], offsets - offsets[0], codes,
-        names, services,
+        np.asarray(table.column("rooted")), numbers["missing"], numbers["errors"], offsets - offsets[0],
+        _small(codes, services), names, services,
     )  # fmt: skip
+
+
+def _small(codes: Counts, values: list[str]) -> npt.NDArray[np.signedinteger[Any]]:
+    """Codes in half the bytes, where they fit: there are several a trace."""
+    return codes.astype(np.int16) if len(values) < 2**15 else codes
 
 
 def _recoded(codes: Counts, values: list[str], into: list[str]) -> Counts:
