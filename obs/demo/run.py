@@ -24,13 +24,15 @@ def run(to: str, rate: float, stop: threading.Event) -> None:
         for name in SERVICES
     ]
     commands.append(["worker", "--port", str(ports[WORKER]), "--to", to])
-    commands.append(["shopper", "--frontend", str(ports["frontend"]), "--to", to, "--rate", f"{rate:g}"])
+    shopper = ["shopper", "--frontend", str(ports["frontend"]), "--to", to, "--rate", f"{rate:g}"]
     with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(_process(command)) for command in commands]
+        processes = {" ".join(c[:2]): stack.enter_context(_process(c)) for c in commands}
         while not stop.wait(0.5):
-            for process, command in zip(processes, commands, strict=True):
+            if "shopper" not in processes and all(map(_listens, ports.values())):
+                processes["shopper"] = stack.enter_context(_process(shopper))
+            for name, process in processes.items():
                 if process.poll() is not None:
-                    raise UserError(f"cannot go on: the demo's {command[0]} ended with status {process.returncode}")
+                    raise UserError(f"cannot go on: the demo's {name} ended with status {process.returncode}")
 
 
 def _peers_of(name: str, peers: str) -> str:
@@ -49,6 +51,11 @@ def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

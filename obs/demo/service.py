@@ -13,10 +13,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from opentelemetry import trace
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
 from obs.demo.shop import SERVICES, WORKER, Service
-from obs.demo.telemetry import Telemetry, set_up
+from obs.demo.telemetry import Telemetry, instrument, set_up
 from obs.demo.wire import call
 
 
@@ -74,7 +73,7 @@ def main() -> None:
     peers = {name: int(port) for name, _, port in (p.partition("=") for p in args.peers.split(",") if p)}
     telemetry = set_up(args.name, args.to)
     app = make_app(SERVICES[args.name], peers, telemetry)
-    FastAPIInstrumentor.instrument_app(app, tracer_provider=telemetry.traces, meter_provider=telemetry.metrics)
+    instrument(app, telemetry)
     try:
         uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
     finally:

@@ -15,12 +15,11 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from opentelemetry import trace
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import Observation
 from opentelemetry.trace import Link, SpanContext, SpanKind
 
 from obs.demo.shop import WORKER
-from obs.demo.telemetry import Telemetry, set_up
+from obs.demo.telemetry import Telemetry, instrument, set_up
 
 Job = tuple[SpanContext, dict[str, Any]]
 
@@ -61,7 +60,7 @@ def main() -> None:
     telemetry = set_up(WORKER, args.to)
     jobs: queue.Queue[Job] = queue.Queue()
     app = make_app(jobs)
-    FastAPIInstrumentor.instrument_app(app, tracer_provider=telemetry.traces, meter_provider=telemetry.metrics)
+    instrument(app, telemetry)
     threading.Thread(target=work_off, args=(jobs, telemetry), daemon=True).start()
     try:
         uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
