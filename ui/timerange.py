@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from obs.ui.view import View
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 PRESETS = (("15m", "Last 15 minutes"), ("1h", "Last hour"), ("6h", "Last 6 hours"), ("24h", "Last 24 hours"),
            ("7d", "Last 7 days"))  # fmt: skip
 DEFAULT = "now-1h"
@@ -93,6 +94,9 @@ def label(view: View, offset_s: int = 0) -> str:
     known = {f"now-{preset}": text for preset, text in PRESETS}
     if end == "now" and start in known:
         return known[start]
+    relative = re.fullmatch(r"now-(\d+)([smhdw])", start)
+    if end == "now" and relative:
+        return f"Last {relative[1]} {UNIT_NAMES[relative[2]]}" + ("s" if relative[1] != "1" else "")
     return f"{_moment(start, offset_s)} → {_moment(end, offset_s)}"
 
 

@@ -68,8 +68,8 @@ CPU = 'sum(rate(node_cpu_seconds_total{{mode=~"{}"}}[$w])) / scalar(count(count 
 CPU_MODES = {
     "user": CPU.format("user|nice"),
     "system": CPU.format("system|irq|softirq"),
-    "waiting": CPU.format("iowait"),
-    "stolen": CPU.format("steal"),
+    "wait": CPU.format("iowait"),
+    "steal": CPU.format("steal"),
 }
 CHARTS = (
     Chart("cpu", "CPU", CPU_MODES, PERCENT, stacked=True),
@@ -137,5 +137,5 @@ def tiles(answers: Answers, view: View) -> list[Any]:
         tile("Network in", BYTES_S.text(value["received"]), f"out: {BYTES_S.text(value['sent'])}", None,
              metrics(TILES["received"], TILES["sent"])),
         tile("Up for", duration(value["up"]) if value["up"] is not None else "–",
-             f"{count(value['processes'])} processes running", None, metrics(TILES["up"])),
+             f"running now: {count(value['processes'])}", None, metrics(TILES["up"])),
     ]  # fmt: skip

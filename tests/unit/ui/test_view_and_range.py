@@ -74,6 +74,8 @@ def test_windows_hold_several_samples() -> None:
 def test_the_time_picker_says_what_is_shown() -> None:
     assert label(View.parse("")) == "Last hour"
     assert label(View.parse("?from=now-7d")) == "Last 7 days"
+    assert label(View.parse("?from=now-5m")) == "Last 5 minutes"
+    assert label(View.parse("?from=now-1d")) == "Last 1 day"
     assert label(View.parse("?from=now-3h&to=now-1h")) == "now-3h → now-1h"
     assert label(View.parse("?from=1700000000&to=1700000060"), 3600) == "Nov 14 23:13:20 → Nov 14 23:14:20"
 
