@@ -109,7 +109,8 @@ def load_now(module: str) -> None:
 def use_cache_folder() -> Path:
     """Point numba at its cache on disk, a folder for each state of our kernels. Must come before numba is imported.
 
-    The folder's name holds a digest of all kernels, since numba looks only at the file of the outermost one.
+    The folder's name holds a digest of all kernels, since numba looks only at the file of the outermost one; and of
+    each file's path and time, by which numba knows a file: a second installation shares nothing with the first.
     """
     if _state.folder is None:
         name = f"{__version__}-{_digest()}"
@@ -124,9 +125,10 @@ def use_cache_folder() -> Path:
 
 def _digest() -> str:
     digest = hashlib.blake2b(f"{importlib.metadata.version('numba')} {sys.version}".encode(), digest_size=6)
-    root = Path(__file__).parent
+    root = Path(__file__).resolve().parent
     for module in KERNEL_MODULES:
         for path in sorted(root.joinpath(*module.split(".")[1:-1]).glob("kernels*.py")):
+            digest.update(f"{path} {path.stat().st_mtime_ns}".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

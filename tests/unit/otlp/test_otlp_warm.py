@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 CODE = """
 import sys
@@ -46,3 +50,26 @@ def test_start_compiles_loads_and_survives_a_broken_module(tmp_path):
     assert out.stdout.startswith(str(tmp_path / "cache"))
     pids = (tmp_path / "seen").read_text().split()
     assert len(pids) == len(set(pids)) == 2  # once in the child, once in the process itself
+
+
+def test_two_installations_of_the_same_code_have_caches_of_their_own(tmp_path):
+    def folder(name):
+        package = tmp_path / name / "obs"
+        package.mkdir(parents=True, exist_ok=True)
+        for file in ("__init__.py", "warm.py", "version.py"):
+            shutil.copy(ROOT / "obs" / file, package / file)
+        (package / "otlp").mkdir(exist_ok=True)
+        shutil.copy2(ROOT / "obs" / "otlp" / "kernels.py", package / "otlp")
+        code = "from obs import warm; print(warm.use_cache_folder())"
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path / name,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert folder("one") == folder("one")
+    assert folder("one") != folder("two")
