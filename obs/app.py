@@ -44,6 +44,9 @@ from obs.tsdb.store import MetricStore
 from obs.ui import app as ui
 from obs.version import __version__
 
+KERNELS_WAIT_S = 3.0
+"""How long readiness waits for compiled kernels to load from disk. It never waits for a compiler."""
+
 log = logging.getLogger("obs.app")
 
 
@@ -211,6 +214,7 @@ class App:
         self._closers.append(self._own_metrics.close)
         self.alerts.start()
         self._closers.append(self.alerts.close)
+        warm.wait_if_compiled(KERNELS_WAIT_S)
 
     def _on_serving(self, ready: Callable[[App], None]) -> None:
         """Called once requests are answered: what may come later than readiness starts here."""

@@ -98,6 +98,16 @@ def start(modules: Sequence[str] = KERNEL_MODULES) -> threading.Thread:
         return _state.thread
 
 
+def wait_if_compiled(timeout_s: float) -> None:
+    """Wait for the thread of `start`, if all it has to do is to load what lies compiled on disk (about a second).
+
+    Under load the same work takes many times as long, since it shares the interpreter lock with the slow paths.
+    """
+    thread = start()
+    if all(_compiled(m).exists() for m in _state.modules):
+        thread.join(timeout_s)
+
+
 def load_now(module: str) -> None:
     """Import a kernels module and make it ready, in this thread; compiles where the cache on disk is empty."""
     use_cache_folder()
