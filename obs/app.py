@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -46,6 +47,9 @@ from obs.version import __version__
 
 KERNELS_WAIT_S = 3.0
 """How long readiness waits for compiled kernels to load from disk. It never waits for a compiler."""
+
+QUIET_S, QUIET_TRIES = 0.5, 20
+"""A quiet moment: so long with less than half of one core in use. After so many tries the UI loads in any case."""
 
 log = logging.getLogger("obs.app")
 
@@ -226,6 +230,11 @@ class App:
         ready(self)
 
     def _load_ui(self) -> None:
-        """Kernels first: telemetry is waiting for them, while a first page request loads the UI by itself."""
+        """Kernels first, then in a quiet moment: telemetry is waiting, while a page request loads the UI by itself."""
         warm.start().join()
+        for _ in range(QUIET_TRIES):
+            used = time.process_time()
+            time.sleep(QUIET_S)
+            if time.process_time() - used < QUIET_S / 2:
+                break
         self._ui.start()
