@@ -55,5 +55,6 @@ CLOCK_SKEW_NS = 0
 SPLIT_ROWS_KEPT = 500_000
 """Rows of split traces that stay in memory between two service graphs, about 80 bytes each."""
 
-VERIFY_BATCH = 64
-"""Traces with rows in several places that are put together at a time, in a search's order, until its limit is met."""
+VERIFY_BATCH = 8
+"""Traces past a search's limit that are put together at first, if they have rows in several places: some may not
+match as a whole. Four times as many follow each time that is not enough."""

@@ -6,7 +6,7 @@ again, so what is answered is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,21 +17,20 @@ from obs.tracestore.expressions import names_trace
 from obs.tracestore.ids import Words, words_id
 from obs.tracestore.matching import Condition, by_spans, by_traces, matching
 from obs.tracestore.query import Found, ReadStats, TraceQuery, TraceSummary
-from obs.tracestore.reading import Trace, summary_of
+from obs.tracestore.reading import summary_of
 from obs.tracestore.sources import MemorySource, Rows, Source
+from obs.tracestore.splitrows import put_together
 from obs.tracestore.splits import shared
 
-ReadTrace = Callable[[bytes], Trace | None]
 
-
-def search(sources: Sequence[Source], split_keys: Words, read: ReadTrace, query: TraceQuery) -> Found:
-    """The traces a query asks for. `split_keys` as `SplitTraces.keys`; `read` puts one trace together."""
+def search(sources: Sequence[Source], split_keys: Words, query: TraceQuery) -> Found:
+    """The traces a query asks for. `split_keys` as `SplitTraces.keys`."""
     stats, page = ReadStats(), Page.of(query)
     condition = Condition(query.expression(), query.start_ns, query.end_ns)
     found = _candidates(sources, split_keys, condition, query, page, stats)
     traces: list[TraceSummary] = []
     token: str | None = None
-    for value, summary in _exact(in_order(found, query, page), sources, read, condition, stats):
+    for value, summary in _exact(in_order(found, query, page), sources, condition, stats):
         if len(traces) == query.limit:
             return Found(traces, stats, token)
         traces.append(summary)
@@ -93,16 +92,30 @@ def _count(sources: Sequence[Source], each: dict[int, ReadStats], stats: ReadSta
 
 
 def _exact(
-    pieces: Iterator[Candidates], sources: Sequence[Source], read: ReadTrace, condition: Condition, stats: ReadStats
+    pieces: Iterator[Candidates], sources: Sequence[Source], condition: Condition, stats: ReadStats
 ) -> Iterator[tuple[int, TraceSummary]]:
     """Summaries in order, each with the value it stands at; split traces are matched again as a whole."""
     for piece in pieces:
+        joined = _joined(piece, sources, condition, stats)
         for i, (high, low) in enumerate(piece.ids()):
-            trace_id, value = words_id(high, low), int(piece.value[i])
-            if piece.source[i] >= 0:
-                yield value, summary_of(sources[piece.source[i]].traces, int(piece.position[i]), trace_id)
-                continue
-            stats.traces_joined += 1
-            trace = read(trace_id)
-            if trace is not None and len(matching(trace.source, condition, stats)):
-                yield value, trace.summary
+            place, position, value = int(piece.source[i]), int(piece.position[i]), int(piece.value[i])
+            if place >= 0:
+                yield value, summary_of(sources[place].traces, position, words_id(high, low))
+            elif (high, low) in joined:
+                yield value, joined[high, low]
+
+
+def _joined(
+    piece: Candidates, sources: Sequence[Source], condition: Condition, stats: ReadStats
+) -> dict[tuple[int, int], TraceSummary]:
+    """The split traces of a piece that match, each place read once for all of them."""
+    split = piece.take(np.flatnonzero(piece.source < 0))
+    stats.traces_joined += len(split)
+    if not len(split):
+        return {}
+    source = put_together(sources, split.high, split.low, condition.expr)
+    found = {}
+    for position in matching(source, condition, stats).tolist():
+        high, low = int(source.traces.high[position]), int(source.traces.low[position])
+        found[high, low] = summary_of(source.traces, position, words_id(high, low))
+    return found

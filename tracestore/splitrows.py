@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from obs.columnar.head import concatenate
 from obs.tracestore import limits
 from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Not, Or
+from obs.tracestore.ids import Words
 from obs.tracestore.matching import groups_of
 from obs.tracestore.sources import MemorySource, Source, attributes_of
 from obs.tracestore.spancolumns import NEEDED
@@ -60,11 +62,11 @@ class SplitRows:
         columns = columns_for(expr, source)
         key = source.name, np.packbits(split).tobytes(), columns
         if isinstance(source, MemorySource):
-            return _read(source, split, columns)
+            return rows_of(source, split, columns)
         with self._lock:
             kept = self._kept.get(key)
         if kept is None:
-            kept = _read(source, split, columns)
+            kept = rows_of(source, split, columns)
             self._keep(key, kept)
         return kept
 
@@ -77,8 +79,21 @@ class SplitRows:
                 held -= oldest.num_rows
 
 
-def _read(source: Source, split: Mask, columns: Sequence[str]) -> pa.Table:
+def rows_of(source: Source, split: Mask, columns: Sequence[str]) -> pa.Table:
+    """Some columns of the rows of the traces where `split` holds, in the source's order."""
     rows = SpanRows(source, groups_of(source, split))
     wanted = pa.array(np.flatnonzero(split[rows.trace]))
     arrays = {name: column.take(wanted) for name in columns if (column := rows.column(name)) is not None}
     return pa.table(arrays)
+
+
+def put_together(sources: Sequence[Source], high: Words, low: Words, expr: Expr | None) -> MemorySource:
+    """These traces out of all places, with the columns that matching and summaries read."""
+    tables = []
+    for source in sources:
+        at = source.traces.find_many(high, low)
+        wanted = np.zeros(len(source.traces), bool)
+        wanted[at[at >= 0]] = True
+        if wanted.any():
+            tables.append(rows_of(source, wanted, columns_for(expr, source)))
+    return MemorySource("split", concatenate(tables))

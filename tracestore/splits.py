@@ -1,6 +1,6 @@
 """Which traces have spans in more than one place (blocks, head): those are put together before they are answered with.
 
-A flag too many costs a look-up, a flag too few would be wrong: flags are only ever added while a block lives.
+A flag too many costs a look-up, a flag too few would be wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.summaries import TraceRows
 
 Mask = npt.NDArray[np.bool_]
+
+NONE: Words = np.zeros(0, np.uint64)
 
 
 def shared(traces: TraceRows, keys: Words) -> Mask:
@@ -37,25 +39,40 @@ def common(left: TraceRows, right: TraceRows) -> Words:
 
 
 class SplitTraces:
-    """Keys of split traces, pair by pair of blocks, remembered while both live."""
+    """Keys of the traces that stand in two or more blocks, found anew when blocks come or go.
+
+    Held are the keys alone, not which blocks share them: with many blocks that would be quadratic.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pairs: dict[tuple[str, str], Words] = {}
+        self._names: frozenset[str] = frozenset()
+        self._keys: Words = NONE
 
     def keys(self, sources: Sequence[Source]) -> Words:
         """Sorted keys of all traces that stand in two or more of the sources."""
-        fresh: list[Words] = []
-        wanted: dict[tuple[str, str], Words] = {}
+        blocks = [source for source in sources if not isinstance(source, MemorySource)]
+        parts = [self._of_blocks(blocks)]
+        for memory in (source for source in sources if isinstance(source, MemorySource)):
+            parts += [common(memory.traces, block.traces) for block in blocks]
+        return _union(parts)
+
+    def _of_blocks(self, blocks: Sequence[Source]) -> Words:
+        names = frozenset(block.name for block in blocks)
         with self._lock:
-            for i, left in enumerate(sources):
-                for right in sources[:i]:
-                    if isinstance(left, MemorySource) or isinstance(right, MemorySource):
-                        fresh.append(common(left.traces, right.traces))
-                        continue
-                    pair = (left.name, right.name)
-                    found = self._pairs.get(pair)
-                    wanted[pair] = common(left.traces, right.traces) if found is None else found
-            self._pairs = wanted
-        parts = [k for k in (*fresh, *wanted.values()) if len(k)]
-        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
+            if names != self._names:
+                self._keys, self._names = _repeated([block.traces.keys for block in blocks]), names
+            return self._keys
+
+
+def _repeated(parts: Sequence[Words]) -> Words:
+    """Keys that stand in two or more of the parts, each of which has a key once."""
+    keys = np.sort(np.concatenate([NONE, *parts]))
+    return np.unique(keys[:-1][keys[1:] == keys[:-1]])
+
+
+def _union(parts: Sequence[Words]) -> Words:
+    parts = [keys for keys in parts if len(keys)]
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
+    return np.unique(np.concatenate(parts))

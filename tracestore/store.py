@@ -64,11 +64,7 @@ class TraceStore:
     def search(self, query: TraceQuery) -> Found:
         """The traces a query asks for, in order over its whole range. Raises: UserError."""
         with self.snapshot() as snapshot:
-
-            def read(trace_id: bytes) -> Trace | None:
-                return read_trace(snapshot.blocks, snapshot.head_rows, trace_id)
-
-            return search(snapshot.sources, snapshot.split_keys(), read, query)
+            return search(snapshot.sources, snapshot.split_keys(), query)
 
     def by_id(self, trace_id: bytes) -> Trace | None:
         """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it."""
