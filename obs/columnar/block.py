@@ -165,9 +165,10 @@ def describe(
     extra: Mapping[str, Any],
     created_ns: int,
     replaces: Sequence[str] = (),
+    rows_in: int = 0,
 ) -> BlockMeta:
     """The meta of what `writer` wrote; `items` is the table whose rows are counted."""
     return BlockMeta(
         name, partition, *generations, *bounds, writer.table_rows.get(items, 0), writer.table_rows,
-        writer.decoded_bytes, writer.files, created_ns, tuple(replaces), dict(extra),
+        writer.decoded_bytes, writer.files, created_ns, tuple(replaces), dict(extra), rows_in,
     )  # fmt: skip

@@ -9,7 +9,8 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -17,7 +18,13 @@ from obs.columnar.block import Block
 from obs.columnar.filenames import temporary_path
 from obs.columnar.flush import committed_blocks, drop_segments, write_block
 from obs.columnar.head import concatenate
-from obs.columnar.limits import COMPACT_FAN_IN, COMPACT_LEVEL_BYTES, COMPACT_MAX_INPUTS, COMPACT_REST
+from obs.columnar.limits import (
+    COMPACT_FAN_IN,
+    COMPACT_LEVEL_BYTES,
+    COMPACT_MAX_INPUTS,
+    COMPACT_REPEATED,
+    COMPACT_REST,
+)
 from obs.columnar.options import EngineOptions
 from obs.columnar.state import EngineState
 
@@ -57,7 +64,7 @@ class _Order:
 def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN) -> list[Block]:
     """The next blocks to merge, in write order; none where no merge is worth its writing.
 
-    At least `fan_in` neighbours in one partition, of the lowest level where that many are found.
+    At least `fan_in` neighbours in one partition, of the lowest level where that many are found; else two that shrink.
     """
     order = _Order(blocks)
     by_partition: dict[str, list[Block]] = defaultdict(list)
@@ -70,7 +77,20 @@ def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = CO
             if run:
                 candidates.append((top, -len(run), run))
                 break
-    return min(candidates, key=lambda c: c[:2])[2] if candidates else []
+    if candidates:
+        return min(candidates, key=lambda c: c[:2])[2]
+    return next((pair for members in by_partition.values() for pair in _shrinking(members, order, options)), [])
+
+
+def _shrinking(members: Sequence[Block], order: _Order, options: EngineOptions) -> Iterator[list[Block]]:
+    """Neighbours whose last merges dropped so many repeated rows that theirs will do so again."""
+    for left, right in pairwise(members):
+        if _repeats(left) and _repeats(right) and _fits([left, right], options) and not order.passes([left], right):
+            yield [left, right]
+
+
+def _repeats(block: Block) -> bool:
+    return bool(block.meta.replaces) and block.meta.rows <= COMPACT_REPEATED * block.meta.rows_in
 
 
 def _first_run(members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int) -> list[Block]:
@@ -96,7 +116,7 @@ def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
 
 def rest_factor(blocks: Sequence[Block], options: EngineOptions) -> float:
     """How long to rest after a merge, in times that it took: less the more blocks wait."""
-    waiting = sum(b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
+    waiting = sum(_repeats(b) or b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
     return next((factor for limit, factor in COMPACT_REST if waiting <= limit), 0.0)
 
 

@@ -38,7 +38,8 @@ def write_block(
     bounds = time_range(tables, layout.tables) or (now_ns // DAY_NS * DAY_NS,) * 2
     extra = layout.write_block(tables, writer)
     items = layout.tables[0].name
-    meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces)
+    rows_in = tables[items].num_rows
+    meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces, rows_in)
     writer.finish(meta)
     return meta
 

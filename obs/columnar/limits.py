@@ -61,6 +61,10 @@ COMPACT_LEVEL_BYTES = 1 << 20
 COMPACT_MAX_INPUTS = 64
 """Blocks of one merge: open files and schemas to unify stay few, and planning stays quick."""
 
+COMPACT_REPEATED = 0.75
+"""Rows left of those merged, up to which a block is taken to repeat its neighbours (clients that send again what was
+stored): two such are worth a merge, since it shrinks them. Without this they would stand apart once they are large."""
+
 COMPACT_REST = ((12, 2.0), (40, 0.5))
 """(blocks, rest): after a merge that took t seconds, and while at most so many blocks are small enough to be merged,
 compaction rests `rest` × t, a third of a core; over the last it does not rest, or files would grow without bound."""

@@ -41,6 +41,7 @@ class BlockMeta:
     created_ns: int
     replaces: tuple[str, ...] = ()  # names of the blocks whose rows are all here
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the layout's write_block returned
+    rows_in: int = 0  # of the layout's first table before equal keys were dropped; 0: not known
 
     @property
     def bytes_disk(self) -> int:

@@ -17,12 +17,15 @@ OPTIONS = EngineOptions(compact_max_bytes=100 * MB, compact_max_rows=1000)
 
 
 def block(text: str) -> Block:
-    """`partition generations size(MB) times`, e.g. `A 1-3 10 0..5`; times may be left out."""
+    """`partition generations size(MB) times`, e.g. `A 1-3 10 0..5`; times may be left out. `r10`: it was repeating."""
     partition, generations, size, times = [*text.split(), "0..9"][:4]
+    repeated, size = size.startswith("r"), size.removeprefix("r")
     low, high = (int(x) for x in [*generations.split("-"), generations][:2])
     bounds = [int(x) for x in times.split("..")]
+    replaces, rows_in = (("older",), 20) if repeated else ((), 10)
     meta = BlockMeta(
-        text, partition, low, high, bounds[0], bounds[1], 10, {"rows": 10}, int(size) * MB, {}, 0
+        text, partition, low, high, bounds[0], bounds[1], 10, {"rows": 10}, int(size) * MB, {}, 0, replaces,
+        rows_in=rows_in,
     )  # fmt: skip
     return Block(Path(text), meta)
 
@@ -43,6 +46,11 @@ def block(text: str) -> Block:
          "A 1 1 0..5, A 2 1 0..5, A 3 1 0..5, A 4 1 0..5"),
         ("Y 1 1 0..9, A 1 1 0..5, A 2 1 0..5, A 3 1 0..5, A 4 1 0..5",
          "A 1 1 0..5, A 2 1 0..5, A 3 1 0..5, A 4 1 0..5"),
+        ("A 1-4 r40, A 5-8 r40, A 9-12 r40", "A 1-4 r40, A 5-8 r40"),
+        ("A 1-4 r40, A 5-8 40, A 9-12 r40", ""),
+        ("A 1-4 r60, A 5-8 r60", ""),
+        ("A 1-4 r40, A 5-8 r40, A 9 1, A 10 1, A 11 1, A 12 1", "A 9 1, A 10 1, A 11 1, A 12 1"),
+        ("A 1 r40 0..5, Y 2 1 3..4, A 3 r40 0..5", ""),
     ],
 )  # fmt: skip
 def test_plans(blocks: str, merged: str) -> None:
