@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from obs.errors import QueryError, QueryLimit
+from obs.errors import QueryError
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.logql import ranges
@@ -78,7 +78,7 @@ class LogQL:
         if not isinstance(syntax, LogQuery):
             raise QueryError(f"cannot list records of {query!r}: it computes numbers; ask for a range or an instant")
         if not 0 < limit <= limits.MAX_ENTRIES:
-            raise QueryLimit(f"cannot return {limit} lines: the limit is from 1 to {limits.MAX_ENTRIES}")
+            raise QueryError(f"cannot return {limit} lines: the limit is from 1 to {limits.MAX_ENTRIES}")
         plan = plan_records(syntax, self._store.streams.label_names)
         stats, first = Stats(), FirstRows(limit, newest_first)
         with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
