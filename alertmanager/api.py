@@ -26,6 +26,7 @@ from obs.version import __version__
 def router(service: AlertService) -> APIRouter:
     """All routes of this room."""
     api = APIRouter()
+    started_ns = service.now_ns
 
     @api.get("/api/v1/rules")
     def rules(type: str = "") -> Response:
@@ -48,8 +49,8 @@ def router(service: AlertService) -> APIRouter:
         body = {
             "cluster": {"status": "disabled", "peers": []},
             "versionInfo": {**version, "version": __version__},
-            "config": {"original": ""},
-            "uptime": rfc3339(service.now_ns),
+            "config": {"original": service.config_text()},
+            "uptime": rfc3339(started_ns),
         }
         return _json(body)
 

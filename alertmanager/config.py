@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from obs.alertmanager.rules.model import duration_s
 from obs.errors import ConfigError
 from obs.model.labels import Matcher, MatchOp
@@ -21,6 +23,7 @@ ROUTE_KEYS = (
 )  # fmt: skip
 RECEIVER_KEYS = ("name", "webhook_configs")
 WEBHOOK_KEYS = ("url", "send_resolved", "max_alerts", "timeout", "http_config")
+SECRET_KEYS = ("credentials", "password", "bearer_token")
 _MATCHER = re.compile(r'\s*([a-zA-Z_][\w.]*|"[^"]*")\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^,}]*?)\s*$')
 
 
@@ -55,6 +58,7 @@ class Route:
     repeat_interval_s: float
     proceed: bool  # `continue`: siblings after this one are tried too
     routes: Sequence[Route]
+    key: str = "{}"  # the path of matchers from the root, as Alertmanager writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +94,39 @@ def _route(values: Mapping[str, Any], parent: Route, receivers: Mapping[str, Rec
     receiver = values.get("receiver", parent.receiver)
     if receiver not in receivers:
         raise ConfigError(f"{where}.receiver: cannot use {receiver!r}: known receivers are {', '.join(receivers)}")
+    matchers = tuple(_matchers(values, where))
     node = Route(
         receiver=receiver,
-        matchers=tuple(_matchers(values, where)),
+        matchers=matchers,
         group_by=tuple(values.get("group_by", parent.group_by)),
         group_wait_s=_seconds(values, "group_wait", parent.group_wait_s, where),
         group_interval_s=_seconds(values, "group_interval", parent.group_interval_s, where),
         repeat_interval_s=_seconds(values, "repeat_interval", parent.repeat_interval_s, where),
         proceed=bool(values.get("continue", False)),
         routes=(),
+        key=_key(matchers) if parent is ROOT else f"{parent.key}/{_key(matchers)}",
     )
     children = [_route(r, node, receivers, f"{where}.routes[{i}]") for i, r in enumerate(values.get("routes") or [])]
     return replace(node, routes=tuple(children))
+
+
+def shown(values: Any) -> Any:
+    """The values of a configuration with secrets hidden; the default one where it is empty."""
+    if isinstance(values, Mapping):
+        if not values:
+            return {"route": {"receiver": "default"}, "receivers": [{"name": "default"}]}
+        return {k: "<secret>" if k in SECRET_KEYS else shown(v) for k, v in values.items()}
+    return [shown(v) for v in values] if isinstance(values, list | tuple) else values
+
+
+def _key(matchers: Sequence[Matcher]) -> str:
+    sorted_ = sorted(matchers, key=lambda m: (m.name, m.value, m.op.value))
+    return "{" + ",".join(f"{m.name}{m.op.value}{quoted(m.value)}" for m in sorted_) + "}"
+
+
+def quoted(text: str) -> str:
+    """Text in double quotes, as Go prints it."""
+    return orjson.dumps(text).decode()
 
 
 def _matchers(values: Mapping[str, Any], where: str) -> list[Matcher]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from obs.alertmanager.route import group_key, group_labels, routes_for
 from obs.model.labels import Labels
 
 NS = 1_000_000_000
+SENDERS = 8
+"""Groups told at one time: more than a slow receiver or two can hold up."""
 
 
 @dataclass(slots=True)
@@ -29,6 +32,11 @@ class Group:
     told_ns: int = 0
     told: dict[str, bool] = field(default_factory=dict)
     failures: int = 0
+
+    @property
+    def shown_key(self) -> str:
+        """Alertmanager's groupKey; `key` has the receiver as well, since several routes may have one path."""
+        return group_key(self.route, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Dispatcher:
         self._intake = intake
         self._stages = stages
         self.groups: dict[str, Group] = {}
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="groups")
 
     def tick(self, now_ns: int) -> bool:
         """Flush what is due; True if anything was."""
@@ -67,7 +76,8 @@ class Dispatcher:
         due = [g for g in self.groups.values() if g.due_ns <= now_ns]
         for group in due:
             group.due_ns = now_ns + int(group.route.group_interval_s * NS)
-            self._send(Notification(group, members.get(group.key, []), now_ns))
+        going = [Notification(group, members.get(group.key, []), now_ns) for group in due]
+        list(self._senders.map(self._send, going))  # side by side: a slow receiver holds up its own group
         for key in [k for k, g in self.groups.items() if k not in members and not g.told]:
             del self.groups[key]
         return bool(due)
@@ -81,7 +91,7 @@ class Dispatcher:
         for alert in self._intake.all():
             for route in routes_for(self._config.route, dict(alert.labels)):
                 labels = group_labels(route, alert.labels)
-                key = group_key(route, labels)
+                key = f"{route.receiver} {group_key(route, labels)}"
                 group = self.groups.get(key)
                 if group is None and not alert.resolved(now_ns):
                     wait_ns = int(route.group_wait_s * NS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from obs.alertmanager.config import Route
+from obs.alertmanager.config import Route, quoted
 from obs.model.labels import Labels, make_labels
 
 
@@ -29,7 +29,6 @@ def group_labels(route: Route, labels: Labels) -> Labels:
 
 
 def group_key(route: Route, labels: Labels) -> str:
-    """What identifies a group, written as Alertmanager writes it: route, then labels."""
-    path = ",".join(f'{m.name}{m.op.value}"{m.value}"' for m in route.matchers)
-    pairs = ", ".join(f'{k}="{v}"' for k, v in labels)
-    return f"{{{path}}}/{route.receiver}:{{{pairs}}}"
+    """What a receiver knows a group by, written as Alertmanager writes it: the route's path, then labels."""
+    pairs = ", ".join(f"{k}={quoted(v)}" for k, v in labels)
+    return f"{route.key}:{{{pairs}}}"

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obs.alertmanager.config import AlertConfig, parse
+import yaml
+
+from obs.alertmanager.config import AlertConfig, parse, shown
 from obs.alertmanager.group import Dispatcher
 from obs.alertmanager.intake import Intake
 from obs.alertmanager.limits import TICK_S
@@ -97,6 +99,10 @@ class AlertService:
             if self.dispatcher.tick(now_ns):
                 self.intake.forget_ended(now_ns)
                 self._save()
+
+    def config_text(self) -> str:
+        """The configuration of routes and receivers as YAML, secrets hidden."""
+        return yaml.safe_dump(shown(self._options.alerting), sort_keys=False)
 
     def _restore(self) -> None:
         now_ns = self.now_ns

@@ -29,7 +29,7 @@ def payload(notification: Notification, hook: Webhook, external_url: str) -> byt
     told = alerts[: hook.max_alerts] if hook.max_alerts else alerts
     body = {
         "version": "4",
-        "groupKey": notification.group.key,
+        "groupKey": notification.group.shown_key,
         "truncatedAlerts": len(alerts) - len(told),
         "status": "firing" if notification.firing else "resolved",
         "receiver": notification.group.route.receiver,

@@ -98,6 +98,26 @@ def test_alerts_of_a_group_go_out_together_after_the_wait(hook: Hook) -> None:
     assert len(body["alerts"][0]["fingerprint"]) == 16
 
 
+def test_groups_and_alerts_are_named_as_alertmanager_names_them(hook: Hook) -> None:
+    """The texts are what Alertmanager 0.25 sent for this configuration and these alerts."""
+    routes = [
+        {"matchers": ['severity="page"', 'team=~"a|b"'], "group_by": ["..."], "continue": True},
+        {"matchers": ['severity="page"']},
+    ]
+    pipe = Pipe(hook, group_by=["alertname", "job"], routes=routes)
+    pipe.fire(0, name="X", job="j", severity="page", team="a")
+    pipe.fire(0, name="Y", job='j "q" é')
+    pipe.run(10)
+    assert {(b["groupKey"], b["alerts"][0]["fingerprint"]) for b in hook.bodies} == {
+        ('{}:{alertname="Y", job="j \\"q\\" é"}', "06a919708a31edd3"),
+        ('{}/{severity="page"}:{alertname="X", job="j"}', "deaa65aeef972ad9"),
+        (
+            '{}/{severity="page",team=~"a|b"}:{alertname="X", job="j", severity="page", team="a"}',
+            "deaa65aeef972ad9",
+        ),
+    }
+
+
 def test_nothing_is_repeated_before_the_repeat_interval(hook: Hook) -> None:
     pipe = Pipe(hook, repeat_interval="5m")
     pipe.fire(0)
