@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,6 +73,13 @@ class BlockIndexes:
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, BlockIndex] = OrderedDict()
         self._lock = threading.Lock()
+
+    def keep(self, blocks: Sequence[Block]) -> None:
+        """Let go of all others: they were merged or are past retention, and their files stay while they are mapped."""
+        alive = {path for block in blocks if (path := block.path(RECORDS)) is not None}
+        with self._lock:
+            for path in [p for p in self._kept if p not in alive]:
+                del self._kept[path]
 
     def get(self, block: Block) -> BlockIndex | None:
         """The index of a block, or None where it holds no records."""

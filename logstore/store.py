@@ -69,6 +69,7 @@ class LogStore:
     def read(self, selection: Selection, stats: Stats) -> Iterator[list[Unit]]:
         """The units that may hold rows of a selection, valid until the context is left."""
         with self.view() as view:
+            self._indexes.keep(view.blocks)
             yield units(view, self._indexes, self.streams.labels, selection, stats)
 
     @contextmanager

@@ -36,6 +36,9 @@ def up(
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    from obs.columnar.memory import keep_little
+
+    keep_little()
     from obs.app import App
     from obs.config import load
 

@@ -25,6 +25,7 @@ from obs.columnar.limits import (
     COMPACT_REPEATED,
     COMPACT_REST,
 )
+from obs.columnar.memory import give_back
 from obs.columnar.options import EngineOptions
 from obs.columnar.state import EngineState
 
@@ -175,7 +176,7 @@ class Compactor:
             shutil.rmtree(staging, ignore_errors=True)
         state.replace_blocks(committed_blocks(state, commit, [meta]), run)
         drop_segments(state, commit)
-        pa.default_memory_pool().release_unused()
+        give_back()
 
     @staticmethod
     def _read(run: Sequence[Block], table: str) -> pa.Table:

@@ -15,6 +15,7 @@ from obs.columnar.disk import sync_folder
 from obs.columnar.filenames import WAL, block_name, segment_path, temporary_path
 from obs.columnar.head import Head
 from obs.columnar.limits import DAY_NS, FLUSH_BACKOFF_S
+from obs.columnar.memory import give_back
 from obs.columnar.meta import BlockMeta
 from obs.columnar.partition import split, time_range
 from obs.columnar.state import EngineState
@@ -90,7 +91,7 @@ class Flusher:
         state.flushed(head, blocks)
         state.counters.blocks_written += len(blocks)
         drop_segments(state, commit)
-        pa.default_memory_pool().release_unused()
+        give_back()
 
     def _write(self, head: Head) -> tuple[Commit, list[Block]]:
         state = self._state
