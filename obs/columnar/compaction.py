@@ -24,6 +24,9 @@ from obs.columnar.limits import (
     COMPACT_MAX_INPUTS,
     COMPACT_REPEATED,
     COMPACT_REST,
+    PACE_BLOCKS,
+    PACE_BYTES_S,
+    PACE_LONGEST_S,
 )
 from obs.columnar.memory import give_back
 from obs.columnar.options import EngineOptions
@@ -115,10 +118,21 @@ def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
     return rows <= options.compact_max_rows and sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes
 
 
+def waiting(blocks: Sequence[Block], options: EngineOptions) -> int:
+    """How many blocks may still be merged."""
+    return sum(_repeats(b) or b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
+
+
 def rest_factor(blocks: Sequence[Block], options: EngineOptions) -> float:
     """How long to rest after a merge, in times that it took: less the more blocks wait."""
-    waiting = sum(_repeats(b) or b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
-    return next((factor for limit, factor in COMPACT_REST if waiting <= limit), 0.0)
+    behind = waiting(blocks, options)
+    return next((factor for limit, factor in COMPACT_REST if behind <= limit), 0.0)
+
+
+def pause_s(behind: int, nbytes: int) -> float:
+    """How long the answer to an append waits while `behind` blocks do, so that senders do not outrun compaction."""
+    over = behind - PACE_BLOCKS
+    return min(PACE_LONGEST_S, nbytes * over / PACE_BYTES_S) if over > 0 else 0.0
 
 
 class Compactor:
@@ -126,6 +140,15 @@ class Compactor:
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
+        self._counted: tuple[Sequence[Block], int] = ((), 0)
+
+    @property
+    def behind(self) -> int:
+        """Blocks that may still be merged."""
+        blocks = self._state.blockset.blocks
+        if self._counted[0] is not blocks:
+            self._counted = blocks, waiting(blocks, self._state.options)
+        return self._counted[1]
 
     def step(self) -> float:
         """At most one merge; returns the seconds to rest."""

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from obs.columnar.append import Appender
 from obs.columnar.blockset import BlockSet
-from obs.columnar.compaction import Compactor
+from obs.columnar.compaction import Compactor, pause_s
 from obs.columnar.counters import Counters
 from obs.columnar.filenames import FOLDERS, segment_generation
 from obs.columnar.flush import Flusher
 from obs.columnar.layout import Layout
+from obs.columnar.limits import PACE_BLOCKS
 from obs.columnar.lock import FolderLock
 from obs.columnar.options import EngineOptions
 from obs.columnar.partition import time_range
@@ -131,6 +132,9 @@ class Engine:
         layout, and what the layout's `on_append` raises.
         """
         self._appender.append(tables)
+        behind = self._compactor.behind
+        if behind > PACE_BLOCKS:
+            time.sleep(pause_s(behind, sum(batch.nbytes for batch in tables.values())))
 
     def view(self) -> View:
         """A consistent snapshot; close it, or use it in `with`."""

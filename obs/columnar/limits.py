@@ -65,6 +65,17 @@ COMPACT_REPEATED = 0.75
 """Rows left of those merged, up to which a block is taken to repeat its neighbours (clients that send again what was
 stored): two such are worth a merge, since it shrinks them. Without this they would stand apart once they are large."""
 
+PACE_BLOCKS = 24
+"""Blocks that may wait to be merged before senders are slowed down: else a load that takes all of the machine would
+leave compaction behind for ever, and files would grow without bound."""
+
+PACE_BYTES_S = 512 << 20
+"""With n blocks more than that an append's answer waits as if the disk took this / n bytes a second: 32 more and two
+senders get 32 MB/s of decoded rows in (140,000 spans/s); a small append waits hardly at all."""
+
+PACE_LONGEST_S = 0.25
+"""No answer waits longer, however far behind compaction is."""
+
 COMPACT_REST = ((12, 2.0), (40, 0.5))
 """(blocks, rest): after a merge that took t seconds, and while at most so many blocks are small enough to be merged,
 compaction rests `rest` × t, a third of a core; over the last it does not rest, or files would grow without bound."""

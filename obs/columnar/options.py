@@ -24,7 +24,7 @@ class EngineOptions:
     retention_age_s: float | None = None
     retention_bytes: int | None = None
     compact_max_rows: int = 16_000_000
-    compact_max_bytes: int = 320 << 20  # four flushes, each a little over its limit
+    compact_max_bytes: int = 360 << 20  # four flushes, each over its limit by what a layout adds
     compact_interval_s: float = 5.0
     memory_limit_bytes: int = 512 << 20
 

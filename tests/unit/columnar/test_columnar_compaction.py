@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from obs.columnar.block import Block
-from obs.columnar.compaction import plan_merge, rest_factor
+from obs.columnar.compaction import pause_s, plan_merge, rest_factor, waiting
 from obs.columnar.meta import BlockMeta, FileFacts
 from obs.columnar.options import EngineOptions
 from obs.columnar.retention import past_retention
@@ -67,6 +67,14 @@ def test_any_number_of_flushes_ends_in_few_blocks() -> None:
             merged = block(f"A {run[0].meta.low}-{run[-1].meta.high} {size}")
             blocks = sorted([*(b for b in blocks if b not in run), merged], key=lambda b: b.order)
     assert len(blocks) <= 4 * 2000 // 100
+
+
+def test_senders_are_slowed_down_while_merges_lag_behind() -> None:
+    assert waiting([block(f"A {i} 25") for i in range(56)] + [block("A 99 60")], OPTIONS) == 56
+    assert pause_s(24, 100 * MB) == 0
+    assert pause_s(56, MB) == pytest.approx(1 / 16)
+    assert pause_s(56, 1000) < 0.0001
+    assert pause_s(56, 100 * MB) == 0.25
 
 
 @pytest.mark.parametrize(("small", "large", "factor"), [(12, 500, 2.0), (13, 0, 0.5), (41, 0, 0.0)])
