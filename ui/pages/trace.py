@@ -107,7 +107,7 @@ def _head(trace_id: str, spans: list[Span], shades: dict[str, str]) -> Any:
     facts = [
         html.Span(className="moment", **{"data-ns": str(start)}),
         html.Span(duration((end - start) / 1e9), className="fact-strong"),
-        html.Span(f"{len(spans)} spans"),
+        html.Span(f"{len(spans)} span{'s' if len(spans) != 1 else ''}"),
         html.Span(f"{failed} with errors", className="bad") if failed else None,
         html.Span(trace_id, className="mono"),
         html.A("Logs of this trace", href=span_detail.logs_link(trace_id, None, start, end), className="button-link"),
