@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from obs.app import App
 
 BEGAN = time.monotonic()
+RECOVERY_SHOWN_S = 0.5
+"""A recovery that takes longer is shown, and its bar moves this often."""
 
 
 def register(app: typer.Typer) -> None:
@@ -57,3 +60,30 @@ def _announce(app: App) -> None:
         f"  data folder      {app.config.data.resolve()}",
     ]
     print("\n".join(lines), flush=True)
+    threading.Thread(target=_show_recovery, args=(app,), name="show-recovery", daemon=True).start()
+
+
+def _show_recovery(app: App) -> None:
+    """Say how far the stores are with reading back what was not yet in blocks, if that takes longer than a moment."""
+    time.sleep(RECOVERY_SHOWN_S)
+    left = _recovering(app)
+    if not left:
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        bars = {name: progress.add_task(f"recovering {name}", total=1.0) for name in left}
+        while left:
+            for name, bar in bars.items():
+                progress.update(bar, completed=left.get(name, 1.0))
+            time.sleep(RECOVERY_SHOWN_S)
+            left = _recovering(app)
+        for bar in bars.values():
+            progress.update(bar, completed=1.0)
+
+
+def _recovering(app: App) -> dict[str, float]:
+    """Store → how far its recovery is, 0..1; those that have recovered are left out."""
+    shares = {signal.value: store.stats().recovering for signal, store in app.stores.items()}
+    return {name: share for name, share in shares.items() if share is not None}
