@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from obs.columnar.overflow import as_text
 from obs.logstore.blockindex import BlockIndex
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
-from obs.logstore.overflow import as_text, overflow_label
+from obs.logstore.overflow import overflow_label
 from obs.logstore.streams import StreamTable
 from obs.model.schema import OVERFLOW
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs import warm
+from obs.columnar.overflow import map_entries
 from obs.logstore import limits
-from obs.logstore.overflow import map_entries
 from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, encode_index
 from obs.model.schema import OVERFLOW, parse_attribute_column
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.columnar.layout import BlockWriter, TableLayout
+from obs.columnar.overflow import fold_columns
 from obs.logstore import limits
 from obs.logstore.filenames import RECORDS, STORE, STREAMS, TOKENS
 from obs.logstore.indexing import build_index
 from obs.logstore.names import STREAM_ID
-from obs.logstore.overflow import fold_columns
 from obs.logstore.streams import StreamMapper
 from obs.model.labels import Labels
 from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS

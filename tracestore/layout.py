@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from obs.columnar.layout import BlockWriter, TableLayout
+from obs.columnar.overflow import fold_columns
 from obs.model.schema import MAX_ATTRIBUTE_COLUMNS
 from obs.tracestore import catalog, dag, limits
 from obs.tracestore.filenames import CATALOG, SPANS, STORE, TRACES
 from obs.tracestore.names import COVERED, DAG_SCHEMA
-from obs.tracestore.overflow import fold_columns
 from obs.tracestore.spancolumns import span_columns, trace_starts, written_order
 from obs.tracestore.summaries import summarize, traces_table
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obs.columnar.overflow import map_entries
 from obs.logstore.chunks import Rows, hex_text
 from obs.logstore.indexing import FIELDS, searchable
 from obs.logstore.logql.syntax import FullText
 from obs.logstore.matching import contains, label_mask, literal
-from obs.logstore.overflow import map_entries
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import phrase_needle
 from obs.model.schema import OVERFLOW

@@ -10,10 +10,10 @@ import pytest
 from log_recipes import NS, Record, logs_batch
 
 from obs import warm
+from obs.columnar.overflow import fold_columns
 from obs.logstore.layout import taken
 from obs.logstore.literals import required_literals
 from obs.logstore.logql import LogQL
-from obs.logstore.overflow import fold_columns
 from obs.logstore.selection import Selection, Stats
 from obs.logstore.store import LogStore
 from obs.logstore.streams import StreamMapper
