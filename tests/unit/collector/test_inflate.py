@@ -18,7 +18,7 @@ BODY = b"telemetry " * 1000
         ("", BODY),
         ("identity", BODY),
         ("gzip", gzip.compress(BODY, mtime=0)),
-        ("GZIP", gzip.compress(BODY[:5000]) + gzip.compress(BODY[5000:])),
+        ("GZIP", gzip.compress(BODY[:5000], mtime=0) + gzip.compress(BODY[5000:], mtime=0)),
         ("deflate", zlib.compress(BODY)),
         ("deflate", zlib.compress(BODY)[2:-4]),
         ("zstd", bytes(cramjam.zstd.compress(BODY))),
