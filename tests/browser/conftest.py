@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import shop_data
 from obs_process import ObsProcess, eventually
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from watched_page import Watched, watch
 
 from obs.client import ClientError
@@ -22,6 +22,7 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+expect.set_options(timeout=30_000)  # a busy machine may take seconds to draw a page
 RULES = """
 groups:
   - name: shop

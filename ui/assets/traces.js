@@ -26,7 +26,19 @@
     draw();
   }
 
-  function span(row, chosen) {
+  // A row's duration, where there is room for it: after the bar, in it, or before it; `room` is a line's width in pixels.
+  function label(row, room) {
+    const words = obs.duration(row.took) + (row.failed ? " ⚠" : "");
+    const took = el("span", "wf-took", words);
+    const needed = (12 + 7 * words.length) / room;
+    const end = row.left + row.width;
+    if (end + needed <= 1) took.style.left = percent(end);
+    else if (row.width < needed && row.left >= needed) took.style.right = percent(1 - row.left);
+    else took.style.right = percent(1 - end), took.classList.add("inside");
+    return took;
+  }
+
+  function span(row, chosen, room) {
     const item = el("div", "wf-row" + (row.failed ? " failed" : "") + (row.id === chosen ? " chosen" : ""));
     item.dataset.id = row.id;
     const name = el("div", "wf-name");
@@ -47,12 +59,7 @@
     bar.style.left = percent(row.left);
     bar.style.width = "max(2px, " + percent(row.width) + ")";
     bar.style.background = row.color;
-    const took = el("span", "wf-took", obs.duration(row.took) + (row.failed ? " ⚠" : ""));
-    const end = row.left + row.width;
-    if (end < 0.82) took.style.left = percent(end);
-    else if (row.left > 0.2) took.style.right = percent(1 - row.left);
-    else took.style.right = percent(1 - end), took.classList.add("inside");
-    line.append(bar, took);
+    line.append(bar, label(row, room));
     line.title = obs.duration(row.took) + ", of its own " + obs.duration(row.self);
     item.append(name, line);
     item.addEventListener("click", () => obs.change({ span: row.id }));
@@ -65,11 +72,13 @@
     const chosen = new URLSearchParams(location.search).get("span") || (shown.rows[0] || {}).id;
     const made = document.createDocumentFragment();
     made.append(ruler(shown.whole_s));
+    const wide = frame.clientWidth;
+    const room = wide - Math.max(180, 0.34 * wide) - 24; // the columns of .wf-row, the margins of .wf-line
     let hiddenBelow = Infinity;
     for (const row of shown.rows) {
       if (row.depth > hiddenBelow) continue;
       hiddenBelow = closed.has(row.id) ? row.depth : Infinity;
-      made.append(span(row, chosen));
+      made.append(span(row, chosen, room));
     }
     frame.replaceChildren(made);
   }

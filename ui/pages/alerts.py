@@ -19,6 +19,18 @@ from obs.ui.units import duration
 from obs.ui.view import View, link
 
 STATES = ("firing", "pending", "inactive")
+EXAMPLE = """# obs.yml
+rule_files: [rules/*.yml]
+
+# rules/node.yml
+groups:
+  - name: node
+    rules:
+      - alert: DiskFilling
+        expr: 1 - node_filesystem_avail_bytes / node_filesystem_size_bytes > 0.9
+        for: 5m
+        annotations: {summary: "{{ $labels.mountpoint }} is nearly full"}"""
+"""What a first rule takes, as shown where there is none."""
 
 
 def layout(view: View, _: str) -> Any:
@@ -117,10 +129,8 @@ def _links(name: str, rule: Mapping[str, Any], notes: Mapping[str, str]) -> list
 
 def _rules(groups: Sequence[Mapping[str, Any]], view: View, now_s: float) -> Any:
     if not any(group["rules"] for group in groups):
-        text = (
-            "Name Prometheus rule files under rule_files in obs' configuration, or start with: obs up --config obs.yml"
-        )
-        return message("No rules are loaded", text)
+        text = "Write Prometheus rules into a file, name it in a configuration, and start with: obs up --config obs.yml"
+        return [message("No rules are loaded", text), html.Pre(EXAMPLE, className="example")]
     head = ("State", "Rule", "Expression", "For", "Last run", "Took")
     rows = [row for group in groups for row in _group_rows(group, view, now_s)]
     table = html.Table(

@@ -43,7 +43,7 @@ COLUMNS = [
     linked(text("root", "Root", flex=3, minWidth=220), "href"),
     {**number("duration", "Duration", "seconds", width=150), "cellRenderer": "ObsBar"},
     number("spans", "Spans", "count", width=84),
-    {**number("errors", "Errors", "count", width=84), "cellClassRules": {"bad num": "params.value > 0"}},
+    {**number("errors", "Errors", "count", width=84), "cellClassRules": {"bad": "params.value > 0"}},
     text("services", "Services", flex=2, minWidth=140),
     text("traceId", "Trace id", flex=0, width=130, cellClass="mono"),
 ]
@@ -234,11 +234,7 @@ def _note(found: list[dict[str, Any]], view: View) -> str:
     failed = sum(1 for trace in found if trace.get("errors"))
     limit = view.get("limit", LIMITS[0])
     order = dict(ORDERS).get(view.get("order", "newest"), "").lower()
-    many = (
-        f"{len(found)} traces, {order} first, of the whole range"
-        if str(len(found)) == limit
-        else f"{len(found)} traces"
-    )
+    many = f"{len(found)} traces" + (f", {order} first; there may be more" if str(len(found)) == limit else "")
     return f"{many} · {failed} with errors · click a dot to open its trace"
 
 
