@@ -10,8 +10,11 @@ from obs.ui.view import View
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 UNIT_NAMES = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
-PRESETS = (("15m", "Last 15 minutes"), ("1h", "Last hour"), ("6h", "Last 6 hours"), ("24h", "Last 24 hours"),
-           ("7d", "Last 7 days"))  # fmt: skip
+PRESETS = (
+    ("5m", "Last 5 minutes"), ("15m", "Last 15 minutes"), ("30m", "Last 30 minutes"), ("1h", "Last hour"),
+    ("3h", "Last 3 hours"), ("6h", "Last 6 hours"), ("12h", "Last 12 hours"), ("24h", "Last 24 hours"),
+    ("2d", "Last 2 days"), ("7d", "Last 7 days"), ("30d", "Last 30 days"),
+)  # fmt: skip
 DEFAULT = "now-1h"
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 POINTS = 240

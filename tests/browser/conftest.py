@@ -68,8 +68,9 @@ def _post(url: str, body: bytes) -> None:
         assert answer.status == 200
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ends with its module: while Playwright is open, its loop keeps `asyncio.run` from working in other tests."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here; on Debian: apt install chromium")
     with sync_playwright() as playwright:

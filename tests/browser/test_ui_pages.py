@@ -91,6 +91,7 @@ def test_traces_are_searched_ordered_and_opened(visit: Watched) -> None:
     page.locator("#trace-tags").press("Enter")
     expect(page.locator("#traces .ag-row")).to_have_count(1)
     page.goto(f"{visit.base}/ui/traces?order=longest")
+    expect(page.locator("#traces .ag-cell[col-id=errors].num:not(.bad)").first).to_be_visible()
     page.locator("#trace-tags").fill('{ name = "charge" && status = error }')
     page.locator("#find-traces").click()
     visit.settle()
@@ -112,6 +113,14 @@ def test_a_span_shows_its_event_and_leads_to_its_logs(visit: Watched) -> None:
     page.go_back()
     expect(page.locator("#span-detail .span-title")).to_have_text("charge")
     visit.settle()
+
+
+@pytest.mark.parametrize("visit", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_durations_stay_off_the_names_on_a_phone(visit: Watched) -> None:
+    page = visit.open(f"/ui/traces/{FAILED}")
+    expect(page.locator(".wf-took").first).to_be_visible()
+    over = "all => all.filter(t => t.getBoundingClientRect().left < t.parentElement.getBoundingClientRect().left - 4)"
+    assert page.locator(".wf-took").evaluate_all(f"{over}.map(t => t.textContent)") == []
 
 
 def test_the_service_map_and_its_table(visit: Watched) -> None:

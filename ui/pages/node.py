@@ -117,6 +117,8 @@ def tiles(answers: Answers, view: View) -> list[Any]:
     if len(errors) == len(answers):
         return [failure(errors[0])]
     value = {name: first_value(answer) for name, answer in answers.items()}
+    if all(v is None for v in value.values()) and view.get("to", "now") != "now":
+        return [message("No host metrics at this moment", "The tiles show the end of the time range; try another one.")]
     if all(v is None for v in value.values()):
         return [message("No host metrics yet", "The agent sends the first within seconds of its start; "
                         "on another machine run: obs agent --to HOST:4317")]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from obs.client import ClientError, QueryResult
-from obs.ui.pages import containers, metric_results
+from obs.ui.pages import containers, metric_results, node
 from obs.ui.pages.services import elements, table_rows
 from obs.ui.timerange import TimeRange
 from obs.ui.view import View
@@ -85,3 +85,9 @@ def test_the_service_map_has_a_node_for_everyone_named() -> None:
     ]
     assert (rows[0]["failed"], rows[0]["took"], rows[1]["took"]) == (0.1, 0.1, None)
     assert [e["data"].get("label") for e in elements(rows, calls)] == ["db", "idle", "web", "10"]
+
+
+def test_tiles_without_data_tell_a_new_node_from_a_past_without_it() -> None:
+    answers = {name: QueryResult("vector", [], ()) for name in node.TILES}
+    assert "No host metrics yet" in str(node.tiles(answers, View.parse("")))
+    assert "at this moment" in str(node.tiles(answers, View.parse("?from=now-7d&to=now-6d")))
