@@ -1,6 +1,6 @@
 """Compiles the kernels in the background, so that nothing waits for them: slow paths serve until `ready(module)`.
 
-A child process at low priority compiles each kernels module into numba's cache on disk (so that our own interpreter
+Child processes at low priority compile the kernels modules into numba's cache on disk (so that our own interpreter
 lock stays free), then a thread here imports the module and loads what was compiled. `numba` itself is only ever
 imported by that thread. Each kernels module offers `warm()`: it calls every kernel with the types it will be used with.
 """
@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,9 @@ KERNEL_MODULES = (
     "obs.tracestore.kernels",
 )
 """In the order of use: what takes data in comes first. Modules that do not exist are skipped."""
+
+COMPILERS = 2
+"""Modules compiled at one time: at low priority, on two cores."""
 
 PR_SET_PDEATHSIG = 1
 """prctl's option: the signal that this process gets when its parent's thread ends. Source: prctl(2)."""
@@ -159,15 +163,18 @@ def _exists(module: str) -> bool:
 
 
 def _run() -> None:
+    pool = ThreadPoolExecutor(COMPILERS, thread_name_prefix="obs-compile")
+    compiled = {m: pool.submit(_compile_in_child, m) for m in _state.modules if not _compiled(m).exists()}
     for module in _state.modules:
         _state.current = module
         try:
-            if not _compiled(module).exists():
-                _compile_in_child(module)
+            if module in compiled:
+                compiled[module].result()
             load_now(module)
         except Exception as e:
             _state.failed[module] = f"{type(e).__name__}: {e}"
             _log.exception("cannot compile kernels %r: the slow path stays in use", module)
+    pool.shutdown()
     _state.current = None
     _state.ended = time.monotonic()
 
@@ -177,7 +184,7 @@ def _compile_in_child(module: str) -> None:
         [sys.executable, "-m", "obs.warm", module],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    if child.returncode:
+    if child.returncode > 0:  # a child that a signal ended was told to
         _log.warning("cannot compile kernels %r in a child process: %s", module, child.stderr[-2000:])
 
 

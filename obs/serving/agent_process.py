@@ -59,11 +59,10 @@ class AgentProcess:
         while not self._stopping.is_set():
             self._process = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL)
             self._wait(self._process)
-            if self._stopping.is_set():
+            if self._stopping.wait(backoff):  # a signal to the whole group ends the agent before us
                 return
-            log.warning("agent ended with status %s; starting it again in %g s", self._process.returncode, backoff)
+            log.warning("agent ended with status %s; starting it again", self._process.returncode)
             self.restarts += 1
-            self._stopping.wait(backoff)
             backoff = min(2 * backoff, LONGEST_BACKOFF_S)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +68,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
 
 
 def _stop(servers: Sequence[uvicorn.Server]) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a request cut off by the end is no error
     for server in servers:
         server.force_exit = server.should_exit  # a second signal does not wait
         server.should_exit = True
