@@ -16,3 +16,6 @@ EXEMPLARS = "exemplars"
 
 METADATA = "metadata"
 """`metadata.parquet`: metric, type, unit, help; all that was known when the block's rows came in."""
+
+HISTOGRAMS = "histograms"
+"""`histograms.parquet`: series_id, t_ms and the buckets of native histograms; in the order of the series, then time."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 from obs.columnar.layout import BlockWriter, TableLayout
 from obs.model.ports import UnknownSeries
 from obs.model.schema import METADATA as METADATA_SCHEMA
-from obs.tsdb import decimals, exemplars
-from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES, STORE
+from obs.tsdb import decimals, exemplars, histograms
+from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STORE
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import ROW_GROUP_ROWS
 from obs.tsdb.metadata import MetadataRegistry
@@ -48,6 +48,7 @@ class MetricLayout:
     tables: tuple[TableLayout, ...] = (
         TableLayout(SAMPLES, "t_ms", NS_PER_MS),
         TableLayout(SERIES, None),
+        TableLayout(HISTOGRAMS, "t_ms", NS_PER_MS),
         TableLayout(EXEMPLARS, "t_ms", NS_PER_MS),
         TableLayout(METADATA, None),
     )
@@ -104,7 +105,7 @@ class MetricLayout:
             self._metadata.add(tables[METADATA])
 
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
-        """Sort, drop what was overwritten, write the four files."""
+        """Sort, drop what was overwritten, write the files."""
         learn(self._index, tables[SERIES])
         rows = self._rows(tables)
         exemplar_table = tables[EXEMPLARS]
@@ -114,6 +115,8 @@ class MetricLayout:
         rank = np.zeros(len(self._index), np.int32)
         rank[series] = np.arange(len(series), dtype=np.int32)
         facts = self._write_samples(rows, rank, series, out)
+        if tables[HISTOGRAMS].num_rows:
+            out.parquet(HISTOGRAMS, histograms.in_order(tables[HISTOGRAMS], self._index, rank))
         if exemplar_table.num_rows:
             exemplar_rank = np.where(exemplar_ordinals >= 0, rank[exemplar_ordinals], -1)
             out.parquet(EXEMPLARS, exemplars.in_order(exemplar_table, exemplar_rank))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from obs.columnar.view import View
 from obs.errors import QueryError, QueryLimit
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
+from obs.tsdb import histograms
 from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
 from obs.tsdb.compiled import kernels, read_only
 from obs.tsdb.filenames import SAMPLES
@@ -24,6 +25,7 @@ from obs.tsdb.spans import Spans, join, merge
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
 
 NO_ROWS = np.empty(0, np.int64)
 FIRST_MS, LAST_MS = -(1 << 63), (1 << 63) - 1
@@ -77,7 +79,33 @@ def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: in
         parts += _from_head(reader.index, view, mask, start_ms, end_ms, stats)
     else:
         stats.add("blocks_skipped", len(view.blocks))
-    return _series_set(reader.index, parts, start_ms, end_ms, stats)
+    found, ordinals = _series_set(reader.index, parts, start_ms, end_ms, stats)
+    if ordinals and histograms.has_any(view):
+        return _attached(found, ordinals, histograms.read(view, reader.index, mask, start_ms, end_ms))
+    return found
+
+
+def _attached(found: SeriesSet, ordinals: Sequence[int], rows: Iterable[histograms.Row]) -> SeriesSet:
+    """With the histogram of each sample that is one: its series and time has one whose count is the sample's value."""
+    place = {ordinal: i for i, ordinal in enumerate(ordinals)}
+    hists: Objects | None = None
+    for ordinal, t_ms, histogram in rows:
+        i = place.get(ordinal)
+        if i is None:
+            continue
+        first, end = int(found.offsets[i]), int(found.offsets[i + 1])
+        row = first + int(np.searchsorted(found.t_ms[first:end], t_ms))
+        if row < end and found.t_ms[row] == t_ms and same_bits(found.values[row], histogram.count):
+            hists = np.full(len(found.t_ms), None, np.object_) if hists is None else hists
+            hists[row] = histogram
+    if hists is None:
+        return found
+    return replace(found, values=np.where(hists == np.array(None), found.values, 0.0), hists=hists)
+
+
+def same_bits(a: float, b: float) -> bool:
+    """Whether two doubles are one and the same, NaN among them."""
+    return bool(np.float64(a).view(np.int64) == np.float64(b).view(np.int64))
 
 
 def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
@@ -161,9 +189,12 @@ def _rows_of(
     return slots[:n], t_ms[rows], values[rows]
 
 
-def _series_set(index: SeriesIndex, parts: Sequence[Spans], start_ms: int, end_ms: int, stats: Stats) -> SeriesSet:
+def _series_set(
+    index: SeriesIndex, parts: Sequence[Spans], start_ms: int, end_ms: int, stats: Stats
+) -> tuple[SeriesSet, Sequence[int]]:
+    """The series, and the ordinal of each."""
     if not parts:
-        return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0), stats.figures)
+        return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0), stats.figures), ()
     spans = join(parts)
     ordinals, slots = np.unique(spans.ordinals, return_inverse=True)
     labels = index.labels(ordinals)
@@ -171,7 +202,8 @@ def _series_set(index: SeriesIndex, parts: Sequence[Spans], start_ms: int, end_m
     place = np.empty(len(labels), np.int64)
     place[by_labels] = np.arange(len(labels))
     merged = merge(spans, place[slots], len(labels), start_ms, end_ms)
-    kept = [labels[i] for i, n in zip(by_labels, merged.counts.tolist(), strict=True) if n]
+    kept = [i for i, n in zip(by_labels, merged.counts.tolist(), strict=True) if n]
     counts = merged.counts[merged.counts > 0]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    return SeriesSet(kept, offsets, merged.t_ms, merged.values, stats.figures)
+    found = SeriesSet([labels[i] for i in kept], offsets, merged.t_ms, merged.values, stats.figures)
+    return found, ordinals[kept].tolist()

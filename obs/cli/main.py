@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from obs.cli import agent, compact, demo, doctor, logs, query, sql, trace, up
+from obs.cli import agent, compact, demo, doctor, logs, query, scripts, sql, trace, up
 from obs.cli import version as version_verb
 from obs.errors import ObsError, QueryError, UserError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (up, agent, demo, query, logs, trace, sql, doctor, compact, version_verb):
+for verb in (up, agent, demo, query, logs, trace, sql, doctor, compact, scripts, version_verb):
     verb.register(app)
 
 

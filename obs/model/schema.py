@@ -79,6 +79,26 @@ SAMPLES = pa.schema(
     ]
 )
 
+HISTOGRAMS = pa.schema(
+    [
+        pa.field("series_id", pa.uint64(), nullable=False),
+        pa.field("t_ms", pa.int64(), nullable=False),
+        pa.field("schema", pa.int8(), nullable=False),  # resolution -4 … 8; -53: bounds of its own
+        pa.field("count", pa.float64(), nullable=False),
+        pa.field("sum", pa.float64(), nullable=False),
+        pa.field("zero_threshold", pa.float64(), nullable=False),
+        pa.field("zero_count", pa.float64(), nullable=False),
+        pa.field("positive_offset", pa.int32(), nullable=False),  # index of the first of `positive`
+        pa.field("positive", pa.list_(pa.float64()), nullable=False),  # observations in each bucket
+        pa.field("negative_offset", pa.int32(), nullable=False),
+        pa.field("negative", pa.list_(pa.float64()), nullable=False),
+        pa.field("custom_values", pa.list_(pa.float64())),  # upper bounds, where the schema is -53
+        pa.field("hint", pa.int8(), nullable=False),  # 0 unknown, 1 reset, 2 no reset, 3 gauge
+    ]
+)
+"""Native histograms. Beside each stands a row of `samples` with its count as value; index i of schema s ends at
+2 ** (i * 2 ** -s). Source: prometheus.io/docs/specs/native_histograms, "Buckets"."""
+
 EXEMPLARS = pa.schema(
     [
         pa.field("series_id", pa.uint64(), nullable=False),
@@ -98,7 +118,8 @@ METADATA = pa.schema(
 )
 
 TABLES: dict[str, pa.Schema] = {
-    "spans": SPANS, "logs": LOGS, "series": SERIES, "samples": SAMPLES, "exemplars": EXEMPLARS, "metadata": METADATA,
+    "spans": SPANS, "logs": LOGS, "series": SERIES, "samples": SAMPLES, "histograms": HISTOGRAMS,
+    "exemplars": EXEMPLARS, "metadata": METADATA,
 }  # fmt: skip
 
 ATTRIBUTE_TYPES = {

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from obs.model.batch import Batch, Decoded, Signal
 from obs.model.labels import Labels, labels_id
-from obs.model.schema import EXEMPLARS, METADATA, SERIES
+from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SERIES
 from obs.otlp.delta import Increments
 from obs.otlp.identity import Family
 from obs.otlp.series_cache import Pending, SeriesCache
@@ -25,6 +25,7 @@ class Draft:
         self._ids: dict[Labels, int] = {}
         self._new: dict[int, Labels] = {}
         self._metadata: dict[MetadataKey, None] = {}
+        self._histograms: list[tuple[object, ...]] = []
         self._exemplars: list[tuple[int, int, float, Labels]] = []
         self.increments = Increments(cache.totals)
 
@@ -48,6 +49,10 @@ class Draft:
         """Add one exemplar."""
         self._exemplars.append((series_id, t_ms, value, labels))
 
+    def histogram(self, series_id: int, t_ms: int, columns: tuple[object, ...]) -> None:
+        """Add a native histogram; its count is a sample as well."""
+        self._histograms.append((series_id, t_ms, *columns))
+
     def family(self, key: MetadataKey) -> None:
         """A metric has samples: its type, unit and help go along unless an earlier body brought them."""
         if not self.is_known_family(key):
@@ -62,6 +67,8 @@ class Draft:
         tables = {"samples": samples} if samples.num_rows else {}
         if self._new:
             tables["series"] = batch(SERIES, list(self._new), list(self._new.values()))
+        if self._histograms:
+            tables["histograms"] = batch(HISTOGRAMS, *zip(*self._histograms, strict=True))
         if self._exemplars:
             tables["exemplars"] = batch(EXEMPLARS, *zip(*self._exemplars, strict=True))
         if self._metadata:

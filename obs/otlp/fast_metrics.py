@@ -177,24 +177,28 @@ class _Resolver:
             if points.fault(message) == reasons.HISTOGRAM:
                 p[kn.P_SLOT, index] = -2 - reasons.ORDER.index(reasons.HISTOGRAM)
                 return
-            h1, h2 = _with_layout(h1, h2, message)
-            self._walk.append_values(index, points.values(message))
+            delta = bool(flags & kn.IS_DELTA)
+            h1, h2 = _with_layout(h1, h2, message, delta)
+            self._walk.append_values(index, points.values(message, delta))
         if slot < 0:
             slot = p[kn.P_SLOT, index] = self._slot(h1, h2, lambda: self._point_labels(column, message))
-        if flags & (kn.HAS_EXEMPLARS | kn.IS_DELTA) and self._slots.info[slot, STATE] >= 0:
+        if flags & (kn.HAS_EXEMPLARS | kn.IS_DELTA | kn.FOR_PYTHON) and self._slots.info[slot, STATE] >= 0:
             self._finish(index, slot, flags, column[kn.P_TIME], message)
 
     def _finish(self, index: int, slot: int, flags: int, t_ms: int, message: Message) -> None:
         ids = self._slots.ids_of(slot)
         if flags & kn.IS_DELTA and not flags & kn.IS_STALE:
-            values = points.values(message) if flags & kn.FOR_PYTHON else self._walk.values_of(index)
+            values = points.values(message, True) if flags & kn.FOR_PYTHON else self._walk.values_of(index)
             totals = self._draft.increments.cumulate(ids, t_ms, values)
             if totals is None:
                 self._walk.p[kn.P_SLOT, index] = -2 - reasons.ORDER.index(reasons.DELTA_ORDER)
                 return
             self._walk.append_values(index, totals)
+        delta = bool(flags & kn.IS_DELTA)
+        if flags & kn.FOR_PYTHON and points.is_native(message, delta) and not points.is_stale(message):
+            self._draft.histogram(ids[0], t_ms, points.native(message))
         if flags & kn.HAS_EXEMPLARS:
-            add_exemplars(self._draft, ids, message)
+            add_exemplars(self._draft, ids, message, delta)
 
     def _point_labels(self, column: list[int], message: Message) -> list[Labels]:
         item, group = column[kn.P_METRIC], column[kn.P_GROUP]
@@ -254,8 +258,10 @@ class _Resolver:
         return found
 
 
-def _with_layout(h1: int, h2: int, point: Message) -> tuple[int, int]:
-    """The identity of an exponential histogram's point: with what decides its bounds."""
+def _with_layout(h1: int, h2: int, point: Message, delta: bool) -> tuple[int, int]:
+    """The identity of an exponential histogram's point: with what decides its bounds, where they have series."""
+    if points.is_native(point, delta):
+        return h1, h2
     sides = chain.from_iterable((b.offset, len(b.bucket_counts)) for b in (point.positive, point.negative))
     shape = struct.pack("<2q6qd", h1, h2, point.scale, *sides, point.HasField("sum"), point.zero_threshold)
     first, second = struct.unpack("<2q", blake2b(shape, digest_size=16).digest())

@@ -2,6 +2,8 @@
 
 The layout depends only on what the kernels hash as a point's identity, so it is worked out once per series; a gauge
 or sum has one series, a histogram one per bucket and `_count` and `_sum`, a summary one per quantile and those two.
+An exponential histogram is a native one: one series, its count as value, its buckets in a row of their own (`native`);
+where that cannot be, because it is a delta or too coarse, it is an ordinary histogram.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from obs.otlp import reasons
 from obs.otlp.limits import MAX_TIME_NS
@@ -22,6 +24,10 @@ STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 NO_RECORDED_VALUE = 1
 MIN_SCALE, MAX_SCALE = -10, 20
 """Scales the OpenTelemetry data model names as useful; beyond them bounds collapse or overflow."""
+
+
+NATIVE_SCALES = (-4, 8)
+"""Resolutions of native histograms; finer ones are made coarser."""
 
 
 class Line(NamedTuple):
@@ -62,30 +68,40 @@ def _histogram_fault(point: Message) -> str | None:
     return reasons.HISTOGRAM if counts and sum(counts) != point.count else None
 
 
-def layout(point: Message) -> list[Line]:
-    """The series of a point that has no fault."""
+def is_native(point: Message, delta: bool) -> bool:
+    """Whether a point without fault is kept as a native histogram."""
     kind = point.DESCRIPTOR.name
-    if kind == "NumberDataPoint":
+    return bool(kind == "ExponentialHistogramDataPoint" and not delta and point.scale >= NATIVE_SCALES[0])
+
+
+def layout(point: Message, delta: bool) -> list[Line]:
+    """The series of a point that has no fault; `delta`: of a metric that counts anew each time."""
+    kind = point.DESCRIPTOR.name
+    if kind == "NumberDataPoint" or is_native(point, delta):
         return [Line()]
     if kind == "SummaryDataPoint":
         quantiles = [Line("", "quantile", float_text(q.quantile)) for q in point.quantile_values]
         return [*quantiles, Line("_count"), Line("_sum")]
-    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds(point), math.inf]]
+    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds(point, delta), math.inf]]
     return [*buckets, Line("_count"), *([Line("_sum")] if point.HasField("sum") else [])]
 
 
-def bounds(point: Message) -> list[float]:
-    """The finite upper bounds of a histogram's buckets, rising; none for other points."""
+def bounds(point: Message, delta: bool) -> list[float]:
+    """The finite upper bounds of the buckets that have series, rising; none for other points."""
     kind = point.DESCRIPTOR.name
     if kind == "HistogramDataPoint":
         return list(point.explicit_bounds)
+    if is_native(point, delta):
+        return []
     return [b for b, _ in exponential(point)] if kind == "ExponentialHistogramDataPoint" else []
 
 
-def values(point: Message) -> list[float]:
+def values(point: Message, delta: bool) -> list[float]:
     """The values of `layout`'s series."""
     if is_stale(point):
-        return [STALE] * len(layout(point))
+        return [STALE] * len(layout(point, delta))
+    if is_native(point, delta):
+        return [float(point.count)]
     kind = point.DESCRIPTOR.name
     if kind == "NumberDataPoint":
         return [float(point.as_int if point.WhichOneof("value") == "as_int" else point.as_double)]
@@ -96,6 +112,26 @@ def values(point: Message) -> list[float]:
     if below is None:
         below = [float(c) for _, c in exponential(point)]
     return [*below, count, count, *([total] if point.HasField("sum") else [])]
+
+
+def native(point: Message) -> tuple[Any, ...]:
+    """What `HISTOGRAMS` has of a native histogram after series and time, at a resolution that Prometheus knows.
+
+    Source: prometheus.io/docs/specs/native_histograms, "OTLP": OTLP's bucket i is Prometheus's i + 1.
+    """
+    shift = max(0, point.scale - NATIVE_SCALES[1])
+    return (
+        point.scale - shift, float(point.count), point.sum, point.zero_threshold, float(point.zero_count),
+        *_coarser(point.positive, shift), *_coarser(point.negative, shift), None, 0,
+    )  # fmt: skip
+
+
+def _coarser(buckets: Message, shift: int) -> tuple[int, list[float]]:
+    """Prometheus's index of the first bucket, and the counts, each bucket made of 2**shift."""
+    counts: dict[int, float] = {}
+    for index, count in enumerate(buckets.bucket_counts, buckets.offset):
+        counts[(index >> shift) + 1] = counts.get((index >> shift) + 1, 0.0) + count
+    return min(counts, default=0), list(counts.values())
 
 
 def exponential(point: Message) -> list[tuple[float, int]]:

@@ -94,14 +94,16 @@ class _Walk:
         if any(len(ls) > MAX_LABELS for ls in labels):
             return reasons.LABELS
         ids = [self.draft.series_id(ls) for ls in labels]
-        values, t_ms = points.values(point), points.timestamp_ms(point)
+        values, t_ms = points.values(point, family.cumulates), points.timestamp_ms(point)
         if family.cumulates and not points.is_stale(point):
             totals = self.draft.increments.cumulate(ids, t_ms, values)
             if totals is None:
                 return reasons.DELTA_ORDER
             values = totals
         self.samples(labels, ids, t_ms, values)
-        add_exemplars(self.draft, ids, point)
+        if points.is_native(point, family.cumulates) and not points.is_stale(point):
+            self.draft.histogram(ids[0], t_ms, points.native(point))
+        add_exemplars(self.draft, ids, point, family.cumulates)
         return None
 
     def samples(self, labels: Sequence[Labels], ids: Sequence[int], t_ms: int, values: Sequence[float]) -> None:
@@ -119,16 +121,16 @@ def point_labels(target: Target, scope: Scope, family: Family, point: Message) -
         series_labels(
             target, scope, {**own, line.label: line.value} if line.label else own, family.sample_name + line.suffix
         )
-        for line in points.layout(point)
+        for line in points.layout(point, family.cumulates)
     ]
 
 
-def add_exemplars(draft: Draft, ids: Sequence[int], point: Message) -> None:
+def add_exemplars(draft: Draft, ids: Sequence[int], point: Message, delta: bool) -> None:
     """Add a point's exemplars: to the bucket that holds the value, or to the point's only series."""
     exemplars = getattr(point, "exemplars", ())
     if not exemplars:
         return
-    bounds = points.bounds(point)
+    bounds = points.bounds(point, delta)
     for exemplar in exemplars:
         kind = exemplar.WhichOneof("value")
         if kind is None or exemplar.time_unix_nano > MAX_TIME_NS:

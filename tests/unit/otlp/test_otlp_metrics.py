@@ -101,23 +101,50 @@ def test_histogram_and_summary():
     }
 
 
-def test_exponential_histogram_keeps_its_own_bounds():
+def exponential(temporality: int, scale: int = 0) -> Metric:
     buckets = ExponentialHistogramDataPoint.Buckets
     point = ExponentialHistogramDataPoint(
         count=10,
-        scale=0,
+        scale=scale,
         zero_count=1,
         positive=buckets(offset=0, bucket_counts=[2, 3]),
         negative=buckets(offset=1, bucket_counts=[4]),
+        time_unix_nano=SECOND,
     )
-    found = decode(
-        Metric(name="e", exponential_histogram=ExponentialHistogram(data_points=[point], aggregation_temporality=2))
+    return Metric(
+        name="e", exponential_histogram=ExponentialHistogram(data_points=[point], aggregation_temporality=temporality)
     )
-    assert found == {
-        "e_bucket le=-2": 4.0,
+
+
+@pytest.mark.parametrize(
+    ("scale", "stored"),
+    [
+        (0, (0, 1, [2.0, 3.0], 2, [4.0])),
+        (-4, (-4, 1, [2.0, 3.0], 2, [4.0])),
+        (9, (8, 1, [5.0], 1, [4.0])),
+        (20, (8, 1, [5.0], 1, [4.0])),
+    ],
+)
+def test_an_exponential_histogram_is_a_native_one(scale, stored):
+    decoded = otlp.decode_metrics(body(exponential(2, scale)), otlp.SeriesCache())
+    assert series(decoded) == {"e": 10.0}
+    (row,) = decoded.batch.tables["histograms"].to_pylist()
+    names = ("schema", "positive_offset", "positive", "negative_offset", "negative")
+    assert tuple(row[name] for name in names) == stored
+    assert (row["t_ms"], row["count"], row["zero_count"], row["hint"]) == (1000, 10.0, 1.0, 0)
+    assert row["series_id"] == decoded.batch.tables["samples"]["series_id"][0].as_py()
+
+
+@pytest.mark.parametrize(
+    ("temporality", "scale", "bounds"),
+    [(1, 0, ("-2", "2", "4")), (2, -5, ("-4294967296", "4294967296", "18446744073709552000"))],
+)
+def test_one_that_cannot_be_native_keeps_its_own_bounds(temporality, scale, bounds):
+    assert decode(exponential(temporality, scale)) == {
+        f"e_bucket le={bounds[0]}": 4.0,
         "e_bucket le=0": 5.0,
-        "e_bucket le=2": 7.0,
-        "e_bucket le=4": 10.0,
+        f"e_bucket le={bounds[1]}": 7.0,
+        f"e_bucket le={bounds[2]}": 10.0,
         "e_bucket le=+Inf": 10.0,
         "e_count": 10.0,
     }

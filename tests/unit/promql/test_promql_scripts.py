@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from obs.tsdb.promql.scripts import ScriptResult, run_file
+from obs.tsdb.promql.scripts.memory import MemorySource
+from obs.tsdb.promql.scripts.runner import ScriptStore
+from obs.tsdb.promql.scripts.stored import StoredSource
 
 ROOT = Path(__file__).resolve().parents[3]
 OWN = sorted((ROOT / "tests/scripts/promql").glob("*.test"))
@@ -38,15 +42,17 @@ def told(result: ScriptResult) -> str:
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda p: p.name)
-def test_own_script_passes(path: Path) -> None:
-    result = run_file(path)
+@pytest.mark.parametrize("source", [MemorySource, StoredSource])
+def test_own_script_passes(path: Path, source: Callable[[], ScriptStore]) -> None:
+    result = run_file(path, source)
     assert result.passed > 0
     assert not result.failures, told(result)
 
 
 @pytest.mark.parametrize("name", sorted(FLOOR))
-def test_prometheus_script_reaches_its_floor(name: str) -> None:
+@pytest.mark.parametrize("source", [MemorySource, StoredSource])
+def test_prometheus_script_reaches_its_floor(name: str, source: Callable[[], ScriptStore]) -> None:
     if THEIRS is None:
         pytest.skip("OBS_PROMQL_SCRIPTS names no folder of Prometheus's scripts")
-    result = run_file(Path(THEIRS) / name)
+    result = run_file(Path(THEIRS) / name, source)
     assert result.passed >= FLOOR[name], told(result)

@@ -21,6 +21,9 @@ class MemorySource:
         """One sample: a float or a histogram."""
         self._series.setdefault(labels, {})[t_ms] = value
 
+    def close(self) -> None:
+        """Nothing to do."""
+
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
         """As the port says."""
         labels: list[Labels] = []

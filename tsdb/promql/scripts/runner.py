@@ -31,6 +31,9 @@ class ScriptStore(SampleSource, Protocol):
     def add(self, labels: Labels, t_ms: int, value: object) -> None:
         """One sample."""
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -61,6 +64,7 @@ def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> Scr
     store = fresh()
     for command in parse_script(Path(path)):
         if command.verb == "clear":
+            store.close()
             store = fresh()
         elif command.verb == "load":
             _load(store, command)
@@ -70,6 +74,7 @@ def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> Scr
                 result.failures.append(Failure(command.line, command.query, reason))
             else:
                 result.passed += 1
+    store.close()
     return result
 
 
