@@ -87,6 +87,9 @@ def test_traces_are_searched_ordered_and_opened(visit: Watched) -> None:
     page = visit.open("/ui/traces?service=frontend&order=longest")
     expect(page.locator("#traces .ag-row").first).to_contain_text("GET /checkout")
     expect(page.locator("#trace-note")).to_contain_text("longest first")
+    widths = page.locator("#traces .bar").evaluate_all("bars => bars.map(bar => parseFloat(bar.style.width))")
+    assert widths[0] == 100
+    assert all(0 < width < 100 for width in widths[1:5])
     page.locator("#trace-tags").fill("user.id=68")
     page.locator("#trace-tags").press("Enter")
     expect(page.locator("#traces .ag-row")).to_have_count(1)

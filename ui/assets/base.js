@@ -85,7 +85,7 @@
     return React.createElement("span", { className: "state state-" + props.value }, props.value);
   };
   components.ObsBar = function (props) {
-    const share = Math.max(0, Math.min(1, props.value === null || props.value === undefined ? 0 : props.value / (props.of || 1)));
+    const share = Math.max(0, Math.min(1, (props.value || 0) / ((props.data && props.data.of) || 1)));
     return React.createElement("span", { className: "bar-cell" },
       React.createElement("span", { className: "bar", style: { width: 100 * share + "%" } }),
       React.createElement("span", { className: "bar-text" }, props.valueFormatted));
