@@ -21,6 +21,7 @@ from obs.collector.pipeline import Pipeline
 from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.receivers.remote_write.http import RemoteWrite
 from obs.columnar.options import EngineOptions
 from obs.config import Config, StoreConfig, host_port
 from obs.logstore import api as logs_api
@@ -156,6 +157,7 @@ class App:
         self.intake = Intake(self.pipeline, self.ledger)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
+        self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
 
     def _make_queries(self) -> None:
         self.promql = PromQL(self.metrics)
@@ -199,7 +201,7 @@ class App:
         api.include_router(sql_api.router(self.sql))
         own_traces.instrument(api, self._tracing)
         self._ui = ui.mount(api, self.url, start=False)
-        self._front = Front(self._otlp_http.routes(), api)
+        self._front = Front([*self._otlp_http.routes(), *self._remote_write.routes()], api)
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
     # --- starting them ---
@@ -210,6 +212,7 @@ class App:
             store.open()
             self._closers.append(store.close)
         self._closers.append(self._otlp_http.close)
+        self._closers.append(self._remote_write.close)
         self._closers.append(self._otlp_grpc.close)
         host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
         self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"

@@ -30,6 +30,7 @@ from obs.version import __version__
 
 KERNEL_MODULES = (
     "obs.otlp.kernels",
+    "obs.remote_write.kernels",
     "obs.tsdb.kernels",
     "obs.tsdb.promql.warming",
     "obs.logstore.kernels",

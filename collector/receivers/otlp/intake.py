@@ -6,6 +6,8 @@ Blocking: transports call it from worker threads.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from obs import otlp
 from obs.collector.ledger import Ledger
@@ -48,6 +50,19 @@ class Intake:
         self._ledger.record(signal, receiver, decoded.batch.items, decoded.rejected)
         return decoded
 
+    def take_metrics(
+        self, decode: Callable[[otlp.SeriesCache], Decoded], cache: otlp.SeriesCache, nbytes: int, receiver: str
+    ) -> Decoded:
+        """Store what `decode` makes of a body of `nbytes`, in any protocol of metrics without deltas; as `take`."""
+        try:
+            with self._pipeline.admit(nbytes):
+                decoded = self._commit_metrics(decode, cache, decode(cache))
+        except ObsError as e:
+            self.refuse(Signal.METRICS, receiver, e)
+            raise
+        self._ledger.record(Signal.METRICS, receiver, decoded.batch.items, decoded.rejected)
+        return decoded
+
     def refuse(self, signal: Signal, receiver: str, error: ObsError) -> None:
         """Count a request of which nothing was taken in."""
         reason = next((name for kind, name in REFUSALS if isinstance(error, kind)), "error")
@@ -61,18 +76,21 @@ class Intake:
         return decoded
 
     def _store_metrics(self, body: bytes) -> Decoded:
-        decoded = otlp.decode_metrics(body, self._series)
+        decode = partial(otlp.decode_metrics, body)
+        decoded = decode(self._series)
         if not self._series.has_totals(decoded):
-            return self._commit_metrics(body, decoded)
+            return self._commit_metrics(decode, self._series, decoded)
         with self._deltas:  # a delta adds to the total that the body before it left
-            return self._commit_metrics(body, otlp.decode_metrics(body, self._series))
+            return self._commit_metrics(decode, self._series, decode(self._series))
 
-    def _commit_metrics(self, body: bytes, decoded: Decoded) -> Decoded:
+    def _commit_metrics(
+        self, decode: Callable[[otlp.SeriesCache], Decoded], cache: otlp.SeriesCache, decoded: Decoded
+    ) -> Decoded:
         try:
             self._pipeline.consume(decoded.batch)
         except UnknownSeries:
-            self._series.clear()
-            decoded = otlp.decode_metrics(body, self._series)
+            cache.clear()
+            decoded = decode(cache)
             self._pipeline.consume(decoded.batch)
-        self._series.commit(decoded)
+        cache.commit(decoded)
         return decoded

@@ -1,0 +1,1 @@
+"""Prometheus remote write over HTTP: see http.py; obs.remote_write decodes."""

@@ -1,0 +1,129 @@
+"""Prometheus remote write, 1.0 and 2.0: `POST /api/v1/write`.
+
+Source: prometheus.io/docs/specs/prw/remote_write_spec (1.0), remote_write_spec_2_0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import cramjam
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from obs import remote_write
+from obs.collector import limits
+from obs.collector.inflate import inflate
+from obs.collector.receivers.otlp.http import read_body
+from obs.collector.receivers.otlp.intake import Intake
+from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia, UserError
+from obs.model.batch import Decoded, Signal
+from obs.remote_write import reasons
+
+RECEIVER = "remote_write"
+PATH = "/api/v1/write"
+MESSAGES = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
+"""The `proto` parameter of the content type; the first where there is none."""
+
+
+class RemoteWrite:
+    """The HTTP transport of both protocols."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        max_body_bytes: int = limits.MAX_BODY_BYTES,
+        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
+    ) -> None:
+        self._intake = intake
+        self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
+        self._cache = remote_write.SeriesCache()
+        self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="remote-write")
+
+    def routes(self) -> list[Route]:
+        """The one endpoint."""
+        return [Route(PATH, self._write, methods=["POST"])]
+
+    def close(self) -> None:
+        """Wait for requests in work."""
+        self._workers.shutdown()
+
+    async def _write(self, request: Request) -> Response:
+        try:
+            second = is_second(request.headers.get("content-type", ""))
+            body = await read_body(request, self._max_body)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except ObsError as e:
+            self._intake.refuse(Signal.METRICS, RECEIVER, e)
+            return error_response(e)
+        encoding = request.headers.get("content-encoding", "snappy")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, self._take, body, encoding, second)
+
+    def _take(self, body: bytes, encoding: str, second: bool) -> Response:
+        try:
+            body = inflated(body, encoding, self._max_inflated)
+        except ObsError as e:
+            self._intake.refuse(Signal.METRICS, RECEIVER, e)
+            return error_response(e)
+        decode = partial(remote_write.decode_v2 if second else remote_write.decode_v1, body)
+        try:
+            decoded = self._intake.take_metrics(decode, self._cache, len(body), RECEIVER)
+        except ObsError as e:
+            return error_response(e)
+        return answer(decoded, second)
+
+
+def is_second(content_type: str) -> bool:
+    """Whether a body is of protocol 2.0. Raises: UnsupportedMedia."""
+    media, _, parameters = content_type.partition(";")
+    proto = parameters.strip().partition("proto=")[2].strip('" ') or MESSAGES[0]
+    if media.strip().lower() != "application/x-protobuf" or proto not in MESSAGES:
+        raise UnsupportedMedia(
+            f"cannot read content type {content_type!r}: send application/x-protobuf with proto={' or '.join(MESSAGES)}"
+        )
+    return proto == MESSAGES[1]
+
+
+def inflated(body: bytes, encoding: str, limit: int) -> bytes:
+    """A body in snappy's block format, or in any encoding that `inflate` knows. Raises: TooLarge, UserError."""
+    if encoding.strip().lower() != "snappy":
+        return inflate(body, encoding, limit)
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > limit:
+            raise TooLarge(f"cannot take snappy body of {len(body)} bytes: it inflates to {size}, the limit is {limit}")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as e:
+        raise UserError(f"cannot inflate snappy body of {len(body)} bytes: {e}; send it in the block format") from None
+
+
+def answer(decoded: Decoded, second: bool) -> Response:
+    """What was written; 400 where samples were refused, so that the sender does not send them again."""
+    headers = {}
+    if second:
+        tables = decoded.batch.tables
+        hists, exemplars = (tables[n].num_rows if n in tables else 0 for n in ("histograms", "exemplars"))
+        headers = {
+            "X-Prometheus-Remote-Write-Samples-Written": str(decoded.batch.items - hists),
+            "X-Prometheus-Remote-Write-Histograms-Written": str(hists),
+            "X-Prometheus-Remote-Write-Exemplars-Written": str(exemplars),
+        }
+    if not decoded.rejected:
+        return Response(status_code=204, headers=headers)
+    why = "; ".join(f"{count} because {reasons.SENTENCES[r]}" for r, count in decoded.rejected.items())
+    said = f"cannot store {decoded.rejected_items} samples: {why}; the other {decoded.batch.items} are stored\n"
+    return PlainTextResponse(said, 400, headers)
+
+
+def error_response(error: ObsError) -> Response:
+    """The error in words, with Retry-After where it is worth trying again."""
+    headers = {"Connection": "close"} if isinstance(error, TooLarge) else {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return PlainTextResponse(f"{error}\n", getattr(error, "http_status", 500), headers)

@@ -1,0 +1,70 @@
+"""Series of either protocol as rows of a batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from obs.model.batch import Decoded
+from obs.model.labels import METRIC_NAME, Labels
+from obs.model.schema import SAMPLES
+from obs.otlp.draft import Draft, batch
+from obs.otlp.series_cache import SeriesCache
+from obs.remote_write import reasons
+from obs.remote_write.messages import Series, labels_of
+
+SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum"), "counter": ("_total",)}
+
+
+class Builder:
+    """Collects one body's rows. Owned by one thread."""
+
+    def __init__(self, cache: SeriesCache) -> None:
+        self.draft = Draft(cache)
+        self.rejected: Counter[str] = Counter()
+        self.ids: list[int] = []
+        self.times_ms: list[int] = []
+        self.values: list[float] = []
+
+    def add(self, series: Series) -> None:
+        """All of one series, or none of it where its labels cannot be kept."""
+        labels = labels_of(series.pairs)
+        if isinstance(labels, str):
+            self.rejected[labels] += len(series.samples) + len(series.histograms)
+            return
+        series_id = self.draft.series_id(labels)
+        for t_ms, value in series.samples:
+            self._sample(series_id, t_ms, value)
+        self.add_others(series_id, series)
+        if series.samples or series.histograms or series.exemplars:
+            self.draft.note(series_id, labels)
+        if series.metadata:
+            self.draft.family((family_of(labels, series.metadata[0]), *series.metadata))
+
+    def add_others(self, series_id: int, series: Series) -> None:
+        """What of a series is no plain sample."""
+        for histogram in series.histograms:
+            if histogram.columns is None:
+                self.rejected[reasons.HISTOGRAM] += 1
+                continue
+            self._sample(series_id, histogram.t_ms, histogram.count)
+            self.draft.histogram(series_id, histogram.t_ms, histogram.columns)
+        for exemplar in series.exemplars:
+            self.draft.exemplar(series_id, exemplar.t_ms, exemplar.value, exemplar.labels)
+
+    def _sample(self, series_id: int, t_ms: int, value: float) -> None:
+        self.ids.append(series_id)
+        self.times_ms.append(t_ms)
+        self.values.append(value)
+
+    def finish(self) -> Decoded:
+        """The batch."""
+        return self.draft.finish(batch(SAMPLES, self.ids, self.times_ms, self.values), self.rejected)
+
+
+def family_of(labels: Labels, kind: str) -> str:
+    """The family of a series' metric: its name without what its type adds."""
+    name = dict(labels).get(METRIC_NAME, "")
+    for suffix in SUFFIXES.get(kind, ()):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
