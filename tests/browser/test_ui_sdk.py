@@ -40,7 +40,7 @@ def test_the_line_leads_to_its_trace_and_the_trace_to_its_line(
     visit.settle()
     if pictures:
         page.screenshot(path=pictures / f"sdk-trace-{sent.service[:9]}.png")
-    page.get_by_text("Logs of this trace").click()
+    page.get_by_text("Logs of this span").click()
     expect(page.locator(".log-row")).to_have_count(1)
     expect(page.locator(".log-row")).to_contain_text(sent.text)
     visit.settle()
