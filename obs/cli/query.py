@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -63,12 +63,16 @@ def draw(result: QueryResult, title: str) -> None:
     """A range as lines in the terminal."""
     import plotext
 
-    plotext.date_form("H:M:S")
+    figure = plotext.figure
+    figure.date("x").activate(form="%H:%M")
     for element in result.result[:10]:
-        times: list[Any] = [datetime.fromtimestamp(float(t)).strftime("%H:%M:%S") for t, _ in element["values"]]
-        plotext.plot(times, [float(v) for _, v in element["values"]], label=labels_text(element["metric"])[:60])
-    plotext.title(title)
-    plotext.show()
+        times, values = ([float(pair[i]) for pair in element["values"]] for i in (0, 1))
+        line = figure.signal(times, values)
+        line.label(labels_text(element["metric"])[:60])
+        line.lines()
+        figure.draw(line)
+    figure.title(title)
+    figure.show()
 
 
 def _time(seconds: float) -> str:

@@ -72,6 +72,8 @@ def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool)
     rows = run(obs, "sql", f"SELECT count(*) AS n FROM spans WHERE trace_id = '{sent.trace_id}'", "-o", "csv")
     assert rows.split() == ['"n"', "1"]
     assert "error" not in run(obs, "doctor")
+    drawn = run(obs, "query", f'shop_orders_total{{job="{sent.service}"}}', "--start", "-5m", "--graph")
+    assert "┤" in drawn and sent.service in drawn
 
 
 @pytest.mark.parametrize(
