@@ -1,37 +1,41 @@
-"""The HTTP API: Prometheus's rules and alerts, and Alertmanager's v2 under /alertmanager.
+"""Prometheus's HTTP API of rules and alerts.
 
-Source: prometheus.io/docs/prometheus/latest/querying/api; Alertmanager's api/v2 OpenAPI document.
+Source: prometheus.io/docs/prometheus/latest/querying/api, sections "Rules", "Alerts" and "Alertmanagers".
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 
-from obs.alertmanager.alert import Alert, State, rfc3339
-from obs.alertmanager.config import parse_matcher
-from obs.alertmanager.route import routes_for
+from obs.alertmanager.alert import State, rfc3339
+from obs.alertmanager.api_v2 import answer
+from obs.alertmanager.api_v2 import router as v2_router
 from obs.alertmanager.rules.alerting import Active, AlertingRule
-from obs.alertmanager.rules.manager import GroupState, Health
+from obs.alertmanager.rules.evaluation import GroupState, Health
 from obs.alertmanager.rules.model import Rule
 from obs.alertmanager.service import AlertService
-from obs.errors import ConfigError, UserError
-from obs.model.labels import make_labels
-from obs.version import __version__
+from obs.alertmanager.template.gotext import scientific
+
+KINDS = {"": "", "alert": "alerting", "record": "recording"}
 
 
 def router(service: AlertService) -> APIRouter:
     """All routes of this room."""
     api = APIRouter()
-    started_ns = service.now_ns
+    api.include_router(v2_router(service))
 
     @api.get("/api/v1/rules")
-    def rules(type: str = "") -> Response:
-        groups = [_group(state, type) for state in service.manager.groups]
-        return _success({"groups": groups})
+    def rules(request: Request, type: str = "") -> Response:
+        kind = KINDS.get(type.lower())
+        if kind is None:
+            error = f'invalid parameter "type": not supported value {type!r}; known: alert, record'
+            return answer({"status": "error", "errorType": "bad_data", "error": error}, 400)
+        asked = {key: request.query_params.getlist(f"{key}[]") for key in ("rule_name", "rule_group", "file")}
+        brief = request.query_params.get("exclude_alerts", "") in ("1", "t", "true", "True", "TRUE")
+        groups = [_group(s, kind, asked["rule_name"], brief) for s in service.manager.groups if _wanted(s, asked)]
+        return _success({"groups": [g for g in groups if g["rules"] or not (kind or asked["rule_name"])]})
 
     @api.get("/api/v1/alerts")
     def alerts() -> Response:
@@ -43,71 +47,29 @@ def router(service: AlertService) -> APIRouter:
         url = f"{request.base_url}alertmanager/api/v2/alerts"
         return _success({"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []})
 
-    @api.get("/alertmanager/api/v2/status")
-    def status() -> Response:
-        version = dict.fromkeys(("branch", "buildDate", "buildUser", "goVersion", "revision"), "")
-        body = {
-            "cluster": {"status": "disabled", "peers": []},
-            "versionInfo": {**version, "version": __version__},
-            "config": {"original": service.config_text()},
-            "uptime": rfc3339(started_ns),
-        }
-        return _json(body)
-
-    @api.get("/alertmanager/api/v2/receivers")
-    def receivers() -> Response:
-        return _json([{"name": name} for name in service.config.receivers])
-
-    @api.get("/alertmanager/api/v2/alerts")
-    def list_alerts(request: Request) -> Response:
-        matchers = [parse_matcher(f, "filter") for f in request.query_params.getlist("filter")]
-        now_ns = service.now_ns
-        found = [a for a in service.intake.all() if not a.resolved(now_ns)]
-        found = [a for a in found if all(m.matches(dict(a.labels).get(m.name, "")) for m in matchers)]
-        return _json([_gettable(a, service) for a in found])
-
-    @api.get("/alertmanager/api/v2/alerts/groups")
-    def list_groups() -> Response:
-        members = service.dispatcher.members(service.now_ns)
-        groups = [
-            {
-                "labels": dict(group.labels),
-                "receiver": {"name": group.route.receiver},
-                "alerts": [_gettable(a, service) for a in members.get(key, []) if not a.resolved(service.now_ns)],
-            }
-            for key, group in service.dispatcher.groups.items()
-        ]
-        return _json([g for g in groups if g["alerts"]])
-
-    @api.post("/alertmanager/api/v2/alerts")
-    async def post_alerts(request: Request) -> Response:
-        try:
-            service.intake.take(_posted(await request.body(), service.now_ns))
-        except (UserError, ConfigError) as e:
-            return _json(str(e), 400)
-        return Response(status_code=200)
-
     return api
 
 
-def _group(state: GroupState, kind: str) -> dict[str, Any]:
-    rules = [_rule(r, h, a) for r, h, a in zip(state.group.rules, state.health, state.alerting, strict=True)]
-    if kind:
-        wanted = "recording" if kind == "record" else "alerting"
-        rules = [r for r in rules if r["type"] == wanted]
-    last = max((h.evaluated_ns for h in state.health), default=0)
+def _wanted(state: GroupState, asked: dict[str, list[str]]) -> bool:
+    groups, files = asked["rule_group"], asked["file"]
+    return (not groups or state.group.name in groups) and (not files or state.group.file in files)
+
+
+def _group(state: GroupState, kind: str, names: list[str], brief: bool) -> dict[str, Any]:
+    found = zip(state.group.rules, list(state.health), list(state.alerting), strict=True)
+    rules = [_rule(r, h, a, brief) for r, h, a in found if not names or r.name in names]
     return {
         "name": state.group.name,
         "file": state.group.file,
         "interval": state.group.interval_s,
         "limit": state.group.limit,
-        "rules": rules,
+        "rules": [r for r in rules if not kind or r["type"] == kind],
         "evaluationTime": sum(h.seconds for h in state.health),
-        "lastEvaluation": rfc3339(last),
+        "lastEvaluation": rfc3339(max((h.evaluated_ns for h in state.health), default=0)),
     }
 
 
-def _rule(rule: Rule, health: Health, alerting: AlertingRule | None) -> dict[str, Any]:
+def _rule(rule: Rule, health: Health, alerting: AlertingRule | None, brief: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": rule.name,
         "query": rule.expr,
@@ -125,78 +87,28 @@ def _rule(rule: Rule, health: Health, alerting: AlertingRule | None) -> dict[str
             "duration": rule.for_s,
             "keepFiringFor": rule.keep_firing_for_s,
             "annotations": dict(rule.annotations),
-            "alerts": [_active(a) for a in _shown(alerting)],
         }
+    if alerting and not brief:
+        found["alerts"] = [_active(a) for a in _shown(alerting)]
     return found
 
 
 def _shown(alerting: AlertingRule) -> list[Active]:
-    return [a for a in alerting.active.values() if a.state is not State.INACTIVE]
+    return [a for a in list(alerting.active.values()) if a.state is not State.INACTIVE]
 
 
 def _active(active: Active) -> dict[str, Any]:
-    return {
+    found = {
         "labels": dict(active.labels),
         "annotations": dict(active.annotations),
         "state": active.state.value,
         "activeAt": rfc3339(active.active_ns),
-        "value": repr(active.value),
+        "value": scientific(active.value),
     }
-
-
-def _gettable(alert: Alert, service: AlertService) -> dict[str, Any]:
-    taking = routes_for(service.config.route, dict(alert.labels))
-    return {
-        "fingerprint": alert.fingerprint,
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "startsAt": rfc3339(alert.starts_ns),
-        "endsAt": rfc3339(alert.ends_ns),
-        "updatedAt": rfc3339(alert.updated_ns),
-        "generatorURL": alert.generator_url,
-        "receivers": [{"name": r.receiver} for r in taking],
-        "status": {"state": "active", "silencedBy": [], "inhibitedBy": [], "mutedBy": []},
-    }
-
-
-RESOLVE_TIMEOUT_NS = 300 * 10**9
-"""How long a posted alert without an end goes on unless it is posted again: Alertmanager's resolve_timeout."""
-
-
-def _posted(body: bytes, now_ns: int) -> list[Alert]:
-    try:
-        values = orjson.loads(body)
-        return [_postable(v, now_ns) for v in values]
-    except (orjson.JSONDecodeError, TypeError, AttributeError, KeyError) as e:
-        raise UserError(f"cannot read alerts: {e}; post a JSON list of objects with labels") from None
-
-
-def _postable(value: dict[str, Any], now_ns: int) -> Alert:
-    labels = make_labels(value["labels"])
-    if not labels:
-        raise UserError("cannot take alert: it has no labels; give it at least an alertname")
-    return Alert(
-        labels,
-        make_labels(value.get("annotations") or {}),
-        _time_ns(value.get("startsAt")) or now_ns,
-        _time_ns(value.get("endsAt")) or now_ns + RESOLVE_TIMEOUT_NS,
-        now_ns,
-        str(value.get("generatorURL") or ""),
-    )
-
-
-def _time_ns(text: str | None) -> int:
-    if not text or text.startswith("0001-"):
-        return 0
-    try:
-        return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1e6) * 1000
-    except ValueError:
-        raise UserError(f"cannot read time {text!r}: not RFC 3339; write it as 2026-01-02T15:04:05Z") from None
+    if active.kept_since_ns:
+        found["keepFiringSince"] = rfc3339(active.kept_since_ns)
+    return found
 
 
 def _success(data: Any) -> Response:
-    return _json({"status": "success", "data": data})
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    return answer({"status": "success", "data": data})

@@ -21,6 +21,9 @@ ROUTE_KEYS = (
     "receiver", "matchers", "match", "match_re", "group_by", "group_wait", "group_interval", "repeat_interval",
     "continue", "routes",
 )  # fmt: skip
+INHIBIT_KEYS = (
+    "source_matchers", "source_match", "source_match_re", "target_matchers", "target_match", "target_match_re", "equal",
+)  # fmt: skip
 RECEIVER_KEYS = ("name", "webhook_configs")
 WEBHOOK_KEYS = ("url", "send_resolved", "max_alerts", "timeout", "http_config")
 SECRET_KEYS = ("credentials", "password", "bearer_token")
@@ -62,11 +65,21 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class InhibitRule:
+    """Alerts that match `target` are not told while one that matches `source` fires with the same `equal` labels."""
+
+    source: Sequence[Matcher]
+    target: Sequence[Matcher]
+    equal: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class AlertConfig:
     """The whole configuration."""
 
     route: Route
     receivers: Mapping[str, Receiver]
+    inhibit_rules: Sequence[InhibitRule] = ()
 
 
 ROOT = Route("default", (), (), 30.0, 300.0, 4 * 3600.0, False, ())
@@ -78,7 +91,7 @@ def parse(values: Mapping[str, Any]) -> AlertConfig:
     if not values:
         return AlertConfig(ROOT, {"default": Receiver("default", ())})
     _check_keys(values, TOP_KEYS, "alerting")
-    for key in ("inhibit_rules", "templates", "time_intervals"):
+    for key in ("templates", "time_intervals"):
         if values.get(key):
             raise ConfigError(f"alerting.{key}: cannot use this key: it is not supported yet; remove it")
     receivers = [_receiver(r, f"alerting.receivers[{i}]") for i, r in enumerate(values.get("receivers") or [])]
@@ -86,7 +99,14 @@ def parse(values: Mapping[str, Any]) -> AlertConfig:
     route_values = values.get("route") or {}
     if not route_values.get("receiver"):
         raise ConfigError("alerting.route.receiver: cannot do without this key; name one of the receivers")
-    return AlertConfig(_route(route_values, ROOT, by_name, "alerting.route"), by_name)
+    rules = [_inhibit(r, f"alerting.inhibit_rules[{i}]") for i, r in enumerate(values.get("inhibit_rules") or [])]
+    return AlertConfig(_route(route_values, ROOT, by_name, "alerting.route"), by_name, tuple(rules))
+
+
+def _inhibit(values: Mapping[str, Any], where: str) -> InhibitRule:
+    _check_keys(values, INHIBIT_KEYS, where)
+    source, target = (tuple(_matchers(values, where, f"{side}_")) for side in ("source", "target"))
+    return InhibitRule(source, target, tuple(values.get("equal") or ()))
 
 
 def _route(values: Mapping[str, Any], parent: Route, receivers: Mapping[str, Receiver], where: str) -> Route:
@@ -129,10 +149,10 @@ def quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def _matchers(values: Mapping[str, Any], where: str) -> list[Matcher]:
-    found = [parse_matcher(m, where) for m in values.get("matchers") or []]
-    found += [Matcher(k, MatchOp.EQ, str(v)) for k, v in (values.get("match") or {}).items()]
-    return found + [Matcher(k, MatchOp.RE, str(v)) for k, v in (values.get("match_re") or {}).items()]
+def _matchers(values: Mapping[str, Any], where: str, side: str = "") -> list[Matcher]:
+    found = [parse_matcher(m, where) for m in values.get(f"{side}matchers") or []]
+    found += [Matcher(k, MatchOp.EQ, str(v)) for k, v in (values.get(f"{side}match") or {}).items()]
+    return found + [Matcher(k, MatchOp.RE, str(v)) for k, v in (values.get(f"{side}match_re") or {}).items()]
 
 
 def parse_matcher(text: str, where: str) -> Matcher:

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import AlertConfig, Route
 from obs.alertmanager.intake import Intake
+from obs.alertmanager.limits import GROUPS_TOLD_AT_ONCE
 from obs.alertmanager.route import group_key, group_labels, routes_for
 from obs.model.labels import Labels
 
+log = logging.getLogger("obs.alerts")
 NS = 1_000_000_000
-SENDERS = 8
-"""Groups told at one time: more than a slow receiver or two can hold up."""
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class Group:
     told_ns: int = 0
     told: dict[str, bool] = field(default_factory=dict)
     failures: int = 0
+    taken: frozenset[tuple[str, Any]] = frozenset()  # of a notification that is being retried: who took it, and what
+    busy: bool = False
 
     @property
     def shown_key(self) -> str:
@@ -68,46 +71,68 @@ class Dispatcher:
         self._intake = intake
         self._stages = stages
         self.groups: dict[str, Group] = {}
-        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="groups")
+        self._sending: set[Future[None]] = set()
+        self._senders = ThreadPoolExecutor(GROUPS_TOLD_AT_ONCE, thread_name_prefix="notify")
 
-    def tick(self, now_ns: int) -> bool:
-        """Flush what is due; True if anything was."""
+    def tick(self, now_ns: int) -> Sequence[Future[None]]:
+        """Start to tell what is due; what was started. A group is told one thing at a time, beside the others."""
         members = self._sort(now_ns)
-        due = [g for g in self.groups.values() if g.due_ns <= now_ns]
-        for group in due:
-            group.due_ns = now_ns + int(group.route.group_interval_s * NS)
-        going = [Notification(group, members.get(group.key, []), now_ns) for group in due]
-        list(self._senders.map(self._send, going))  # side by side: a slow receiver holds up its own group
-        for key in [k for k, g in self.groups.items() if k not in members and not g.told]:
-            del self.groups[key]
-        return bool(due)
+        due = [g for g in self.groups.values() if g.due_ns <= now_ns and not g.busy]
+        started = [self._start(Notification(g, members.get(g.key, []), now_ns)) for g in due]
+        self._sending = {f for f in self._sending if not f.done()} | set(started)
+        idle = [k for k, g in self.groups.items() if k not in members and not g.told and not g.busy]
+        self.groups = {k: g for k, g in self.groups.items() if k not in idle}
+        return started
 
-    def members(self, now_ns: int) -> Mapping[str, Sequence[Alert]]:
-        """Group key → alerts, as of now."""
-        return self._sort(now_ns)
+    def _start(self, notification: Notification) -> Future[None]:
+        group = notification.group
+        group.due_ns = notification.now_ns + int(group.route.group_interval_s * NS)
+        group.busy = True
+        return self._senders.submit(self._send, notification)
 
-    def _sort(self, now_ns: int) -> dict[str, list[Alert]]:
+    def close(self, timeout_s: float) -> None:
+        """Start no more and wait a while for what is on its way."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        wait(self._sending, timeout_s)
+
+    def members(self) -> Mapping[str, Sequence[Alert]]:
+        """Key of each group that stands → its alerts."""
         members: dict[str, list[Alert]] = {}
         for alert in self._intake.all():
-            for route in routes_for(self._config.route, dict(alert.labels)):
-                labels = group_labels(route, alert.labels)
-                key = f"{route.receiver} {group_key(route, labels)}"
-                group = self.groups.get(key)
-                if group is None and not alert.resolved(now_ns):
+            for key, _, _ in self._places(alert):
+                members.setdefault(key, []).append(alert)
+        return {key: members.get(key, []) for key in self.groups}
+
+    def _places(self, alert: Alert) -> Iterator[tuple[str, Route, Labels]]:
+        """Key, route and labels of each group that an alert belongs to."""
+        for route in routes_for(self._config.route, dict(alert.labels)):
+            labels = group_labels(route, alert.labels)
+            yield f"{route.receiver} {group_key(route, labels)}", route, labels
+
+    def _sort(self, now_ns: int) -> dict[str, list[Alert]]:
+        """Members by group; groups that are missing are made."""
+        members: dict[str, list[Alert]] = {}
+        groups = dict(self.groups)
+        for alert in self._intake.all():
+            for key, route, labels in self._places(alert):
+                if key not in groups and not alert.resolved(now_ns):
                     wait_ns = int(route.group_wait_s * NS)
-                    started = alert.starts_ns + wait_ns <= now_ns  # the wait is over already: tell at once
-                    group = self.groups[key] = Group(key, route, labels, now_ns if started else now_ns + wait_ns)
-                if group is not None:
-                    group.route = route
+                    over = alert.starts_ns + wait_ns <= now_ns  # the wait is over already: tell at once
+                    groups[key] = Group(key, route, labels, now_ns if over else now_ns + wait_ns)
+                if key in groups:
                     members.setdefault(key, []).append(alert)
+        self.groups = groups
         return members
 
     def _send(self, notification: Notification) -> None:
-        passing: Notification | None = notification
-        for stage in self._stages:
-            if passing is None:
-                return
-            passing = stage.run(passing)
+        try:
+            passing: Notification | None = notification
+            for stage in self._stages:
+                passing = stage.run(passing) if passing else None
+        except Exception:
+            log.exception("cannot tell %s; it is tried again after its interval", notification.group.key)
+        finally:
+            notification.group.busy = False
 
     def to_json(self) -> dict[str, Any]:
         """What each receiver has heard, for the state file."""

@@ -13,10 +13,12 @@ import yaml
 
 from obs.alertmanager.config import AlertConfig, parse, shown
 from obs.alertmanager.group import Dispatcher
+from obs.alertmanager.inhibit import Inhibitor
 from obs.alertmanager.intake import Intake
-from obs.alertmanager.limits import TICK_S
+from obs.alertmanager.limits import CLOSE_S, TICK_S
 from obs.alertmanager.rules.load import CheckQuery, load_groups
 from obs.alertmanager.rules.manager import Manager
+from obs.alertmanager.silence import Silences
 from obs.alertmanager.stages import default_stages
 from obs.alertmanager.state import StateFile
 from obs.model.batch import Batch
@@ -50,7 +52,9 @@ class AlertService:
         self.config: AlertConfig = parse(options.alerting)
         self.intake = Intake()
         self.manager = Manager(evaluators, store, self.intake.take, options.external_url)
-        stages = default_stages(self.config.receivers, options.external_url)
+        self.silences = Silences()
+        self.inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
+        stages = default_stages(self.config.receivers, self.inhibitor, self.silences, options.external_url)
         self.dispatcher = Dispatcher(self.config, self.intake, stages)
         self._options = options
         self._check = check
@@ -58,6 +62,8 @@ class AlertService:
         self._state = StateFile(options.folder)
         self._rules_lock = threading.Lock()
         self._groups_lock = threading.Lock()
+        self._save_lock = threading.Lock()
+        self._evaluated = threading.Event()
         self._stopping = threading.Event()
         ticks = (self.tick_rules, self.tick_groups)
         self._threads = [threading.Thread(target=self._run, args=(t,), name=t.__name__, daemon=True) for t in ticks]
@@ -79,7 +85,9 @@ class AlertService:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
-        self._save()
+        self.manager.close(CLOSE_S)
+        self.dispatcher.close(CLOSE_S)
+        self.save()
 
     def reload(self) -> None:
         """Read the rule files again; on an error the old rules stay. Raises: ConfigError."""
@@ -88,17 +96,23 @@ class AlertService:
             self.manager.set_groups(groups, self.now_ns)
 
     def tick_rules(self, now_ns: int) -> None:
-        """Evaluate the rule groups that are due."""
+        """Start the rule groups that are due; keep what those that ended have found."""
         with self._rules_lock:
-            if self.manager.tick(now_ns):
-                self._save()
+            for evaluation in self.manager.tick(now_ns):
+                evaluation.add_done_callback(lambda _: self._evaluated.set())
+        if self._evaluated.is_set():
+            self._evaluated.clear()
+            self.save()
 
     def tick_groups(self, now_ns: int) -> None:
-        """Tell the receivers of groups that are due; a slow one holds up no rule."""
+        """Start to tell the receivers of groups that are due; what they took is kept at once."""
         with self._groups_lock:
-            if self.dispatcher.tick(now_ns):
-                self.intake.forget_ended(now_ns)
-                self._save()
+            sending = self.dispatcher.tick(now_ns)
+        if sending:
+            self.intake.forget_ended(now_ns)
+            self.silences.forget_ended(now_ns)
+        for notification in sending:
+            notification.add_done_callback(lambda _: self.save())
 
     def config_text(self) -> str:
         """The configuration of routes and receivers as YAML, secrets hidden."""
@@ -108,17 +122,21 @@ class AlertService:
         now_ns = self.now_ns
         self.manager.set_groups(load_groups(self._options.rule_files, self._check), now_ns)
         saved = self._state.load()
-        self.manager.restore(saved.get("rules", {}))
+        self.silences.restore(saved.get("silences", []))
         self.intake.restore(saved.get("alerts", []))
+        self.manager.restore(saved.get("rules", {}), now_ns)
         self.dispatcher.restore(saved.get("groups", {}), now_ns)
 
-    def _save(self) -> None:
-        value = {
-            "rules": self.manager.to_json(),
-            "alerts": self.intake.to_json(),
-            "groups": self.dispatcher.to_json(),
-        }
-        self._state.save(value)
+    def save(self) -> None:
+        """Write what must outlive a restart, if it changed."""
+        with self._save_lock:  # from reading to writing, so that none writes what is older than the file
+            value = {
+                "rules": self.manager.to_json(),
+                "alerts": self.intake.to_json(),
+                "groups": self.dispatcher.to_json(),
+                "silences": self.silences.to_json(),
+            }
+            self._state.save(value)
 
     def _run(self, tick: Callable[[int], None]) -> None:
         while not self._stopping.wait(TICK_S):

@@ -13,7 +13,7 @@ from typing import Any
 from obs.alertmanager.alert import Alert, State
 from obs.alertmanager.limits import MAX_ALERTS_PER_RULE, RESOLVED_RETENTION_S
 from obs.alertmanager.rules.model import Rule
-from obs.alertmanager.template.expand import expand
+from obs.alertmanager.template.expand import Place, expand
 from obs.errors import UserError
 from obs.model.labels import METRIC_NAME, Labels, make_labels
 from obs.model.ports import VectorSample
@@ -49,11 +49,12 @@ class AlertingRule:
         states = {a.state for a in self.active.values()}
         return next((s for s in (State.FIRING, State.PENDING) if s in states), State.INACTIVE)
 
-    def update(self, vector: Sequence[VectorSample], now_ns: int, limit: int = 0) -> None:
-        """Move every element on to `now_ns`. Raises: UserError (nothing has changed then)."""
-        found = self._elements(vector)
+    def update(self, vector: Sequence[VectorSample], now_ns: int, place: Place, limit: int = 0) -> None:
+        """Move every element on to `now_ns`. Raises: UserError; elements over the limit clear all, else all stay."""
+        found = self._elements(vector, place)
         allowed = min(limit or MAX_ALERTS_PER_RULE, MAX_ALERTS_PER_RULE)
         if len(found) > allowed:
+            self.active = {}
             raise UserError(
                 f"cannot evaluate alert {self.rule.alert!r}: {len(found)} elements, over its limit {allowed}"
             )
@@ -63,18 +64,18 @@ class AlertingRule:
                 following[labels] = kept
         self.active = following
 
-    def _elements(self, vector: Sequence[VectorSample]) -> dict[Labels, tuple[Labels, float]]:
+    def _elements(self, vector: Sequence[VectorSample], place: Place) -> dict[Labels, tuple[Labels, float]]:
         """Final labels → (annotations, value); templates are expanded here."""
         found: dict[Labels, tuple[Labels, float]] = {}
         for element in vector:
-            own = {k: v for k, v in element.labels if k != METRIC_NAME}
-            extra = {k: expand(v, own, element.value) for k, v in self.rule.labels}
-            labels = make_labels({**own, **extra, "alertname": self.rule.alert})
+            seen = dict(element.labels)
+            extra = {k: expand(v, seen, element.value, place) for k, v in self.rule.labels}
+            labels = make_labels({**seen, METRIC_NAME: "", **extra, "alertname": self.rule.alert})
             if labels in found:
                 raise UserError(
                     f"cannot evaluate alert {self.rule.alert!r}: two elements have the labels {dict(labels)}"
                 )
-            notes = make_labels({k: expand(v, own, element.value) for k, v in self.rule.annotations})
+            notes = make_labels({k: expand(v, seen, element.value, place) for k, v in self.rule.annotations})
             found[labels] = (notes, element.value)
         return found
 
@@ -137,9 +138,12 @@ class AlertingRule:
             for a in self.active.values()
         ]
 
-    def restore(self, elements: Sequence[Mapping[str, Any]]) -> None:
-        """Take back what `to_json` gave."""
+    def restore(self, elements: Sequence[Mapping[str, Any]], away_ns: int, forget_pending: bool) -> None:
+        """Take back what `to_json` gave; what is pending has waited for no part of the time away."""
         for e in elements:
             labels = make_labels(e["labels"])
-            notes = make_labels(e["annotations"])
-            self.active[labels] = Active(labels, notes, e["value"], State(e["state"]), *e["times"])
+            found = Active(labels, make_labels(e["annotations"]), e["value"], State(e["state"]), *e["times"])
+            if found.state is not State.PENDING:
+                self.active[labels] = found
+            elif not forget_pending:
+                self.active[labels] = replace(found, active_ns=found.active_ns + away_ns)

@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 
 from obs.alertmanager.rules.model import RuleGroup, parse_groups
+from obs.alertmanager.template.lexer import TemplateError
+from obs.alertmanager.template.parser import parse
 from obs.errors import ConfigError, QueryError
 
 CheckQuery = Callable[[str, str], None]
@@ -39,4 +41,10 @@ def _load(file: str, check: CheckQuery) -> list[RuleGroup]:
                 check(group.language, rule.expr)
             except QueryError as e:
                 raise ConfigError(f"{group.name}.{rule.name}.expr: cannot use query in {file!r}: {e}") from None
+            for name, template in (*rule.labels, *rule.annotations):
+                try:
+                    parse(template)
+                except TemplateError as e:
+                    where = f"{group.name}.{rule.name}.{name}"
+                    raise ConfigError(f"{where}: cannot use template {template!r} in {file!r}: {e}") from None
     return groups

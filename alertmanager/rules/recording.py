@@ -12,8 +12,10 @@ from obs.model.ports import VectorSample
 Sample = tuple[Labels, int, float]
 
 
-def record(rule: Rule, vector: Sequence[VectorSample], t_ms: int) -> list[Sample]:
-    """The samples to store. Raises: UserError where two elements end under the same labels."""
+def record(rule: Rule, vector: Sequence[VectorSample], t_ms: int, limit: int = 0) -> list[Sample]:
+    """The samples to store. Raises: UserError where two elements end under the same labels, or over the limit."""
+    if limit and len(vector) > limit:
+        raise UserError(f"cannot record {rule.record!r}: {len(vector)} elements, over its group's limit {limit}")
     samples: dict[Labels, Sample] = {}
     for element in vector:
         labels = make_labels({**dict(element.labels), **dict(rule.labels), METRIC_NAME: rule.record})

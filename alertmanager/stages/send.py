@@ -1,31 +1,33 @@
 """Sends a notification to every destination of its receiver, with retry and back-off across ticks.
 
-A destination that fails makes the group due again after a growing wait; those that took it are not told twice.
+A destination that is away makes the group due again after a growing wait, or the one it asked for; those that took it
+are not told twice. One that refuses is not asked again before the group's next interval.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from obs.alertmanager import limits
 from obs.alertmanager.config import Receiver, Webhook
 from obs.alertmanager.group import NS, Notification
 from obs.alertmanager.notifiers import webhook
+from obs.alertmanager.notifiers.webhook import Answer
+from obs.alertmanager.stages.dedupe import is_news
 
 log = logging.getLogger("obs.alerts")
-Delivery = tuple[str, tuple[tuple[str, bool], ...]]  # group and what it says, by which a retry is recognised
 
 
 class Send:
-    """The last stage. Counts per destination are kept in `sent` and `failed`."""
+    """The last stage. Deliveries are counted in `sent` and `failed`."""
 
     def __init__(self, receivers: Mapping[str, Receiver], external_url: str) -> None:
         self._receivers = receivers
         self._external_url = external_url
-        self._taken: dict[str, set[Delivery]] = {}  # destination → what it took of a notification that is being retried
-        self._workers = ThreadPoolExecutor(4, thread_name_prefix="notify")
+        self._lock = threading.Lock()
         self.sent = 0
         self.failed = 0
 
@@ -33,35 +35,44 @@ class Send:
         """Send; on success the group remembers what was told, on failure when to try again."""
         group = notification.group
         says = tuple(sorted((a.fingerprint, not a.resolved(notification.now_ns)) for a in notification.alerts))
-        delivery: Delivery = (group.key, says)
-        hooks = self._receivers[group.route.receiver].webhooks
-        waiting = [h for h in hooks if delivery not in self._taken.get(h.url, set())]
-        results = list(self._workers.map(lambda hook: self._deliver(hook, notification), waiting))
-        for hook, error in zip(waiting, results, strict=True):
-            if not error:
-                self._taken.setdefault(hook.url, set()).add(delivery)
-        errors = [e for e in results if e]
-        self.failed += len(errors)
-        self.sent += len(results) - len(errors)
-        if errors:
-            self._retry(notification, errors)
+        hooks = [h for h in self._receivers[group.route.receiver].webhooks if is_news(notification, h.send_resolved)]
+        waiting = [h for h in hooks if (h.url, says) not in group.taken]
+        answers = self._deliver_all(waiting, notification)
+        failed = [a for a in answers if a.error]
+        with self._lock:
+            self.failed += len(failed)
+            self.sent += len(answers) - len(failed)
+        if failed:
+            group.taken |= {(h.url, says) for h, a in zip(waiting, answers, strict=True) if not a.error}
+            self._retry(notification, failed)
             return None
-        for taken in self._taken.values():
-            taken.discard(delivery)
+        group.taken = frozenset()
         group.told, group.told_ns, group.failures = dict(says), notification.now_ns, 0
         if not notification.firing:
             group.told = {}
         return notification
 
-    def _deliver(self, hook: Webhook, notification: Notification) -> str:
-        """An error's text, or "" where the destination took it (or has nothing to hear)."""
+    def _deliver_all(self, hooks: Sequence[Webhook], notification: Notification) -> Sequence[Answer]:
+        """Side by side: a slow destination delays no other."""
+        if len(hooks) < 2:
+            return [self._deliver(h, notification) for h in hooks]
+        with ThreadPoolExecutor(len(hooks)) as workers:
+            return list(workers.map(lambda hook: self._deliver(hook, notification), hooks))
+
+    def _deliver(self, hook: Webhook, notification: Notification) -> Answer:
         if not notification.firing and not hook.send_resolved:
-            return ""
+            return Answer()  # it has nothing to hear
         return webhook.send(hook, webhook.payload(notification, hook, self._external_url))
 
-    def _retry(self, notification: Notification, errors: list[str]) -> None:
-        group = notification.group
-        wait_s = min(limits.RETRY_FIRST_S * 2**group.failures, limits.RETRY_LONGEST_S)
+    def _retry(self, notification: Notification, failed: Sequence[Answer]) -> None:
+        group, now_ns = notification.group, notification.now_ns
+        errors = "; ".join(a.error for a in failed)
+        waits = [a.wait_s for a in failed if a.wait_s is not None]
+        if waits:
+            backed_off = min(limits.RETRY_FIRST_S * 2**group.failures, limits.RETRY_LONGEST_S)
+            asked = min(max(waits), limits.RETRY_LONGEST_S)
+            due_ns = now_ns + int(max(backed_off, asked) * NS)
+            group.due_ns = due_ns if asked else min(group.due_ns, due_ns)
         group.failures += 1
-        group.due_ns = min(group.due_ns, notification.now_ns + int(wait_s * NS))
-        log.warning("notification of %s failed (%s); trying again in %g s", group.key, "; ".join(errors), wait_s)
+        wait_s = (group.due_ns - now_ns) / NS
+        log.warning("notification of %s failed (%s); trying again in %g s", group.key, errors, wait_s)

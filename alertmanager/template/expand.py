@@ -1,157 +1,211 @@
-"""Templates expanded: text with {{ actions }} over `$labels` and `$value` → text.
+"""Templates expanded: text with {{ actions }} over `$labels`, `$value` and queries → text.
 
-Actions: a pipeline of terms and functions, `if … else if … else … end`, comments, variables, trim marks.
 A template that cannot be expanded becomes the error's text, as in Prometheus: an alert must go out all the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from obs.alertmanager.template.functions import FUNCTIONS, text
+from obs.alertmanager.template.functions import FUNCTIONS, OF_THE_WALK, Function
+from obs.alertmanager.template.gotext import Sample, text, truth
+from obs.alertmanager.template.lexer import TemplateError
+from obs.alertmanager.template.parser import parse
+from obs.alertmanager.template.tree import Block, Call, Include, Leave, Literal, Node, Path, Pipe, Sub, Term, Text
+from obs.errors import ObsError
+from obs.model.ports import VectorSample
 
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|`[^`]*`|:=|[|()]|[^\s|()]+)')
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+MAX_DEPTH = 100
+"""Templates within templates; one that includes itself ends here."""
 
 
-class TemplateError(ValueError):
-    """A template that cannot be expanded; the message says why."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a template may ask beside its element. `ask`: the instant vector of a query, at the rule's time."""
+
+    ask: Callable[[str], Sequence[VectorSample]]
+    external_url: str = ""
+
+    def functions(self) -> Mapping[str, Function]:
+        """Those of the place by name."""
+
+        def query(text: str) -> list[Sample]:
+            return [Sample(dict(s.labels), s.value) for s in self.ask(text)]
+
+        path = urlsplit(self.external_url).path.rstrip("/")
+        return {"query": query, "externalURL": lambda: self.external_url, "pathPrefix": lambda: path}
 
 
-def expand(template: str, labels: Mapping[str, str], value: float) -> str:
+def expand(template: str, labels: Mapping[str, str], value: float, place: Place) -> str:
     """The template's text for one element of an alert's vector."""
     if "{{" not in template:
         return template
-    scope: dict[str, Any] = {"$labels": labels, "$value": value, "$externalLabels": {}, "$externalURL": ""}
-    scope["."] = {"Labels": labels, "Value": value, "ExternalLabels": {}, "ExternalURL": ""}
+    dot = Element({"Labels": labels, "Value": value, "ExternalLabels": {}, "ExternalURL": place.external_url})
+    given = {"$": dot, "$labels": labels, "$value": value, "$externalLabels": {}, "$externalURL": place.external_url}
     try:
-        return _Template(template, scope).run()
-    except (TemplateError, ValueError, TypeError, KeyError, IndexError, OverflowError, re.error) as e:
+        tree = parse(template)
+        return _Walk(tree.defined, {**FUNCTIONS, **place.functions()}, given).text(tree.body, dot)
+    except TemplateError as e:
         return f"<error expanding template: {e}>"
 
 
-class _Template:
-    """One expansion: a walk over the pieces, with a stack of `if` blocks."""
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The dot at a template's beginning."""
 
-    def __init__(self, template: str, scope: dict[str, Any]) -> None:
-        self._pieces = list(_pieces(template))
-        self._scope = scope
+    fields: Mapping[str, Any]
+
+
+class _Left(Exception):
+    """A `break` or `continue` on its way to its `range`."""
+
+
+class _Walk:
+    """One expansion: a walk over the tree with the variables known at each place."""
+
+    def __init__(
+        self, defined: Mapping[str, Sequence[Node]], functions: Mapping[str, Function], given: dict[str, Any]
+    ) -> None:
+        self._defined = defined
+        self._functions = functions
+        self._scopes = [given]
         self._out: list[str] = []
-        self._blocks: list[list[bool]] = []  # per open `if`: [this branch runs, a branch has run]
+        self._depth = 0
 
-    def run(self) -> str:
-        for kind, content in self._pieces:
-            if kind == "action":
-                self._action(content)
-            elif self._running():
-                self._out.append(content)
-        if self._blocks:
-            raise TemplateError("an `if` has no `end`")
+    def text(self, body: Sequence[Node], dot: Any) -> str:
+        self._nodes(body, dot)
         return "".join(self._out)
 
-    def _running(self) -> bool:
-        return all(branch[0] for branch in self._blocks)
+    def _nodes(self, nodes: Sequence[Node], dot: Any) -> None:
+        for node in nodes:
+            if isinstance(node, Text):
+                self._out.append(node.text)
+            elif isinstance(node, Block):
+                self._block(node, dot)
+            elif isinstance(node, Leave):
+                raise _Left(node.kind)
+            elif isinstance(node, Include):
+                self._include(node, dot)
+            else:
+                value = self._pipe(node.pipe, dot)
+                if not node.pipe.names:
+                    self._out.append("<no value>" if value is None else text(value))
 
-    def _action(self, action: str) -> None:
-        word, _, rest = action.partition(" ")
-        if word == "if":
-            taken = self._running() and bool(self._pipeline(rest))
-            self._blocks.append([taken, taken or not self._running()])
-        elif word == "else":
-            self._else(rest.strip())
-        elif word == "end":
-            if not self._blocks:
-                raise TemplateError("`end` without `if`")
-            self._blocks.pop()
-        elif self._running() and not action.startswith("/*"):
-            self._print(action)
-
-    def _else(self, condition: str) -> None:
-        if not self._blocks:
-            raise TemplateError("`else` without `if`")
-        branch = self._blocks[-1]
-        branch[0] = not branch[1] and (not condition or bool(self._pipeline(condition.removeprefix("if "))))
-        branch[1] = branch[1] or branch[0]
-
-    def _print(self, action: str) -> None:
-        name, assigned, rest = action.partition(":=")
-        if assigned and name.strip().startswith("$"):
-            self._scope[name.strip()] = self._pipeline(rest)
+    def _block(self, block: Block, dot: Any) -> None:
+        self._scopes.append({})
+        if block.kind == "range":
+            self._range(block, dot)
         else:
-            self._out.append(text(self._pipeline(action)))
+            value = self._pipe(block.pipe, dot)
+            inner = value if block.kind == "with" and truth(value) else dot
+            self._nodes(block.body if truth(value) else block.otherwise, inner)
+        self._scopes.pop()
 
-    def _pipeline(self, source: str) -> Any:
-        tokens = _TOKEN.findall(source)
-        value, rest = self._pipe(tokens)
-        if rest:
-            raise TemplateError(f"unexpected {rest[0]!r} in {source!r}")
+    def _range(self, block: Block, dot: Any) -> None:
+        pairs = list(_pairs(self._commands(block.pipe, dot)))
+        depth = len(self._scopes)
+        for key, value in pairs:
+            names = block.pipe.names
+            values = (key, value) if len(names) == 2 else (value,)
+            self._set(block.pipe, dict(zip(names, values, strict=False)))
+            self._scopes.append({})
+            try:
+                self._nodes(block.body, value)
+            except _Left as left:
+                if str(left) == "break":
+                    return
+            finally:
+                del self._scopes[depth:]
+        if not pairs:
+            self._nodes(block.otherwise, dot)
+
+    def _include(self, node: Include, dot: Any) -> None:
+        if node.name not in self._defined:
+            raise TemplateError(f"template {node.name!r} not defined")
+        if self._depth >= MAX_DEPTH:
+            raise TemplateError(f"exceeded maximum template depth ({MAX_DEPTH})")
+        inner = self._pipe(node.pipe, dot) if node.pipe else None
+        outer, self._scopes, self._depth = self._scopes, [{"$": inner}], self._depth + 1
+        self._nodes(self._defined[node.name], inner)
+        self._scopes, self._depth = outer, self._depth - 1
+
+    def _pipe(self, pipe: Pipe, dot: Any) -> Any:
+        value = self._commands(pipe, dot)
+        self._set(pipe, dict.fromkeys(pipe.names, value))
         return value
 
-    def _pipe(self, tokens: list[str]) -> tuple[Any, list[str]]:
-        value, tokens = self._command(tokens, [])
-        while tokens and tokens[0] == "|":
-            value, tokens = self._command(tokens[1:], [value])
-        return value, tokens
+    def _set(self, pipe: Pipe, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            scope = self._scopes[-1] if pipe.declares else next(s for s in reversed(self._scopes) if name in s)
+            scope[name] = value
 
-    def _command(self, tokens: list[str], piped: list[Any]) -> tuple[Any, list[str]]:
-        if not tokens:
-            raise TemplateError("an action is empty")
-        if tokens[0] in FUNCTIONS:
-            name, tokens, values = tokens[0], tokens[1:], []
-            while tokens and tokens[0] not in "|)":
-                value, tokens = self._term(tokens)
-                values.append(value)
-            return FUNCTIONS[name](*values, *piped), tokens
-        if piped:
-            raise TemplateError(f"function {tokens[0]!r} not defined")
-        return self._term(tokens)
+    def _commands(self, pipe: Pipe, dot: Any) -> Any:
+        value = self._command(pipe.commands[0], dot, ())
+        for command in pipe.commands[1:]:
+            value = self._command(command, dot, (value,))
+        return value
 
-    def _term(self, tokens: list[str]) -> tuple[Any, list[str]]:
-        token, rest = tokens[0], tokens[1:]
-        if token == "(":
-            value, rest = self._pipe(rest)
-            if not rest or rest[0] != ")":
-                raise TemplateError("a parenthesis is not closed")
-            return value, rest[1:]
-        if token[0] in "$.":
-            return self._path(token), rest
-        return _literal(token), rest
+    def _command(self, terms: Sequence[Term], dot: Any, piped: Sequence[Any]) -> Any:
+        head = terms[0]
+        if not isinstance(head, Call):
+            return self._term(head, dot)
+        if head.name in OF_THE_WALK:
+            return self._logic(head.name, terms[1:], dot, piped)
+        return self._call(head.name, *(self._term(t, dot) for t in terms[1:]), *piped)
 
-    def _path(self, token: str) -> Any:
-        head, *fields = token.split(".")
-        value = self._scope["."] if not head else self._scope.get(head)
-        if head and head not in self._scope:
-            raise TemplateError(f"undefined variable {head!r}")
-        for name in filter(None, fields):
-            if not isinstance(value, Mapping):
-                raise TemplateError(f"cannot take field {name!r} of {token!r}")
+    def _call(self, name: str, *values: Any) -> Any:
+        try:
+            return self._functions[name](*values)
+        except (ObsError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, re.error) as e:
+            raise TemplateError(f"error calling {name}: {e}") from None
+
+    def _logic(self, name: str, terms: Sequence[Term], dot: Any, piped: Sequence[Any]) -> Any:
+        rest = iter([*terms, *(Literal(v) for v in piped)])
+        value = self._term(next(rest, Literal(None)), dot)
+        if name == "not":
+            return not truth(value)
+        for term in rest:
+            if truth(value) is (name == "or"):
+                return value
+            value = self._term(term, dot)
+        return value
+
+    def _term(self, term: Term, dot: Any) -> Any:
+        if isinstance(term, Literal):
+            return term.value
+        if isinstance(term, Sub):
+            return _fields(self._commands(term.pipe, dot), term.fields)
+        if isinstance(term, Call):
+            return self._command((term,), dot, ())
+        return _fields(self._variable(term, dot), term.fields)
+
+    def _variable(self, path: Path, dot: Any) -> Any:
+        if not path.variable:
+            return dot
+        return next((s[path.variable] for s in reversed(self._scopes) if path.variable in s), None)
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    """What `range` goes over."""
+    if isinstance(value, Mapping):
+        return iter(sorted(value.items()))
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if value is None:
+        return iter(())
+    raise TemplateError(f"range can't iterate over {text(value)}")
+
+
+def _fields(value: Any, names: Sequence[str]) -> Any:
+    for name in names:
+        if isinstance(value, Mapping):
             value = value.get(name, "")
-        return value
-
-
-def _pieces(template: str) -> Iterator[tuple[str, str]]:
-    """("text" | "action", content); `{{-` and `-}}` trim the text beside them."""
-    end, trim = 0, False
-    for match in _ACTION.finditer(template):
-        piece = template[end : match.start()]
-        piece = piece.lstrip() if trim else piece
-        yield "text", piece.rstrip() if match[0].startswith("{{-") else piece
-        yield "action", match[1]
-        end, trim = match.end(), match[0].endswith("-}}")
-    yield "text", template[end:].lstrip() if trim else template[end:]
-
-
-def _literal(token: str) -> Any:
-    if token[0] == '"':
-        return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token[1:-1])
-    if token[0] == "`":
-        return token[1:-1]
-    if token in ("true", "false"):
-        return token == "true"
-    try:
-        return int(token) if re.fullmatch(r"[-+]?\d+", token) else float(token)
-    except ValueError:
-        raise TemplateError(f"function {token!r} not defined") from None
+        elif isinstance(value, Sample | Element) and name in value.fields:
+            value = value.fields[name]
+        else:
+            raise TemplateError(f"can't evaluate field {name}")
+    return value

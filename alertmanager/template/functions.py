@@ -1,144 +1,156 @@
-"""The functions of Prometheus's templates, by name.
+"""The functions of Prometheus's templates, by name, and Go's own.
 
-Source: prometheus.io/docs/prometheus/latest/configuration/template_reference.
+Source: prometheus.io/docs/prometheus/latest/configuration/template_reference; pkg.go.dev/text/template, "Functions".
 """
 
 from __future__ import annotations
 
-import math
+import html
+import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
+
+from obs.alertmanager.template.gotext import Sample, printf, text
+from obs.alertmanager.template.humanize import (
+    humanize,
+    humanize1024,
+    humanize_duration,
+    humanize_percentage,
+    humanize_timestamp,
+    parse_duration,
+)  # fmt: skip
+
+Function = Callable[..., Any]
+_HOST_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[^:]*)")
 
 
-def number(value: Any) -> float:
-    """A value as a number. Raises: ValueError."""
-    return float(value)
+def _first(samples: Sequence[Sample]) -> Sample:
+    if not samples:
+        raise ValueError("first() called on vector with no elements")
+    return samples[0]
 
 
-def text(value: Any) -> str:
-    """A value as Go prints it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return go_float(value)
-    return "" if value is None else str(value)
+def _host_port(value: str) -> tuple[str, str]:
+    match = _HOST_PORT.fullmatch(value)
+    return (match["six"] or match["host"] or "", match["port"]) if match else (value, "")
 
 
-def go_float(value: float) -> str:
-    """A float as Go's %v has it: shortest digits, exponent below 1e-4 and from 1e21."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    digits = repr(value)
-    return re.sub(r"e([+-])(\d)$", r"e\g<1>0\2", digits)
+def _strip_domain(value: str) -> str:
+    host, port = _host_port(value)
+    try:
+        ipaddress.ip_address(host)
+        return value
+    except ValueError:
+        return host.split(".")[0] + (f":{port}" if port else "")
 
 
-def _four_digits(value: float, unit: str) -> str:
-    return f"{value:.4g}".replace("e+0", "e+0") + unit
+def _replace_all(pattern: str, to: str, value: str) -> str:
+    """Go's replacement: $1, ${1}, $name; a group that is not there is empty."""
+
+    def replaced(match: re.Match[str]) -> str:
+        def group(reference: re.Match[str]) -> str:
+            name = reference[1] or reference[2]
+            if reference[0] == "$$":
+                return "$"
+            found = match.groupdict().get(name) if not name.isdigit() else (match[0], *match.groups())[int(name)]
+            return found or ""
+
+        return re.sub(r"\$\$|\$(\w+)|\$\{(\w+)\}", group, to)
+
+    return re.sub(pattern, replaced, value)
 
 
-def humanize(value: Any) -> str:
-    """Metric prefixes: 1234567 → 1.235M."""
-    v = number(value)
-    if v == 0 or math.isnan(v) or math.isinf(v):
-        return _four_digits(v, "")
-    prefixes, factor = (["", "k", "M", "G", "T", "P", "E", "Z", "Y"], 1000.0)
-    if abs(v) < 1:
-        prefixes, factor = ["", "m", "u", "n", "p", "f", "a", "z", "y"], 0.001
-    step = 0
-    while step < 8 and (abs(v) >= 1000 if factor > 1 else abs(v) < 1):
-        v, step = v / factor, step + 1
-    return _four_digits(v, prefixes[step])
+def _same_kind(a: Any, b: Any) -> None:
+    if type(a) is not type(b) or not isinstance(a, bool | int | float | str):
+        raise ValueError("incompatible types for comparison")
 
 
-def humanize1024(value: Any) -> str:
-    """Binary prefixes: 1048576 → 1Mi."""
-    v = number(value)
-    step = 0
-    while abs(v) >= 1024 and step < 8 and not math.isinf(v):
-        v, step = v / 1024, step + 1
-    return _four_digits(v, ["", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"][step])
+def _eq(a: Any, *others: Any) -> bool:
+    if not others:
+        raise ValueError("missing argument for comparison")
+    for other in others:
+        _same_kind(a, other)
+    return a in others
 
 
-def humanize_duration(value: Any) -> str:
-    """Seconds as 1h 2m 3s, or with a metric prefix below one second."""
-    v = number(value)
-    if math.isnan(v) or math.isinf(v) or abs(v) < 1:
-        return humanize(v) + "s"
-    sign, whole = ("-" if v < 0 else ""), int(abs(v))
-    days, hours, minutes, seconds = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
-    if days:
-        return f"{sign}{days}d {hours}h {minutes}m {seconds}s"
-    if hours:
-        return f"{sign}{hours}h {minutes}m {seconds}s"
-    if minutes:
-        return f"{sign}{minutes}m {seconds}s"
-    return f"{sign}{abs(v):.4g}s"
+def _less(a: Any, b: Any) -> bool:
+    _same_kind(a, b)
+    return bool(a < b)
 
 
-def humanize_percentage(value: Any) -> str:
-    """A ratio as a percentage."""
-    return f"{number(value) * 100:.4g}%"
+def _index(of: Any, *keys: Any) -> Any:
+    for key in keys:
+        of = of.get(key, "") if isinstance(of, Mapping) else of[key]
+    return ord(of) if isinstance(of, str) and keys and isinstance(keys[-1], int) else of
 
 
-def humanize_timestamp(value: Any) -> str:
-    """Unix seconds as Go prints a UTC time."""
-    return datetime.fromtimestamp(number(value), UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+def _print(*values: Any) -> str:
+    """Spaces stand between operands of which neither is a text."""
+    out = ""
+    for i, value in enumerate(values):
+        between = i and not isinstance(value, str) and not isinstance(values[i - 1], str)
+        out += (" " if between else "") + text(value)
+    return out
 
 
-def printf(pattern: str, *values: Any) -> str:
-    """Go's verbs %s %q %v %d %f %g %e %x %t with flags, width and precision."""
-    rest = list(values)
-
-    def verb(match: re.Match[str]) -> str:
-        flags, kind = match[1], match[2]
-        if kind == "%":
-            return "%"
-        if not rest:
-            return f"%!{kind}(MISSING)"
-        value = rest.pop(0)
-        if kind == "q":
-            return '"' + text(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
-        if kind in "svt":
-            return str(f"%{flags}s" % text(value))
-        return str(f"%{flags}{kind}" % (int(value) if kind in "dx" else number(value)))
-
-    return re.sub(r"%([-+ 0#]*\d*(?:\.\d+)?)([sqvdfgext%])", verb, pattern)
+def _link(query: str) -> str:
+    return "/ui/metrics?q=" + quote(query, safe="")
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+def _js(value: str) -> str:
+    marks = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
+    return "".join(marks.get(c, c) for c in value)
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "first": _first,
+    "label": lambda name, sample: sample.labels.get(name, ""),
+    "value": lambda sample: sample.value,
+    "strvalue": lambda sample: sample.labels.get("__value__", ""),
+    "sortByLabel": lambda name, samples: sorted(samples, key=lambda s: s.labels.get(name, "")),
+    "args": lambda *values: {f"arg{i}": v for i, v in enumerate(values)},
     "humanize": humanize,
     "humanize1024": humanize1024,
     "humanizeDuration": humanize_duration,
     "humanizePercentage": humanize_percentage,
     "humanizeTimestamp": humanize_timestamp,
+    "toTime": humanize_timestamp,
+    "parseDuration": parse_duration,
+    "title": lambda s: re.sub(r"(?<!\w)\w", lambda m: m[0].upper(), s),
+    "toUpper": str.upper,
+    "toLower": str.lower,
+    "stripPort": lambda s: _host_port(s)[0],
+    "stripDomain": _strip_domain,
+    "match": lambda pattern, s: re.search(pattern, s) is not None,
+    "reReplaceAll": _replace_all,
+    "safeHtml": lambda s: s,
+    "tableLink": _link,
+    "graphLink": _link,
+    "urlQueryEscape": quote_plus,
     "printf": printf,
-    "title": lambda s: text(s).title(),
-    "toUpper": lambda s: text(s).upper(),
-    "toLower": lambda s: text(s).lower(),
-    "stripPort": lambda s: re.sub(r":\d+$", "", text(s)),
-    "stripDomain": lambda s: re.sub(r"^([^.:]+)\.[^:]*", r"\1", text(s)),
-    "match": lambda pattern, s: re.search(pattern, text(s)) is not None,
-    "reReplaceAll": lambda pattern, to, s: re.sub(pattern, re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", to), text(s)),
-    "parseDuration": lambda s: sum(
-        float(n) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[u]
-        for n, u in re.findall(r"(\d+)(ms|[smhdw])", text(s))
-    ),
-    "eq": lambda a, *others: any(a == b for b in others),
-    "ne": lambda a, b: a != b,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "and": lambda *values: next((v for v in values if not v), values[-1]),
-    "or": lambda *values: next((v for v in values if v), values[-1]),
-    "not": lambda v: not v,
+    "print": _print,
+    "println": lambda *values: " ".join(map(text, values)) + "\n",
+    "html": lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    "urlquery": lambda *values: quote_plus(_print(*values)),
+    "js": lambda *values: _js(_print(*values)),
+    "eq": _eq,
+    "ne": lambda a, b: not _eq(a, b),
+    "lt": _less,
+    "le": lambda a, b: _less(a, b) or a == b,
+    "gt": lambda a, b: not _less(a, b) and a != b,
+    "ge": lambda a, b: not _less(a, b),
     "len": len,
-    "index": lambda of, key: of.get(key, "") if isinstance(of, Mapping) else of[int(key)],
-    "print": lambda *values: "".join(text(v) for v in values),
+    "index": _index,
+    "slice": lambda of, *ends: of[slice(*(ends if len(ends) > 1 else (*ends, None)))],
 }
+"""Those that need nothing but their arguments."""
+
+OF_THE_PLACE = ("query", "externalURL", "pathPrefix")
+"""Those that ask the server, made where a template is expanded."""
+
+OF_THE_WALK = ("and", "or", "not")
+"""Those that the walk does itself: `and` and `or` stop at the first argument that decides."""
+
+NAMES = frozenset((*FUNCTIONS, *OF_THE_PLACE, *OF_THE_WALK))

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import parse
 from obs.alertmanager.group import Dispatcher
+from obs.alertmanager.inhibit import Inhibitor
 from obs.alertmanager.intake import Intake
+from obs.alertmanager.silence import Silence, Silences
 from obs.alertmanager.stages import default_stages
 from obs.alertmanager.state import StateFile
-from obs.errors import ConfigError
-from obs.model.labels import make_labels
+from obs.errors import ConfigError, UserError
+from obs.model.labels import Matcher, MatchOp, make_labels
 
 S = 1_000_000_000
 
@@ -27,14 +30,22 @@ class Hook:
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.status = 200
+        self.retry_after = ""
+        self.asked = 0
+        self.open = Event()  # it answers while this is set
+        self.open.set()
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                hook.asked += 1
+                hook.open.wait(10)
                 if hook.status == 200:
                     hook.bodies.append(body)
                 self.send_response(hook.status)
+                if hook.retry_after:
+                    self.send_header("Retry-After", hook.retry_after)
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
@@ -49,6 +60,7 @@ class Hook:
 def hook() -> Iterator[Hook]:
     found = Hook()
     yield found
+    found.open.set()
     found.server.shutdown()
     found.server.server_close()
 
@@ -56,7 +68,9 @@ def hook() -> Iterator[Hook]:
 class Pipe:
     """Intake and dispatcher with one route to the hook."""
 
-    def __init__(self, hook: Hook, **route: Any) -> None:
+    def __init__(self, hook: Hook, /, **route: Any) -> None:
+        top = {key: route.pop(key) for key in ("inhibit_rules",) if key in route}
+        options = route.pop("hook", {})
         values = {
             "route": {
                 "receiver": "hook",
@@ -65,11 +79,14 @@ class Pipe:
                 "group_interval": "1m",
                 **route,
             },
-            "receivers": [{"name": "hook", "webhook_configs": [{"url": hook.url}]}, {"name": "void"}],
+            "receivers": [{"name": "hook", "webhook_configs": [{"url": hook.url, **options}]}, {"name": "void"}],
+            **top,
         }
         self.config = parse(values)
         self.intake = Intake()
-        stages = default_stages(self.config.receivers, "http://obs")
+        self.silences = Silences()
+        inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
+        stages = default_stages(self.config.receivers, inhibitor, self.silences, "http://obs")
         self.dispatcher = Dispatcher(self.config, self.intake, stages)
 
     def fire(self, at_s: int, until_s: int = 10**6, name: str = "Errors", **labels: str) -> None:
@@ -78,7 +95,7 @@ class Pipe:
 
     def run(self, to_s: int, from_s: int = 0) -> None:
         for t in range(from_s, to_s + 1):
-            self.dispatcher.tick(t * S)
+            wait(self.dispatcher.tick(t * S))
 
 
 def test_alerts_of_a_group_go_out_together_after_the_wait(hook: Hook) -> None:
@@ -148,6 +165,116 @@ def test_a_failing_webhook_is_tried_again_with_growing_waits(hook: Hook) -> None
     assert group.failures == 0
 
 
+def test_a_refusal_is_not_repeated_before_the_group_interval(hook: Hook) -> None:
+    pipe = Pipe(hook)
+    hook.status = 400
+    pipe.fire(0)
+    pipe.run(69)
+    assert hook.asked == 1
+    hook.status = 200
+    pipe.run(70, 70)
+    assert len(hook.bodies) == 1
+
+
+@pytest.mark.parametrize(("status", "answered_again"), [(429, 35), (503, 35)])
+def test_a_webhook_is_left_alone_as_long_as_it_asks(hook: Hook, status: int, answered_again: int) -> None:
+    pipe = Pipe(hook)
+    hook.status, hook.retry_after = status, "25"
+    pipe.fire(0)
+    pipe.run(answered_again - 1)
+    assert hook.asked == 1
+    pipe.run(answered_again, answered_again)
+    assert hook.asked == 2
+
+
+def test_a_slow_webhook_holds_up_no_other_group(hook: Hook) -> None:
+    pipe = Pipe(hook)
+    hook.open.clear()
+    pipe.fire(0, name="Slow")
+    slow = pipe.dispatcher.tick(0), pipe.dispatcher.tick(10 * S)
+    pipe.fire(11, name="Other")
+    started = [n for t in range(11, 30) for n in pipe.dispatcher.tick(t * S)]
+    assert [len(s) for s in slow] == [0, 1]
+    assert len(started) == 1
+    hook.open.set()
+    wait([*slow[1], *started])
+    assert sorted(b["groupLabels"]["alertname"] for b in hook.bodies) == ["Other", "Slow"]
+
+
+def test_a_receiver_of_no_resolved_alerts_hears_nothing_when_one_of_two_ends(hook: Hook) -> None:
+    pipe = Pipe(hook, hook={"send_resolved": False})
+    pipe.fire(0, job="a")
+    pipe.fire(0, until_s=30, job="b")
+    pipe.run(200)
+    assert [len(b["alerts"]) for b in hook.bodies] == [2]
+
+
+def silence(pipe: Pipe, until_s: int, now_s: int = 0, **labels: str) -> str:
+    matchers = tuple(Matcher(k, MatchOp.EQ, v) for k, v in labels.items())
+    return pipe.silences.put(Silence("", matchers, now_s * S, until_s * S, now_s * S, "me", ""), now_s * S)
+
+
+def test_silenced_alerts_are_told_when_the_silence_ends(hook: Hook) -> None:
+    pipe = Pipe(hook)
+    silence(pipe, 100, job="a")
+    pipe.fire(0, job="a")
+    pipe.fire(0, job="b")
+    pipe.run(99)
+    assert [[a["labels"]["job"] for a in b["alerts"]] for b in hook.bodies] == [["b"]]
+    pipe.run(130, 100)
+    assert [a["labels"]["job"] for a in hook.bodies[1]["alerts"]] == ["a", "b"]
+
+
+def test_a_silence_of_what_was_told_resolves_nothing(hook: Hook) -> None:
+    pipe = Pipe(hook)
+    pipe.fire(0)
+    pipe.run(20)
+    silence(pipe, 500, now_s=20, alertname="Errors")
+    pipe.run(400, 21)
+    assert [b["status"] for b in hook.bodies] == ["firing"]
+
+
+def test_silences_are_changed_and_ended_by_id() -> None:
+    held = Silences()
+    by_job = (Matcher("job", MatchOp.EQ, "a"),)
+    first = held.put(Silence("", by_job, 0, 10, 0, "me", "one"), 0)
+    assert held.put(Silence(first, by_job, 0, 20, 5, "me", "longer"), 5) == first
+    second = held.put(Silence(first, (Matcher("job", MatchOp.RE, "b+"),), 0, 20, 6, "me", "other"), 6)
+    assert second != first
+    assert [held.get(i).state(7) for i in (first, second) if held.get(i)] == ["expired", "active"]  # type: ignore[union-attr]
+    assert held.expire(second, 8)
+    assert not held.expire("unknown", 8)
+    again = Silences()
+    again.restore(held.to_json())
+    assert list(again.all()) == list(held.all())
+    for faulty in (
+        Silence("", (), 0, 9, 0, "", ""),
+        Silence("", by_job, 5, 5, 0, "", ""),
+        Silence("x", by_job, 0, 9, 0, "", ""),
+    ):
+        with pytest.raises(UserError):
+            held.put(faulty, 0)
+
+
+def test_an_alert_is_not_told_while_another_explains_it(hook: Hook) -> None:
+    rule = {"source_matchers": ['severity="page"'], "target_matchers": ['severity=~"page|info"'], "equal": ["job"]}
+    pipe = Pipe(hook, inhibit_rules=[rule], group_by=["..."])
+    pipe.fire(0, until_s=50, severity="page", job="a")
+    pipe.fire(0, severity="info", job="a")
+    pipe.fire(0, severity="info", job="b")
+    pipe.run(45)
+    assert told(hook) == [("firing", "info", "b"), ("firing", "page", "a")]
+    hook.bodies.clear()
+    pipe.run(140, 46)
+    assert told(hook) == [("firing", "info", "a"), ("resolved", "page", "a")]
+
+
+def told(hook: Hook) -> list[tuple[str, str, str]]:
+    """Status, severity and job of the first alert of each notification."""
+    firsts = [b["alerts"][0] for b in hook.bodies]
+    return sorted((a["status"], a["labels"]["severity"], a["labels"]["job"]) for a in firsts)
+
+
 def test_routes_send_to_the_deepest_match(hook: Hook) -> None:
     pipe = Pipe(hook, receiver="void", routes=[{"matchers": ['severity=~"page|ticket"'], "receiver": "hook"}])
     pipe.fire(0, severity="page")
@@ -182,7 +309,8 @@ def test_damaged_state_is_set_aside(tmp_path: Path) -> None:
         ({"rout": {}}, "alerting.rout"),
         ({"route": {"receiver": "a", "matchers": ["=~"]}, "receivers": [{"name": "a"}]}, "alerting.route.matchers"),
         ({"route": {"receiver": "a"}, "receivers": [{"name": "a", "webhook_configs": [{"url": "x"}]}]}, "alerting.rec"),
-        ({"inhibit_rules": [{}], "route": {"receiver": "a"}}, "alerting.inhibit_rules"),
+        ({"time_intervals": [{}], "route": {"receiver": "a"}}, "alerting.time_intervals"),
+        ({"inhibit_rules": [{"x": 1}], "route": {"receiver": "a"}, "receivers": [{"name": "a"}]}, "alerting.inhibit"),
     ],
 )
 def test_faulty_configuration_names_the_place(values: dict[str, Any], place: str) -> None:

@@ -1,0 +1,99 @@
+"""The tree of a template: what the parser makes and `expand` walks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function by name; the rest of its command are its arguments."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A variable ("" is the dot) and fields to take from it."""
+
+    variable: str
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    """A pipeline in parentheses and fields to take from its value."""
+
+    pipe: Pipe
+    fields: Sequence[str]
+
+
+Term = Literal | Call | Path | Sub
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """Commands, each given the value of the one before; the value is kept under `names`, as new ones if `declares`."""
+
+    names: Sequence[str]
+    declares: bool
+    commands: Sequence[Sequence[Term]]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text as it stands."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """A pipeline whose value is printed, unless it sets a variable."""
+
+    pipe: Pipe
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`if`, `with` or `range`: a body, and what stands for it where the pipeline's value is empty."""
+
+    kind: str
+    pipe: Pipe
+    body: Sequence[Node]
+    otherwise: Sequence[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """`break` or `continue`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`template "name" pipeline`."""
+
+    name: str
+    pipe: Pipe | None
+
+
+Node = Text | Print | Block | Leave | Include
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A whole template and those it defines."""
+
+    body: Sequence[Node]
+    defined: Mapping[str, Sequence[Node]]
