@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from obs.agent.limits import QUEUE_ENTRIES_MEMORY, REFUSED_TRIES_MAX, SHUTDOWN_GRACE_S
+from obs.agent.limits import QUEUE_ENTRIES_MEMORY, REFUSED_TRIES_MAX, RETRY_AFTER_MAX_S, SHUTDOWN_GRACE_S
 from obs.agent.own import OwnMetrics
 from obs.agent.request import Request
 from obs.agent.sender import Outcome, Verdict, backoff_s
@@ -145,7 +145,7 @@ class Lane:
         self._spill()
         delay_s = backoff_s(self._failures)
         if outcome.retry_after_s is not None:
-            delay_s = outcome.retry_after_s + 0.1 * delay_s
+            delay_s = min(outcome.retry_after_s, RETRY_AFTER_MAX_S) + 0.1 * delay_s
         self._pause(delay_s)
 
     def _pause(self, delay_s: float) -> None:

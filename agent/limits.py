@@ -93,6 +93,9 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 """Waits between tries double from the first to the last, each with jitter."""
 
+RETRY_AFTER_MAX_S = 300.0
+"""The longest wait that a server's RetryInfo is believed."""
+
 REFUSED_TRIES_MAX = 5
 """Tries for an answer that is likely to stay the same (INTERNAL, UNKNOWN, exhausted without a hint when to retry)."""
 

@@ -57,11 +57,12 @@ class CgroupProbe:
         ids, self.skipped = list_cgroups(hierarchies, self.limit)
         devices = device_names(self.root.read("/proc/diskstats") or "")
         self.settle([found.id for found in map(identify, ids) if found is not None])
-        self._started = {cgroup: t for cgroup, t in self._started.items() if cgroup in set(ids)}
+        alive = set(ids)
+        self._started = {cgroup: t for cgroup, t in self._started.items() if cgroup in alive}
         out: list[Sample] = []
         for cgroup in ids:
             out += self._one(hierarchies, cgroup, devices)
-        return out + self._killed(set(ids))
+        return out + self._killed(alive)
 
     def _killed(self, alive: set[str]) -> list[Sample]:
         """OOM kills of cgroups that are gone; a living one has its own counter."""

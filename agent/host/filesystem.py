@@ -1,6 +1,6 @@
 """Mounted file systems: sizes and inodes, one series a device however often it is bind-mounted.
 
-Network file systems are left out: a dead server would hang `statvfs`, and with it the agent.
+Network file systems are left out, and FUSE: a dead server or daemon would hang `statvfs`, and with it the agent.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from obs.agent.sample import Sample
 IGNORED_TYPES = re.compile(
     r"autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs"
     r"|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs"
-    r"|nfs4?|cifs|smb3|9p|ceph|afs|(fuse\.)?(glusterfs|sshfs)"
+    r"|nfs4?|cifs|smb3|smbfs|9p|ceph|afs|glusterfs|lustre|beegfs|gpfs|fuse(\..+)?"
 )
+OVERLAYS = ("overlay", "fuse.fuse-overlayfs")
 IGNORED_MOUNTS = re.compile(
     r"/(dev|proc|sys|run/credentials/.+|run/user/.+|var/lib/docker/.+|var/lib/containers/storage/.+"
     r"|run/containerd/.+|var/lib/kubelet/.+)($|/)"
@@ -66,7 +67,7 @@ def wanted_mounts(mounts: list[Mount]) -> list[Mount]:
 
 
 def _is_wanted(mount: Mount) -> bool:
-    if mount.fstype == "overlay":
+    if mount.fstype in OVERLAYS:
         return mount.point == "/"
     return not IGNORED_TYPES.fullmatch(mount.fstype) and not IGNORED_MOUNTS.match(mount.point)
 

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from obs.agent.limits import FINGERPRINT_BYTES
-
 PACKED_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip")
 
 
@@ -45,9 +43,9 @@ def look_at(path: str) -> Found | None:
     return Found(path, status.st_dev, status.st_ino, status.st_size) if stat.S_ISREG(status.st_mode) else None
 
 
-def is_binary(fd: int) -> bool:
+def is_binary(head: bytes) -> bool:
     """Whether a file begins like one that is not text (wtmp, journal files)."""
-    return b"\0" in os.pread(fd, FINGERPRINT_BYTES, 0)
+    return b"\0" in head
 
 
 def rotated_siblings(path: str) -> list[Found]:

@@ -45,6 +45,8 @@ class FollowedFile:
         self.gone_since: float | None = None  # monotonic; when the path first led elsewhere
         self.last_data = time.monotonic()
         self.counts = ReadCounts()
+        self.has_given = bool(key)  # records of it, in this life or an earlier one
+        self.is_failing = False  # the last look ended with an error
         self.has_more = False  # the last read ended at its budget
         self._fd = fd
         self._first_line = first_line
@@ -60,8 +62,13 @@ class FollowedFile:
             self._fd = -1
 
     def again(self) -> FollowedFile:
-        """The same file from its beginning, under a new key: it was truncated. This one is closed."""
-        fresh = FollowedFile(self.path, os.dup(self._fd), 0, first_line=self._first_line)
+        """The same file from its beginning, under a new key: it was truncated. This one is closed. Raises: OSError."""
+        fd = os.dup(self._fd)
+        try:
+            fresh = FollowedFile(self.path, fd, 0, first_line=self._first_line)
+        except OSError:
+            os.close(fd)
+            raise
         self.close()
         return fresh
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from obs.agent.limits import FINGERPRINT_BYTES, GLOB_EVERY_S, OPEN_FILES_MAX, ROTATED_DRAIN_S
 from obs.agent.logs.assemble import TextRecord
-from obs.agent.logs.discover import Found, find_files, is_binary
+from obs.agent.logs.discover import Found, find_files, is_binary, look_at
 from obs.agent.logs.followed import FollowedFile
 from obs.agent.logs.mark import FileMark, Fingerprint
 from obs.agent.logs.resume import Resume, find_between, find_rest, first_offset, head_of
@@ -59,14 +59,35 @@ class Follower:
         if self._scanned_at is None or time.monotonic() - self._scanned_at >= GLOB_EVERY_S:
             self.scan()
         for rest in list(self._rests):
-            if may_go_on():
-                self._read_rest(rest, emit)
+            if may_go_on() and not self._try(rest, self._read_rest, emit):
+                self._rests.remove(rest)
         for file in list(self._files.values()):
             if not may_go_on():
                 break
-            self._poll_file(file, emit)
+            if not self._try(file, self._poll_file, emit):
+                del self._files[file.identity]
         self._own.set("obs_agent_log_files", len(self._files))
         return bool(self._rests) or any(file.has_more for file in self._files.values())
+
+    def _try(self, file: FollowedFile, look: Callable[[FollowedFile, Emit], None], emit: Emit) -> bool:
+        """Look at one file; an error costs no other its look. False: it is gone, and its rest cannot be read."""
+        try:
+            look(file, emit)
+            file.is_failing = False
+            return True
+        except OSError as e:
+            if not file.is_failing:
+                self._cannot_read(file.path, e)
+            file.is_failing = True
+        if _leads_to(file):
+            return True  # it is tried again at the next look
+        self._own.add("obs_agent_log_gaps_total", reason="vanished")
+        file.close()
+        return False
+
+    def _cannot_read(self, path: str, error: OSError) -> None:
+        self._own.add("obs_agent_log_read_failures_total")
+        log.warning("cannot read log file %r: %s; the others go on", path, error.strerror)
 
     def scan(self) -> None:
         """Expand the globs, begin to follow what is new."""
@@ -104,11 +125,21 @@ class Follower:
             if is_young is False:
                 log.warning("cannot follow %r: %s", found.path, e.strerror)
             return
-        if is_binary(fd):
-            self._ignored[found.device, found.inode] = Fingerprint.of(os.pread(fd, FINGERPRINT_BYTES, 0))
+        try:
+            self._begin(found, fd, is_young)
+        except OSError as e:
+            os.close(fd)
+            self._cannot_read(found.path, e)
+            self._ignored[found.device, found.inode] = Fingerprint.of(b"")
+
+    def _begin(self, found: Found, fd: int, is_young: bool) -> None:
+        """Follow an open file from its place, unless it is no text. Raises: OSError."""
+        head = os.pread(fd, FINGERPRINT_BYTES, 0)
+        if is_binary(head):
+            self._ignored[found.device, found.inode] = Fingerprint.of(head)
             os.close(fd)
             return
-        mark = self._resume.claim(found, os.pread(fd, FINGERPRINT_BYTES, 0))
+        mark = self._resume.claim(found, head)
         if mark is not None:
             file = self._open(found.path, fd, mark.offset, mark.key)
         else:
@@ -155,7 +186,12 @@ class Follower:
         except OSError:
             self._own.add("obs_agent_log_gaps_total", reason="vanished")
             return
-        rest = self._open(path, fd, offset, key)
+        try:
+            rest = self._open(path, fd, offset, key)
+        except OSError as e:
+            os.close(fd)
+            self._cannot_read(found.path, e)
+            return
         self._rests.append(rest)
         self._ignored[rest.identity] = rest.fingerprint
 
@@ -201,7 +237,8 @@ class Follower:
     def _end(self, file: FollowedFile, emit: Emit) -> None:
         """Give out what is held back and forget the file."""
         self._emit(file, file.finish(), emit)
-        self._retire(file.mark)
+        if file.has_given:
+            self._retire(file.mark)
         file.close()
 
     def _emit(self, file: FollowedFile, records: list[TextRecord], emit: Emit) -> None:
@@ -214,4 +251,11 @@ class Follower:
             self._own.add("obs_agent_log_lines_cut_total", counts.cut)
         if records:
             self._own.add("obs_agent_log_records_total", len(records))
+            file.has_given = True
             emit(file, records, file.mark)
+
+
+def _leads_to(file: FollowedFile) -> bool:
+    """Whether its path still leads to it."""
+    found = look_at(file.path)
+    return found is not None and (found.device, found.inode) == file.identity

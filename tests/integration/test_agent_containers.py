@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from otlp_sink import OtlpSink, attributes, otlp_sink, wait_until
@@ -106,6 +107,8 @@ def test_the_oom_kill_of_a_whole_container_is_seen(stage: Stage) -> None:
     wait_until(
         lambda: stage.sink.values("container_oom_events_total", id=cgroup, container_id=victim)[-1:] == [1.0], "it"
     )
+    assert (stage.containers.base / "oom").exists(), "the monitor's word, in our folder"
+    assert not Path("oom").exists(), "and not where the tests run"
 
 
 def test_names_come_from_any_storage_root(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """Real containers for tests: Podman and runc in a storage root of their own, from one busybox; everything is removed.
 
-`why_not()` says why they cannot run here. No image, no network, no daemon.
+`why_not()` says why they cannot run here. No image, no network, no daemon. Podman works in that folder: its monitor
+leaves a file `oom` where it was started.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Containers:
 
     def podman(self, *args: str, check: bool = True) -> str:
         """Run Podman on this storage root; its output. Raises: RuntimeError with what it said."""
-        done = subprocess.run([*self._podman, *args], env=self._env, text=True, capture_output=True, timeout=60)
+        command = [*self._podman, *args]
+        done = subprocess.run(command, env=self._env, cwd=self.base, text=True, capture_output=True, timeout=60)
         if check and done.returncode != 0:
             raise RuntimeError(f"podman {args[0]}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -75,7 +77,7 @@ class Containers:
     def serve(self, socket: Path) -> subprocess.Popen[bytes]:
         """Podman's API on a Unix socket, until the process is ended."""
         command = [*self._podman, "system", "service", "--time=0", f"unix://{socket}"]
-        return subprocess.Popen(command, env=self._env, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=self._env, cwd=self.base, stderr=subprocess.DEVNULL)
 
     def cgroup(self, container_id: str) -> str:
         """The cgroup of a container."""

@@ -140,6 +140,16 @@ def test_a_full_log_spool_asks_to_wait(tmp_path: Path) -> None:
     assert own.value("obs_agent_dropped_items_total", signal="metrics", reason="spool_full") == 0
 
 
+def test_a_server_that_asks_for_a_year_is_asked_again_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obs.agent.lane.RETRY_AFTER_MAX_S", 0.0)
+    server = Server(Outcome(Verdict.RETRY, "UNAVAILABLE", retry_after_s=3e7))
+    one = lane(server, tmp_path, OwnMetrics())
+    one.start()
+    one.submit(request(1))
+    wait_until(lambda: server.taken, "the second try")
+    one.stop()
+
+
 def test_refused_and_doubtful_requests_do_not_block(tmp_path: Path) -> None:
     doubtful = Outcome(Verdict.DOUBTFUL, "INTERNAL", retry_after_s=0.0)
     own, done = OwnMetrics(), threading.Event()

@@ -102,6 +102,7 @@ MOUNTS = r"""
 24 20 0:33 / /run rw - tmpfs tmpfs rw
 25 20 0:50 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
 26 20 0:60 / /net rw - nfs4 server:/x rw
+27 20 0:61 / /bucket rw - fuse.s3fs s3fs rw
 broken line
 """
 
@@ -112,8 +113,9 @@ def test_bind_mounts_are_one_file_system() -> None:
     assert mounts["/mnt/with space"].read_only and not mounts["/"].read_only
 
 
-def test_an_overlay_counts_only_as_root() -> None:
-    text = "20 1 0:50 / / rw - overlay overlay rw\n21 20 0:51 / /x rw - overlay overlay rw"
+@pytest.mark.parametrize("kind", ["overlay", "fuse.fuse-overlayfs"])
+def test_an_overlay_counts_only_as_root(kind: str) -> None:
+    text = f"20 1 0:50 / / rw - {kind} overlay rw\n21 20 0:51 / /x rw - {kind} overlay rw"
     assert [m.point for m in wanted_mounts(parse_mountinfo(text))] == ["/"]
 
 

@@ -267,6 +267,64 @@ def test_what_is_not_followed(tmp_path: Path) -> None:
     assert drain(Run(tmp_path, glob="*")) == ["one"], "a link to a followed file is that file"
 
 
+def test_a_file_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    """Reading the beginning of a process's memory is an I/O error."""
+    write(tmp_path / "b.log", "fine")
+    (tmp_path / "a.log").symlink_to("/proc/self/mem")
+    run = Run(tmp_path)
+    assert drain(run) == ["fine"]
+    descriptors = len(os.listdir("/proc/self/fd"))
+    write(tmp_path / "b.log", "still fine")
+    assert drain(run) == ["still fine"]
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert run.own.value("obs_agent_log_read_failures_total") >= 1
+
+
+def test_a_file_that_fails_while_it_is_followed_holds_up_no_other(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.log", name)
+    run = Run(tmp_path)
+    assert sorted(drain(run)) == ["a", "b", "c"]
+    descriptors = len(os.listdir("/proc/self/fd"))
+    (fd,) = [int(f) for f in os.listdir("/proc/self/fd") if leads_to(f, tmp_path / "b.log")]
+    memory, real = os.open("/proc/self/mem", os.O_RDONLY), os.dup(fd)
+    os.dup2(memory, fd)  # from now on every read of it fails
+    for name in "abc":
+        write(tmp_path / f"{name}.log", name * 2)
+    assert sorted(drain(run)) == ["aa", "cc"]
+    assert run.own.value("obs_agent_log_read_failures_total") == 1
+    os.dup2(real, fd)
+    assert drain(run) == ["bb"]
+    os.dup2(memory, fd)
+    (tmp_path / "b.log").unlink()
+    assert drain(run) == []
+    assert run.own.value("obs_agent_log_gaps_total", reason="vanished") == 1
+    os.close(memory)
+    os.close(real)
+    assert len(os.listdir("/proc/self/fd")) == descriptors - 1, "it was closed, and nothing else was opened"
+
+
+def leads_to(descriptor: str, path: Path) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}") == str(path)
+    except OSError:
+        return False
+
+
+def test_files_that_come_and_go_empty_leave_nothing_behind(tmp_path: Path) -> None:
+    retired: list[FileMark] = []
+    follower = Follower(lambda: [f"{tmp_path}/*.log"], {}, OwnMetrics(), retire=retired.append)
+    log = tmp_path / "a.log"
+    for text in ("", "words\n"):
+        log.write_text(text)
+        for _ in range(4):
+            follower.scan()
+            follower.poll(lambda *_: None)
+            log.unlink(missing_ok=True)
+    follower.close()
+    assert [m.offset for m in retired] == [6]
+
+
 def test_ten_megabytes_in_one_line(tmp_path: Path) -> None:
     with open(tmp_path / "a.log", "w") as f:
         f.write("next\n")
