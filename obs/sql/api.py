@@ -1,20 +1,20 @@
-"""`/api/sql?q=`: JSON `{columns, rows}`, CSV or an Arrow stream, by Accept."""
+"""`/api/sql?q=`: JSON `{columns, rows}`, CSV or an Arrow stream, by Accept; errors as `{error}`."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
+import math
 
 import orjson
-import pyarrow as pa
-import pyarrow.csv
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from obs.errors import ObsError
+from obs.errors import ObsError, Unavailable
+from obs.sql import answers
 from obs.sql.engine import SqlEngine
 
 ARROW = "application/vnd.apache.arrow.stream"
+CSV = "text/csv"
+JSON = "application/json"
 
 
 def router(engine: SqlEngine) -> APIRouter:
@@ -22,7 +22,7 @@ def router(engine: SqlEngine) -> APIRouter:
     api = APIRouter()
 
     @api.get("/api/sql")
-    def get_sql(request: Request, q: str) -> Response:
+    def get_sql(request: Request, q: str = "") -> Response:
         return _answer(engine, q, request.headers.get("accept", ""))
 
     @api.post("/api/sql")
@@ -39,48 +39,11 @@ def router(engine: SqlEngine) -> APIRouter:
 def _answer(engine: SqlEngine, q: str, accept: str) -> Response:
     try:
         table = engine.query(q)
+        if ARROW in accept:
+            return Response(answers.to_arrow(table), media_type=ARROW)
+        if CSV in accept:
+            return Response(answers.to_csv(table), media_type=CSV)
+        return Response(answers.to_json(table), media_type=JSON)
     except ObsError as e:
-        return Response(orjson.dumps({"error": str(e)}), getattr(e, "http_status", 500), media_type="application/json")
-    if ARROW in accept:
-        return Response(_arrow(table), media_type=ARROW)
-    if "text/csv" in accept:
-        return Response(_csv(table), media_type="text/csv")
-    body = {"columns": table.column_names, "rows": _rows(table)}
-    return Response(orjson.dumps(body, default=_plain), media_type="application/json")
-
-
-def _rows(table: pa.Table) -> list[list[Any]]:
-    columns = [_values(column) for column in table.columns]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: bytes as hex, everything else as text."""
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _arrow(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def _csv(table: pa.Table) -> bytes:
-    flat = [c if _is_flat(c.type) else pa.array([_text(v) for v in c.to_pylist()], pa.string()) for c in table.columns]
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table(dict(zip(table.column_names, flat, strict=True))), sink)
-    return sink.getvalue()
-
-
-def _is_flat(type_: pa.DataType) -> bool:
-    return not pa.types.is_nested(type_) and not pa.types.is_binary(type_)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value, default=_plain).decode()
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """A column's values; times as ISO text, since Python's own stop at microseconds."""
-    return list((column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column).to_pylist())
+        later = {"Retry-After": str(math.ceil(e.retry_after_s))} if isinstance(e, Unavailable) else {}
+        return Response(orjson.dumps({"error": str(e)}), getattr(e, "http_status", 500), later, JSON)

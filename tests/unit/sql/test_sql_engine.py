@@ -1,0 +1,118 @@
+"""One SQL query: what it may read, how much it may take, and every type of DuckDB on its way out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from obs.errors import Overloaded, QueryError, QueryLimit
+from obs.sql import answers, engine
+from obs.sql.engine import SqlEngine
+from obs.sql.views import SqlView
+
+TYPES = [name for name, *_ in duckdb.sql("SELECT * FROM test_all_types()").description]
+
+
+class Source:
+    """A store with one block and no head."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "things" / "blocks" / "b1" / "rows.parquet"
+        self.file.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"a": [1, 2]}), self.file)
+
+    @contextmanager
+    def sql_views(self) -> Iterator[Sequence[SqlView]]:
+        """The block."""
+        yield [SqlView("things", f"SELECT * FROM read_parquet('{self.file}')")]
+
+
+@pytest.fixture
+def sql(tmp_path: Path) -> SqlEngine:
+    (tmp_path / "things" / "wal").mkdir(parents=True)
+    (tmp_path / "things" / "wal" / "1.csv").write_text("secret\n1\n")
+    (tmp_path / "lock").write_text("1")
+    return SqlEngine([Source(tmp_path)], tmp_path, 64_000_000, 20)
+
+
+def test_blocks_are_read_and_nothing_else_of_the_folder(sql: SqlEngine, tmp_path: Path) -> None:
+    assert sql.query("SELECT sum(a) AS n FROM things").to_pylist() == [{"n": 3}]
+    for reader in ("read_text", "read_csv", "glob"):
+        for place in ("things/wal/1.csv", "lock", "**", "things/blocks/../wal/1.csv"):
+            with pytest.raises(QueryError, match="Permission Error"):
+                sql.query(f"SELECT * FROM {reader}('{tmp_path}/{place}')")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT repeat('x', 100000) FROM range(20000)", "SELECT range FROM range(1000001)"],
+    ids=["too large", "too many rows"],
+)
+def test_a_result_past_the_limits_is_refused(sql: SqlEngine, query: str) -> None:
+    with pytest.raises(QueryLimit, match="cannot answer with more than"):
+        sql.query(query)
+
+
+def test_an_error_after_the_first_rows_is_the_query_s(sql: SqlEngine) -> None:
+    with pytest.raises(QueryError, match="Conversion Error"):
+        sql.query("SELECT CASE WHEN range = 500000 THEN CAST('x' || range AS INT) ELSE 1 END FROM range(900000)")
+
+
+def test_a_query_is_stopped_after_its_time(tmp_path: Path) -> None:
+    short = SqlEngine([], tmp_path, 64_000_000, 0.2)
+    with pytest.raises(QueryLimit, match=r"sql\.timeout"):
+        short.query("SELECT count(*) FROM range(99999999999) a, range(9999) b")
+
+
+def test_others_wait_for_their_turn_and_are_told_to_come_back(sql: SqlEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "WAIT_S", 0.01)
+    held, go = [threading.Event() for _ in range(engine.AT_ONE_TIME)], threading.Event()
+
+    def hold(entered: threading.Event) -> None:
+        with sql._turn():
+            entered.set()
+            go.wait(20)
+
+    threads = [threading.Thread(target=hold, args=(entered,)) for entered in held]
+    for thread in threads:
+        thread.start()
+    assert all(entered.wait(20) for entered in held)
+    with pytest.raises(Overloaded, match="ask again"):
+        sql.query("SELECT 1")
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert sql.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_goes_out(sql: SqlEngine, name: str) -> None:
+    table = sql.query(f'SELECT "{name}" FROM test_all_types()')
+    answer = json.loads(answers.to_json(table))
+    assert (answer["columns"], len(answer["rows"]), answer["rows"][-1]) == ([name], 3, [None])
+    assert next(csv.reader(io.StringIO(answers.to_csv(table).decode()))) == [name]
+    assert pa.ipc.open_stream(answers.to_arrow(table)).read_all().num_rows == 3
+
+
+def test_times_are_text_however_deep_they_stand(sql: SqlEngine) -> None:
+    table = sql.query("SELECT [{'at': make_timestamp_ns(1700000000123456789)}] AS list, date '9999-12-31' AS day")
+    row = [[{"at": "2023-11-14 22:13:20.123456789"}], "9999-12-31"]
+    assert json.loads(answers.to_json(table))["rows"] == [row]
+    lines = list(csv.reader(io.StringIO(answers.to_csv(table).decode())))
+    assert [json.loads(lines[1][0]), lines[1][1]] == row
+
+
+def test_what_has_no_form_is_told(sql: SqlEngine) -> None:
+    table = sql.query("SELECT union_value(at := make_timestamp_ns(1700000000123456789)) AS odd")
+    with pytest.raises(QueryError, match=r"'odd'.*CAST it to VARCHAR"):
+        answers.to_json(table)
