@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from obs.alertmanager.alert import Alert
@@ -16,6 +17,7 @@ from obs.alertmanager.config import AlertConfig, Route
 from obs.alertmanager.intake import Intake
 from obs.alertmanager.limits import GROUPS_TOLD_AT_ONCE
 from obs.alertmanager.route import group_key, group_labels, routes_for
+from obs.alertmanager.workers import Workers
 from obs.model.labels import Labels
 
 log = logging.getLogger("obs.alerts")
@@ -71,15 +73,13 @@ class Dispatcher:
         self._intake = intake
         self._stages = stages
         self.groups: dict[str, Group] = {}
-        self._sending: set[Future[None]] = set()
-        self._senders = ThreadPoolExecutor(GROUPS_TOLD_AT_ONCE, thread_name_prefix="notify")
+        self._senders = Workers(GROUPS_TOLD_AT_ONCE, "notify")
 
     def tick(self, now_ns: int) -> Sequence[Future[None]]:
         """Start to tell what is due; what was started. A group is told one thing at a time, beside the others."""
         members = self._sort(now_ns)
         due = [g for g in self.groups.values() if g.due_ns <= now_ns and not g.busy]
         started = [self._start(Notification(g, members.get(g.key, []), now_ns)) for g in due]
-        self._sending = {f for f in self._sending if not f.done()} | set(started)
         idle = [k for k, g in self.groups.items() if k not in members and not g.told and not g.busy]
         self.groups = {k: g for k, g in self.groups.items() if k not in idle}
         return started
@@ -88,12 +88,11 @@ class Dispatcher:
         group = notification.group
         group.due_ns = notification.now_ns + int(group.route.group_interval_s * NS)
         group.busy = True
-        return self._senders.submit(self._send, notification)
+        return self._senders.submit(partial(self._send, notification))
 
     def close(self, timeout_s: float) -> None:
         """Start no more and wait a while for what is on its way."""
-        self._senders.shutdown(wait=False, cancel_futures=True)
-        wait(self._sending, timeout_s)
+        self._senders.close(timeout_s)
 
     def members(self) -> Mapping[str, Sequence[Alert]]:
         """Key of each group that stands → its alerts."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from obs.alertmanager.alert import Alert
@@ -14,6 +15,7 @@ from obs.alertmanager.limits import GROUPS_AT_ONCE
 from obs.alertmanager.rules.alerting import NS
 from obs.alertmanager.rules.evaluation import Evaluation, GroupState
 from obs.alertmanager.rules.model import RuleGroup
+from obs.alertmanager.workers import Workers
 from obs.model.batch import Batch
 from obs.model.labels import Labels, labels_id
 from obs.model.ports import Evaluator
@@ -31,8 +33,7 @@ class Manager:
     ) -> None:
         self._evaluation = Evaluation(evaluators, store, notify, external_url)
         self._groups: dict[str, GroupState] = {}
-        self._running: set[Future[None]] = set()
-        self._workers = ThreadPoolExecutor(GROUPS_AT_ONCE, thread_name_prefix="rules")
+        self._workers = Workers(GROUPS_AT_ONCE, "rules")
 
     @property
     def groups(self) -> Sequence[GroupState]:
@@ -41,7 +42,7 @@ class Manager:
 
     def set_groups(self, groups: Sequence[RuleGroup], now_ns: int) -> None:
         """Replace the groups, once those that run have ended; rules that stay keep their alerts and series."""
-        self.settle()
+        self._workers.settle()
         old, self._groups = self._groups, {g.key: GroupState.fresh(g, _first_due(g, now_ns)) for g in groups}
         for key, before in old.items():
             gone = _keep(before, self._groups.get(key))
@@ -50,9 +51,7 @@ class Manager:
     def tick(self, now_ns: int) -> Sequence[Future[None]]:
         """Start every group that is due and is not running; what was started."""
         due = [s for s in self._groups.values() if s.due_ns <= now_ns and not s.running]
-        started = [self._start(state, now_ns) for state in sorted(due, key=lambda s: s.due_ns)]
-        self._running = {f for f in self._running if not f.done()} | set(started)
-        return started
+        return [self._start(state, now_ns) for state in sorted(due, key=lambda s: s.due_ns)]
 
     def _start(self, state: GroupState, now_ns: int) -> Future[None]:
         interval_ns = int(state.group.interval_s * NS)
@@ -61,7 +60,7 @@ class Manager:
         at_ns = state.due_ns + late * interval_ns
         state.due_ns = at_ns + interval_ns
         state.running = True
-        return self._workers.submit(self._evaluate, state, at_ns)
+        return self._workers.submit(partial(self._evaluate, state, at_ns))
 
     def _evaluate(self, state: GroupState, at_ns: int) -> None:
         try:
@@ -69,14 +68,9 @@ class Manager:
         finally:
             state.running = False
 
-    def settle(self, timeout_s: float | None = None) -> None:
-        """Wait until nothing runs."""
-        wait(self._running, timeout_s)
-
     def close(self, timeout_s: float) -> None:
         """Start no more and wait a while for what runs."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
-        self.settle(timeout_s)
+        self._workers.close(timeout_s)
 
     def to_json(self) -> dict[str, Any]:
         """Active alerts by group and rule, for the state file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from obs.alertmanager import limits
 from obs.alertmanager.config import Receiver, Webhook
@@ -17,6 +17,7 @@ from obs.alertmanager.group import NS, Notification
 from obs.alertmanager.notifiers import webhook
 from obs.alertmanager.notifiers.webhook import Answer
 from obs.alertmanager.stages.dedupe import is_news
+from obs.alertmanager.workers import side_by_side
 
 log = logging.getLogger("obs.alerts")
 
@@ -54,10 +55,13 @@ class Send:
 
     def _deliver_all(self, hooks: Sequence[Webhook], notification: Notification) -> Sequence[Answer]:
         """Side by side: a slow destination delays no other."""
-        if len(hooks) < 2:
-            return [self._deliver(h, notification) for h in hooks]
-        with ThreadPoolExecutor(len(hooks)) as workers:
-            return list(workers.map(lambda hook: self._deliver(hook, notification), hooks))
+        answers: dict[Webhook, Answer] = {}
+
+        def deliver(hook: Webhook) -> None:
+            answers[hook] = self._deliver(hook, notification)
+
+        side_by_side([partial(deliver, hook) for hook in hooks])
+        return [answers[hook] for hook in hooks]
 
     def _deliver(self, hook: Webhook, notification: Notification) -> Answer:
         if not notification.firing and not hook.send_resolved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -100,3 +101,23 @@ def test_from_a_rule_to_a_webhook(tmp_path: Path, hook: tuple[str, list[dict[str
         Queue(obs).report(2)
         eventually(lambda: len(bodies) > 1)
         assert [b["status"] for b in bodies] == ["firing", "resolved"]
+
+
+def test_a_receiver_that_hangs_keeps_obs_from_nothing(tmp_path: Path) -> None:
+    """It is waited for while obs runs, not when obs ends."""
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        url = f"http://127.0.0.1:{hung.getsockname()[1]}/"
+        rule = "{alert: Always, expr: vector(1)}"
+        (tmp_path / "rules.yml").write_text(f"groups: [{{name: a, interval: 1s, rules: [{rule}]}}]")
+        hook = f"{{url: '{url}', timeout: 1h}}"
+        (tmp_path / "obs.yml").write_text(
+            f"rule_files: [{tmp_path}/rules.yml]\n"
+            "alerting:\n  route: {receiver: ops, group_wait: 0s}\n"
+            f"  receivers: [{{name: ops, webhook_configs: [{hook}]}}]\n"
+        )
+        with ObsProcess(tmp_path / "data", "--config", str(tmp_path / "obs.yml")) as obs:
+            hung.settimeout(60)
+            connection, _ = hung.accept()
+            with connection:
+                assert obs.client.prometheus.rules()[0]["rules"][0]["health"] == "ok"
+                assert obs.stop() == 0
