@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from obs.errors import ConfigError
 
@@ -40,11 +40,20 @@ def parse_duration(value: Any) -> Any:
 
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=100 * 31536000.0)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_keys(cls, values: Any) -> Any:
+        if values is None:  # `logs:` with nothing under it
+            return {}
+        if isinstance(values, (dict, cls)):
+            return values
+        raise ValueError("this section holds keys: write them below it, indented")
 
 
 class Retention(_Section):
@@ -67,7 +76,7 @@ class StoreConfig(_Section):
 class Limits(_Section):
     """What a sender may ask for."""
 
-    body: Size = 64 << 20
+    body: Annotated[Size, Field(lt=2**31)] = 64 << 20  # gRPC counts in 32 bits
     inflated_body: Size = 256 << 20
     in_flight: Size = 512 << 20
 
@@ -97,7 +106,7 @@ class SelfConfig(_Section):
 class SqlConfig(_Section):
     """Limits of one SQL query."""
 
-    memory: Size = 1 << 30
+    memory: Annotated[Size, Field(ge=10**6)] = 1 << 30
     timeout: Duration = 30.0
 
 
@@ -151,7 +160,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
-        values = values.setdefault(key, {})
+        if values.get(key) is None:
+            values[key] = {}
+        values = values[key]
+        if not isinstance(values, dict):  # told when the whole is checked
+            return
     values[path[-1]] = value
 
 
@@ -180,6 +193,6 @@ def host_port(value: str, key: str) -> tuple[str, int]:
     """`HOST:PORT`, `[V6]:PORT`, `:PORT` or `PORT` taken apart. Raises: ConfigError."""
     host, _, port = value.rpartition(":")
     host = host.strip("[]") or ("0.0.0.0" if value.startswith(":") else "127.0.0.1")
-    if not port.isdigit() or int(port) > 65535:
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{key}: cannot use address {value!r}: the port is not a number up to 65535; write HOST:PORT")
     return host, int(port)

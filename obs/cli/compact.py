@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from obs.errors import UserError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -26,6 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def compact(data: Annotated[Path, typer.Option(help="The data folder.")] = Path("obs-data")) -> None:
     """Read back what is in the WAL, then merge each store's blocks as far as they go."""
+    if not data.is_dir():
+        raise UserError(f"cannot compact {str(data)!r}: there is no such folder; name obs' data folder with --data")
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     from obs.app import make_stores

@@ -13,9 +13,13 @@ from obs.cli.moments import moment_s
 from obs.cli.options import DEFAULT_SERVER, End, Output, OutputOption, Server, Start
 from obs.cli.output import labels_text, write_json, write_rows
 from obs.client import ObsClient, QueryResult
+from obs.errors import UserError
 
 POLL_S = 1.0
 LAST_NS = 10**15
+MOST_S = 9.2e9
+"""Nanoseconds since 1970 in 64 bits end here."""
+
 Record = tuple[int, str, dict[str, str]]  # time_ns, line, labels and attributes
 
 
@@ -92,7 +96,10 @@ def _write_metric(result: QueryResult, output: Output) -> None:
 
 
 def _ns(text: str) -> int:
-    return int(moment_s(text) * 1e9)
+    seconds = moment_s(text)
+    if abs(seconds) > MOST_S:
+        raise UserError(f"cannot use time {text!r}: logs know the years 1678 to 2261; name a time between them")
+    return int(seconds * 1e9)
 
 
 def _time(ns: int) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from obs.cli import agent, compact, demo, doctor, logs, query, scripts, sql, trace, up
 from obs.cli import version as version_verb
+from obs.client.transport import BAD_ADDRESS, ClientError
 from obs.errors import ObsError, QueryError, UserError
 
 FAILED, USAGE, UNREACHED, NOT_FOUND, INTERRUPTED = 1, 2, 3, 4, 130
@@ -49,8 +50,8 @@ def main() -> None:
 
 def _exit_code(error: ObsError) -> int:
     status = getattr(error, "status", getattr(error, "http_status", None))
-    if type(error).__name__ == "ClientError" and status is None:
-        return UNREACHED
+    if isinstance(error, ClientError) and status is None:
+        return USAGE if error.kind == BAD_ADDRESS else UNREACHED
     if status == 404:
         return NOT_FOUND
     if isinstance(error, (QueryError, UserError)) or status in (400, 422):

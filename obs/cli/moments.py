@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 import time
 from datetime import datetime
@@ -29,13 +31,12 @@ def moment_s(text: str, now_s: float | None = None) -> float:
         return now
     if text.startswith("-"):
         return now - duration_s(text[1:])
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(
             f"cannot read time {text!r}; write it as now, -1h, 2026-01-02T15:04:05Z or unix seconds"
         ) from None

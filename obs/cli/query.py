@@ -76,4 +76,7 @@ def draw(result: QueryResult, title: str) -> None:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):  # past what a calendar holds
+        return str(float(seconds))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from obs.errors import ObsError
 
 Params = Iterable[tuple[str, object]]
 FORM_BYTES = 2000
 """Parameters longer than this go as a POSTed form where the path allows it: proxies and logs cut long URLs."""
+
+BAD_ADDRESS = "bad_address"
+"""The kind of error of an address that nothing can be sent to."""
 
 
 class ClientError(ObsError):
@@ -27,9 +30,10 @@ class Transport:
     """Requests to one server. Holds no connection, so threads may share it."""
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
-        parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ClientError(f"cannot use address {base_url!r}: it is no HTTP URL; write http://HOST:PORT")
+        parts = _http_url(base_url if "//" in base_url else f"http://{base_url}")
+        if parts is None:
+            text = f"cannot use address {base_url!r}: it is no HTTP URL; write http://HOST:PORT"
+            raise ClientError(text, kind=BAD_ADDRESS)
         self.base_url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
         self._secure = parts.scheme == "https"
@@ -75,6 +79,16 @@ class Transport:
         if answer.status >= 400:
             raise _refusal(answer.status, target, data)
         return data
+
+
+def _http_url(text: str) -> SplitResult | None:
+    """The parts of a URL that requests can be sent to."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # read only now, and a ValueError where it is none
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def segment(value: str) -> str:

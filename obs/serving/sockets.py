@@ -20,9 +20,10 @@ def listen(address: str, key: str) -> socket.socket:
     try:
         sock.bind((host, port))
         sock.listen(BACKLOG)
-    except OSError as e:
+    except (OSError, ValueError, TypeError) as e:  # the latter two: what cannot be the name of a host
         sock.close()
-        cause = "the port is in use" if e.errno == errno.EADDRINUSE else (e.strerror or str(e))
+        in_use = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
+        cause = "the port is in use" if in_use else (getattr(e, "strerror", None) or str(e))
         raise ConfigError(
             f"{key}: cannot listen on {address!r}: {cause}; stop what listens there, or set another address with "
             f"--{key.replace('_', '-')} HOST:PORT"

@@ -39,6 +39,12 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ("wal: {fsync: never}", ["wal.fsync:", "'never'"]),
         ("self: {trace_ratio: 3}", ["self.trace_ratio:"]),
         ("logs: {retention: {age: soon}}", ["logs.retention.age:", "'soon'"]),
+        ("agent: 5", ["agent:", "5", "holds keys"]),
+        ("agent: [on]", ["agent:", "holds keys"]),
+        ("sql: {timeout: .inf}", ["sql.timeout:"]),
+        ("wal: {fsync_interval: 9999y}", ["wal.fsync_interval:", "'9999y'"]),
+        ("sql: {memory: 100kB}", ["sql.memory:", "'100kB'"]),
+        ("listen: 9600", ["listen:", "valid string"]),
         ("- a", ["holds a list"]),
         ("a: [", ["cannot parse"]),
     ],
@@ -47,9 +53,15 @@ def test_faults_are_named(tmp_path: Path, text: str, words: list[str]) -> None:
     file = tmp_path / "bad.yml"
     file.write_text(text)
     with pytest.raises(ConfigError) as error:
-        load(file, {})
+        load(file, {"agent.enabled": False})
     for word in words:
         assert word in str(error.value)
+
+
+def test_an_empty_section_is_as_if_it_were_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "obs.yml"
+    file.write_text("agent:\nlogs:\n  retention:\n")
+    assert load(file, {"agent.enabled": False}) == load(None, {"agent.enabled": False})
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
@@ -65,7 +77,7 @@ def test_addresses(text: str, value: tuple[str, int]) -> None:
     assert host_port(text, "listen") == value
 
 
-@pytest.mark.parametrize("text", ["host", "host:port", "host:70000", ""])
+@pytest.mark.parametrize("text", ["host", "host:port", "host:70000", "host:²", ""])
 def test_faulty_addresses(text: str) -> None:
     with pytest.raises(ConfigError, match="listen: cannot use address"):
         host_port(text, "listen")

@@ -20,6 +20,12 @@ def test_an_address_of_another_host_is_told() -> None:
         listen("203.0.113.1:80", "listen")
 
 
+@pytest.mark.parametrize("address", ["nosuch host:80", "a\0b:80", "x" * 300 + ":80"])
+def test_what_is_no_host_is_told(address: str) -> None:
+    with pytest.raises(ConfigError, match="listen: cannot listen on"):
+        listen(address, "listen")
+
+
 def test_a_second_obs_on_a_folder_is_told(tmp_path: Path) -> None:
     first = DataFolder(tmp_path / "new" / "data")
     with pytest.raises(ConfigError, match="has it open"):
