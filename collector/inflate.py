@@ -1,12 +1,13 @@
 """Content encodings: a body's bytes as they came → the bytes that were meant, never more than a limit.
 
-Streams are read only up to the limit, so a bomb costs what the limit allows and no more.
+Streams are read piece by piece up to the limit, so a bomb costs what the limit allows and no more.
 """
 
 from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -14,11 +15,17 @@ from obs.errors import TooLarge, UnsupportedMedia, UserError
 
 ENCODINGS = ("identity", "gzip", "deflate", "zstd")
 
+PIECE_BYTES = 1 << 20
+"""What is inflated between two looks at the limits."""
 
-def inflate(body: bytes, encoding: str, limit: int) -> bytes:
-    """`body` decoded by HTTP content encoding `encoding` ("" is identity).
+Grow = Callable[[int], None]
 
-    Raises: TooLarge over `limit` bytes, UnsupportedMedia for other encodings, UserError for damaged streams.
+
+def inflate(body: bytes, encoding: str, limit: int, grow: Grow = lambda nbytes: None) -> bytes:
+    """`body` decoded by HTTP content encoding `encoding` ("" is identity); `grow` is told of each piece it grows by.
+
+    Raises: TooLarge over `limit` bytes, UnsupportedMedia for other encodings, UserError for damaged streams, and
+    what `grow` raises.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -27,31 +34,41 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
         raise UnsupportedMedia(
             f"cannot read content encoding {encoding!r}: not supported; send one of {', '.join(ENCODINGS)}"
         )
+    out = io.BytesIO()
     try:
-        data = _zstd(body, limit) if encoding == "zstd" else _zlib(body, encoding, limit)
+        for piece in _zstd(body) if encoding == "zstd" else _zlib(body, encoding):
+            grow(len(piece))
+            out.write(piece)
+            if out.tell() > limit:
+                break
     except (OSError, zlib.error, pa.ArrowInvalid) as e:
         raise UserError(f"cannot inflate {encoding} body of {len(body)} bytes: {e}; send it whole") from None
-    if len(data) > limit:
+    if out.tell() > limit:
         raise TooLarge(f"cannot take {encoding} body of {len(body)} bytes: it inflates to more than {limit} bytes")
-    return data
+    return out.getvalue()
 
 
-def _zstd(body: bytes, limit: int) -> bytes:
+def _zstd(body: bytes) -> Iterator[bytes]:
     with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
-        return bytes(stream.read(limit + 1))
+        while piece := stream.read(PIECE_BYTES):
+            yield piece
 
 
-def _zlib(body: bytes, encoding: str, limit: int) -> bytes:
+def _zlib(body: bytes, encoding: str) -> Iterator[bytes]:
     """gzip (any number of members), or deflate with or without its zlib header (both are in use)."""
     raw_deflate = encoding == "deflate" and (body[:1] or b"\0")[0] & 0x0F != 8
     wbits = 31 if encoding == "gzip" else -15 if raw_deflate else 15
-    out = io.BytesIO()
-    while body:
-        stream = zlib.decompressobj(wbits)
-        out.write(stream.decompress(body, limit + 1 - out.tell()))
-        if out.tell() > limit:
-            break
-        if not stream.eof:
+    stream, ahead = zlib.decompressobj(wbits), b""
+    for start in range(0, len(body), PIECE_BYTES):
+        ahead = body[start : start + PIECE_BYTES]
+        while ahead:
+            if stream.eof and encoding != "gzip":
+                return
+            if stream.eof:  # the next member
+                stream = zlib.decompressobj(wbits)
+            yield stream.decompress(ahead, PIECE_BYTES)
+            ahead = stream.unconsumed_tail or stream.unused_data
+    while body and not stream.eof:
+        if not (piece := stream.decompress(b"", PIECE_BYTES)):
             raise zlib.error("the stream ends early")
-        body = stream.unused_data if encoding == "gzip" else b""
-    return out.getvalue()
+        yield piece

@@ -17,6 +17,19 @@ from obs.model.ports import Consumer
 Processor = Callable[[Batch], Batch]
 
 
+class Room:
+    """What one body holds of the bytes that may be in work at one time; its pipeline gives it and takes it back."""
+
+    def __init__(self, take: Callable[[int, int], None]) -> None:
+        self._take = take
+        self.held = 0
+
+    def grow(self, nbytes: int) -> None:
+        """Hold `nbytes` more. Raises: Overloaded, and the room stays as it was."""
+        self._take(nbytes, self.held)
+        self.held += nbytes
+
+
 class Pipeline:
     """Runs `processors` in order, then hands the batch to the store of its signal."""
 
@@ -38,21 +51,26 @@ class Pipeline:
         return self._in_flight
 
     @contextmanager
-    def admit(self, nbytes: int) -> Iterator[None]:
-        """Hold room for a body of `nbytes` while it is worked on. Raises: Overloaded."""
+    def room(self, nbytes: int = 0) -> Iterator[Room]:
+        """Room for one body while it is read and worked on, `nbytes` at first. Raises: Overloaded."""
+        room = Room(self._take)
+        try:
+            room.grow(nbytes)
+            yield room
+        finally:
+            self._take(-room.held, 0)
+
+    def _take(self, nbytes: int, held: int) -> None:
+        """`nbytes` more for a body that holds `held`: one alone always gets them, since nobody is left to wait for."""
         with self._lock:
-            if self._in_flight and self._in_flight + nbytes > self._max_in_flight:
+            others = self._in_flight - held
+            if nbytes > 0 and others and self._in_flight + nbytes > self._max_in_flight:
                 raise Overloaded(
-                    f"cannot take a body of {nbytes} bytes: {self._in_flight} bytes are being worked on; "
+                    f"cannot take a body of {held + nbytes} bytes: {others} bytes are being worked on; "
                     f"send it again in {limits.RETRY_AFTER_S:g} s",
                     limits.RETRY_AFTER_S,
                 )
             self._in_flight += nbytes
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._in_flight -= nbytes
 
     def consume(self, batch: Batch) -> None:
         """Process the batch and make it durable. Raises: Overloaded, StorageFull, UnknownSeries."""

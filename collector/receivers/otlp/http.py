@@ -20,6 +20,7 @@ from starlette.routing import Route
 from obs import otlp
 from obs.collector import limits
 from obs.collector.inflate import inflate
+from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia
 from obs.model.batch import Signal
@@ -35,6 +36,7 @@ _CODES = {
     413: code_pb2.INVALID_ARGUMENT,
     415: code_pb2.INVALID_ARGUMENT,
     429: code_pb2.RESOURCE_EXHAUSTED,
+    500: code_pb2.INTERNAL,
     503: code_pb2.UNAVAILABLE,
 }
 
@@ -66,29 +68,29 @@ class OtlpHttp:
         self._workers.shutdown()
 
     async def _export(self, signal: Signal, request: Request) -> Response:
-        as_json = False
-        try:
-            as_json = is_json(request.headers.get("content-type", ""))
-            body = await read_body(request, self._max_body)
-            encoding = request.headers.get("content-encoding", "")
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except ObsError as e:
-            self._intake.refuse(signal, RECEIVER, e)
-            return error_response(e, as_json)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._take, signal, body, encoding, as_json)
+        as_json, encoding = False, request.headers.get("content-encoding", "")
+        with self._intake.room() as room:
+            try:
+                as_json = is_json(request.headers.get("content-type", ""))
+                body = await read_body(request, self._max_body, room)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except ObsError as e:
+                self._intake.refuse(signal, RECEIVER, e)
+                return error_response(e, as_json, read_whole=False)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._workers, self._take, signal, body, encoding, as_json, room)
 
-    def _take(self, signal: Signal, body: bytes, encoding: str, as_json: bool) -> Response:
+    def _take(self, signal: Signal, body: bytes, encoding: str, as_json: bool, room: Room) -> Response:
         try:
-            body = inflate(body, encoding, self._max_inflated)
+            body = inflate(body, encoding, self._max_inflated, room.grow)
             if as_json:
                 body = otlp.json_to_protobuf(signal, body)
         except ObsError as e:
             self._intake.refuse(signal, RECEIVER, e)
             return error_response(e, as_json)
         try:
-            decoded = self._intake.take(signal, body, RECEIVER)
+            decoded = self._intake.take(signal, body, RECEIVER, room)
         except ObsError as e:
             return error_response(e, as_json)
         if as_json:
@@ -104,8 +106,11 @@ def is_json(content_type: str) -> bool:
     return media == JSON
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The request's body. Raises: TooLarge as soon as more than `limit` bytes are announced or seen."""
+async def read_body(request: Request, limit: int, room: Room) -> bytes:
+    """The request's body, in its room.
+
+    Raises: TooLarge as soon as more than `limit` bytes are announced or seen, Overloaded.
+    """
     announced = request.headers.get("content-length", "0")
     chunks: list[bytes] = []
     size = int(announced) if announced.isdigit() else 0
@@ -115,17 +120,18 @@ async def read_body(request: Request, limit: int) -> bytes:
             size += len(chunk)
             if size > limit:
                 break
+            room.grow(len(chunk))
             chunks.append(chunk)
     if size > limit:
         raise TooLarge(f"cannot take a body of {size} bytes or more: the limit is {limit}; send smaller batches")
     return b"".join(chunks)
 
 
-def error_response(error: ObsError, as_json: bool) -> Response:
+def error_response(error: ObsError, as_json: bool, read_whole: bool = True) -> Response:
     """The error as google.rpc.Status with the HTTP status and Retry-After that OTLP asks for."""
     http_status = getattr(error, "http_status", 500)
     status = status_pb2.Status(code=_CODES.get(http_status, code_pb2.UNKNOWN), message=str(error))
-    headers = {"Connection": "close"} if isinstance(error, TooLarge) else {}
+    headers = {} if read_whole else {"Connection": "close"}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if as_json:

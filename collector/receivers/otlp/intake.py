@@ -5,16 +5,22 @@ Blocking: transports call it from worker threads.
 
 from __future__ import annotations
 
+import logging
+import secrets
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from obs import otlp
+from obs.collector import limits
 from obs.collector.ledger import Ledger
-from obs.collector.pipeline import Pipeline
+from obs.collector.pipeline import Pipeline, Room
 from obs.errors import ObsError, Overloaded, StorageFull, TooLarge, Unavailable, UnsupportedMedia, UserError
 from obs.model.batch import Decoded, Signal
 from obs.model.ports import UnknownSeries
+
+log = logging.getLogger("obs.intake")
 
 REFUSALS: tuple[tuple[type[ObsError], str], ...] = (
     (Overloaded, "overloaded"),
@@ -26,6 +32,23 @@ REFUSALS: tuple[tuple[type[ObsError], str], ...] = (
 )
 """The ledger's reason for each error, the first that fits."""
 
+SERIES_TRIES = 4
+"""The store forgets series with a WAL segment; another body may teach and outdate the cache between two tries."""
+
+
+class Fault(ObsError):
+    """A bug of ours; the log has it under the id that the message names."""
+
+    http_status = 500
+
+
+def _fault(signal: Signal, receiver: str, error: Exception) -> ObsError:
+    if isinstance(error, MemoryError):
+        return Overloaded(f"cannot take {signal.value}: no memory is left; send them again later", limits.RETRY_AFTER_S)
+    fault = secrets.token_hex(8)
+    log.error("fault %s in %s from %s", fault, signal.value, receiver, exc_info=error)
+    return Fault(f"internal error {fault}; the server's log has the details under this id")
+
 
 class Intake:
     """Decodes OTLP bodies, feeds them to the pipeline and keeps the ledger."""
@@ -36,31 +59,40 @@ class Intake:
         self._series = otlp.SeriesCache()
         self._deltas = threading.Lock()
 
-    def take(self, signal: Signal, body: bytes, receiver: str) -> Decoded:
-        """Store what can be stored of a protobuf body; when this returns it is durable.
+    def room(self) -> AbstractContextManager[Room]:
+        """Room for a body that arrives piece by piece; it grows with them."""
+        return self._pipeline.room()
 
-        Raises: UserError (malformed), Overloaded and StorageFull (nothing of it was stored).
+    def take(self, signal: Signal, body: bytes, receiver: str, room: Room | None = None) -> Decoded:
+        """Store what can be stored of a protobuf body; when this returns it is durable. `room`: what it holds already.
+
+        Raises: UserError (malformed), Overloaded and StorageFull (nothing of it was stored), Fault.
         """
+
+        def store() -> Decoded:
+            with nullcontext() if room else self._pipeline.room(len(body)):
+                return self._store(signal, body)
+
+        return self._record(signal, receiver, store)
+
+    def take_metrics(
+        self, decode: Callable[[otlp.SeriesCache], Decoded], cache: otlp.SeriesCache, receiver: str
+    ) -> Decoded:
+        """Store what `decode` makes of a body of metrics without deltas that has its room; otherwise as `take`."""
+        return self._record(Signal.METRICS, receiver, lambda: self._commit_metrics(decode, cache, decode(cache)))
+
+    def _record(self, signal: Signal, receiver: str, store: Callable[[], Decoded]) -> Decoded:
+        """Run `store` and enter in the ledger what came of it."""
         try:
-            with self._pipeline.admit(len(body)):
-                decoded = self._store(signal, body)
+            decoded = store()
         except ObsError as e:
             self.refuse(signal, receiver, e)
             raise
+        except Exception as e:
+            fault = _fault(signal, receiver, e)
+            self.refuse(signal, receiver, fault)
+            raise fault from None
         self._ledger.record(signal, receiver, decoded.batch.items, decoded.rejected)
-        return decoded
-
-    def take_metrics(
-        self, decode: Callable[[otlp.SeriesCache], Decoded], cache: otlp.SeriesCache, nbytes: int, receiver: str
-    ) -> Decoded:
-        """Store what `decode` makes of a body of `nbytes`, in any protocol of metrics without deltas; as `take`."""
-        try:
-            with self._pipeline.admit(nbytes):
-                decoded = self._commit_metrics(decode, cache, decode(cache))
-        except ObsError as e:
-            self.refuse(Signal.METRICS, receiver, e)
-            raise
-        self._ledger.record(Signal.METRICS, receiver, decoded.batch.items, decoded.rejected)
         return decoded
 
     def refuse(self, signal: Signal, receiver: str, error: ObsError) -> None:
@@ -86,11 +118,13 @@ class Intake:
     def _commit_metrics(
         self, decode: Callable[[otlp.SeriesCache], Decoded], cache: otlp.SeriesCache, decoded: Decoded
     ) -> Decoded:
-        try:
-            self._pipeline.consume(decoded.batch)
-        except UnknownSeries:
-            cache.clear()
-            decoded = decode(cache)
-            self._pipeline.consume(decoded.batch)
-        cache.commit(decoded)
-        return decoded
+        for _ in range(SERIES_TRIES):
+            try:
+                self._pipeline.consume(decoded.batch)
+            except UnknownSeries:
+                cache.clear()
+                decoded = decode(cache)
+            else:
+                cache.commit(decoded)
+                return decoded
+        raise Unavailable("cannot take metrics: their series were forgotten while they were read; send them again")

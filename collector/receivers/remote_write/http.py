@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from obs import remote_write
 from obs.collector import limits
-from obs.collector.inflate import inflate
+from obs.collector.inflate import Grow, inflate
+from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.http import read_body
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia, UserError
@@ -53,27 +54,28 @@ class RemoteWrite:
         self._workers.shutdown()
 
     async def _write(self, request: Request) -> Response:
-        try:
-            second = is_second(request.headers.get("content-type", ""))
-            body = await read_body(request, self._max_body)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except ObsError as e:
-            self._intake.refuse(Signal.METRICS, RECEIVER, e)
-            return error_response(e)
         encoding = request.headers.get("content-encoding", "snappy")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._take, body, encoding, second)
+        with self._intake.room() as room:
+            try:
+                second = is_second(request.headers.get("content-type", ""))
+                body = await read_body(request, self._max_body, room)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except ObsError as e:
+                self._intake.refuse(Signal.METRICS, RECEIVER, e)
+                return error_response(e, read_whole=False)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._workers, self._take, body, encoding, second, room)
 
-    def _take(self, body: bytes, encoding: str, second: bool) -> Response:
+    def _take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
         try:
-            body = inflated(body, encoding, self._max_inflated)
+            body = inflated(body, encoding, self._max_inflated, room.grow)
         except ObsError as e:
             self._intake.refuse(Signal.METRICS, RECEIVER, e)
             return error_response(e)
         decode = partial(remote_write.decode_v2 if second else remote_write.decode_v1, body)
         try:
-            decoded = self._intake.take_metrics(decode, self._cache, len(body), RECEIVER)
+            decoded = self._intake.take_metrics(decode, self._cache, RECEIVER)
         except ObsError as e:
             return error_response(e)
         return answer(decoded, second)
@@ -90,14 +92,15 @@ def is_second(content_type: str) -> bool:
     return proto == MESSAGES[1]
 
 
-def inflated(body: bytes, encoding: str, limit: int) -> bytes:
+def inflated(body: bytes, encoding: str, limit: int, grow: Grow) -> bytes:
     """A body in snappy's block format, or in any encoding that `inflate` knows. Raises: TooLarge, UserError."""
     if encoding.strip().lower() != "snappy":
-        return inflate(body, encoding, limit)
+        return inflate(body, encoding, limit, grow)
     try:
         size = cramjam.snappy.decompress_raw_len(body)
         if size > limit:
             raise TooLarge(f"cannot take snappy body of {len(body)} bytes: it inflates to {size}, the limit is {limit}")
+        grow(size)
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as e:
         raise UserError(f"cannot inflate snappy body of {len(body)} bytes: {e}; send it in the block format") from None
@@ -121,9 +124,9 @@ def answer(decoded: Decoded, second: bool) -> Response:
     return PlainTextResponse(said, 400, headers)
 
 
-def error_response(error: ObsError) -> Response:
+def error_response(error: ObsError, read_whole: bool = True) -> Response:
     """The error in words, with Retry-After where it is worth trying again."""
-    headers = {"Connection": "close"} if isinstance(error, TooLarge) else {}
+    headers = {} if read_whole else {"Connection": "close"}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return PlainTextResponse(f"{error}\n", getattr(error, "http_status", 500), headers)

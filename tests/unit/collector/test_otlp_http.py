@@ -11,6 +11,7 @@ import cramjam
 import pytest
 import uvicorn
 from google.rpc import status_pb2
+from obs_process import eventually
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 
 from obs.collector.ledger import Ledger
@@ -23,6 +24,7 @@ from obs.serving.front import Front, not_found
 from obs.serving.sockets import address_of, listen
 
 PROTOBUF = "application/x-protobuf"
+IN_FLIGHT = 250_000
 
 
 class Keep:
@@ -31,8 +33,11 @@ class Keep:
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.full = False
+        self.broken = False
 
     def consume(self, batch: Batch) -> None:
+        if self.broken:
+            raise ValueError("a bug with secrets")
         if self.full:
             raise Overloaded("cannot take more: memory is full", 3.0)
         self.batches.append(batch)
@@ -43,7 +48,8 @@ class Server:
 
     def __init__(self) -> None:
         self.store, self.ledger = Keep(), Ledger()
-        intake = Intake(Pipeline({Signal.TRACES: self.store}), self.ledger)
+        self.pipeline = Pipeline({Signal.TRACES: self.store}, max_in_flight_bytes=IN_FLIGHT)
+        intake = Intake(self.pipeline, self.ledger)
         self.transport = OtlpHttp(intake, max_body_bytes=200_000, max_inflated_bytes=1_000_000)
         self.sock = listen("127.0.0.1:0", "listen")
         config = uvicorn.Config(Front(self.transport.routes(), not_found), log_config=None, lifespan="off")
@@ -74,7 +80,7 @@ def shared() -> Iterator[Server]:
 @pytest.fixture
 def server(shared: Server) -> Server:
     shared.store.batches.clear()
-    shared.store.full = False
+    shared.store.full = shared.store.broken = False
     return shared
 
 
@@ -158,6 +164,33 @@ def test_a_full_store_says_when_to_come_back(server: Server) -> None:
     status, answer, headers = server.post(GOOD)
     assert (status, headers["retry-after"]) == (429, "3")
     assert status_pb2.Status.FromString(answer).code == 8
+
+
+def test_a_bug_is_told_by_its_id_alone(server: Server) -> None:
+    server.store.broken = True
+    status, answer, _ = server.post(GOOD)
+    said = status_pb2.Status.FromString(answer)
+    assert (status, said.code, said.message[:14]) == (500, 13, "internal error")
+    assert "secrets" not in said.message
+
+
+def test_bodies_hold_room_while_they_arrive(server: Server) -> None:
+    """One sender stops in the middle of its body: another is told to come back, until the first has ended."""
+    slow = http.client.HTTPConnection(address_of(server.sock), timeout=20)
+    slow.putrequest("POST", "/v1/traces")
+    slow.putheader("Content-Type", PROTOBUF)
+    slow.putheader("Content-Length", "200000")
+    slow.endheaders(bytes(199_000))
+    assert eventually(lambda: server.pipeline.in_flight_bytes, lambda held: held == 199_000) == 199_000
+    status, answer, headers = server.post(bytes(60_000))
+    assert (status, headers["retry-after"], status_pb2.Status.FromString(answer).code) == (429, "1", 8)
+    bomb = gzip.compress(bytes(900_000), mtime=0)
+    assert server.post(bomb, content_encoding="gzip")[0] == 429
+    assert server.post(GOOD)[0] == 200
+    slow.close()
+    assert eventually(lambda: server.pipeline.in_flight_bytes, lambda held: held == 0) == 0
+    assert server.post(bytes(60_000))[0] == 400
+    assert server.post(bomb, content_encoding="gzip")[0] == 400
 
 
 def test_other_paths_and_methods(server: Server) -> None:
