@@ -35,6 +35,7 @@ KERNEL_MODULES = (
     "obs.tsdb.promql.warming",
     "obs.logstore.kernels",
     "obs.tracestore.kernels",
+    "obs.tsdb.remote_read.kernels",
 )
 """In the order of use: what takes data in comes first. Modules that do not exist are skipped."""
 

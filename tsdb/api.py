@@ -21,6 +21,7 @@ from obs.tsdb.limits import STATUS_TOP
 from obs.tsdb.params import Params, label_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.formatting import go_json
+from obs.tsdb.remote_read import http as remote_read
 from obs.tsdb.store import MetricStore
 
 PREFIX = "/api/v1"
@@ -34,6 +35,7 @@ def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int)
     """All routes, and those of the query API."""
     api = APIRouter(tags=["metrics"])
     api.include_router(api_query.router(promql))
+    api.include_router(remote_read.router(store))
     _add_labels(api, store)
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))

@@ -27,6 +27,9 @@ SORT_CELLS = 1 << 26
 METADATA_PER_METRIC = 10
 """Differing descriptions kept of one metric, the latest; more are a sender's bug."""
 
+SLICE_SAMPLES = 500_000
+"""Samples of one slice of a selection that is read in slices: 8 MB, and as much again on the way."""
+
 STATUS_TOP = 10
 """Entries of each list of status/tsdb, as in Prometheus, where no limit is given."""
 
