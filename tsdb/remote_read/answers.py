@@ -68,7 +68,7 @@ def frames(query: int, found: Iterable[SeriesSet]) -> Iterator[bytes]:
 def _frame(query: int, labels: Labels, chunks: Iterable[bytes]) -> bytes:
     """ChunkedReadResponse: 1 chunked series (1 labels, 2 chunks), 2 query index."""
     series = labels_fields(labels) + b"".join(chunks)
-    data = bytes_field(1, series) + number_field(2, query)
+    data = bytes_field(1, series) + (number_field(2, query) if query else b"")
     return varint(len(data)) + google_crc32c.value(data).to_bytes(4, "big") + data
 
 
