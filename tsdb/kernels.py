@@ -1,4 +1,4 @@
-"""Loops over samples: id to ordinal, order by series and time, decimal scales, rows of a head, merging of spans.
+"""Loops over samples: id to ordinal, order by series and time, decimal scales, taking and merging of spans.
 
 Each has a numpy twin that serves while this compiles: `IdTable`, `sorting`, `decimals`, `spans`.
 """
@@ -35,25 +35,6 @@ def lookup(keys: U64, ordinals: I32, shift: Any, ids: U64, out: I32) -> int:
         out[i] = ordinals[place]
         unknown += ordinals[place] < 0
     return unknown
-
-
-@njit(nogil=True, cache=True)
-def rows_of(
-    keys: U64, ordinals: I32, shift: Any, ids: U64, t_ms: I64, start_ms: int, end_ms: int, rows: I64, slots: I32
-) -> int:
-    """Write row and ordinal of each id that is in the table and whose time is in start..end; returns how many are."""
-    mask = len(keys) - 1
-    found = 0
-    for i in range(len(ids)):
-        wanted = ids[i]
-        place = np.int64((wanted * _MULTIPLIER) >> shift)
-        while ordinals[place] >= 0 and keys[place] != wanted:
-            place = (place + 1) & mask
-        if ordinals[place] >= 0 and start_ms <= t_ms[i] <= end_ms:
-            rows[found] = i
-            slots[found] = ordinals[place]
-            found += 1
-    return found
 
 
 @njit(nogil=True, cache=True)
@@ -205,6 +186,25 @@ def _clip(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> int
 
 
 @njit(nogil=True, cache=True)
+def take_spans(t_ms: I64, bits: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> tuple[I64, I64, I64]:
+    """Times and values (as bits) of the rows of all spans in start..end (inclusive), one after the other.
+
+    Span k is then rows ends[k]:ends[k+1] of them. Narrows `starts` and `stops`.
+    """
+    total = _clip(t_ms, starts, stops, start_ms, end_ms)
+    out_t, out_bits = np.empty(total, np.int64), np.empty(total, np.int64)
+    ends = np.zeros(len(starts) + 1, np.int64)
+    out = 0
+    for k in range(len(starts)):
+        rows = stops[k] - starts[k]
+        out_t[out : out + rows] = t_ms[starts[k] : stops[k]]
+        out_bits[out : out + rows] = bits[starts[k] : stops[k]]
+        out += rows
+        ends[k + 1] = out
+    return out_t, out_bits, ends
+
+
+@njit(nogil=True, cache=True)
 def _weave(out_t: I64, out_bits: I64, begin: int, end: int, t_ms: I64, bits: I64, start: int, stop: int) -> int:
     """Merge a newer span into rows begin..end of the output, in place; returns the new end."""
     old_t, old_bits = out_t[begin:end].copy(), out_bits[begin:end].copy()
@@ -259,9 +259,9 @@ def warm() -> None:
     keys, ordinals, shift = np.zeros(2, np.uint64), np.array([0, -1], np.int32), np.uint64(63)
     ids, t_ms, values = (read_only(a) for a in (np.zeros(2, np.uint64), np.array([1, 2]), np.array([1.0, 2.5])))
     lookup(keys, ordinals, shift, ids, np.empty(2, np.int32))
-    rows_of(keys, ordinals, shift, ids, t_ms, 0, 5, np.empty(2, np.int64), np.empty(2, np.int32))
     sort_rows(np.zeros(2, np.int32), t_ms, 1)
     bits, offsets, powers = values.view(np.int64), np.array([0, 2]), np.array([1.0, 10.0])
     scales = choose_scales(values, bits, offsets, powers, 1e15, 6)
     scale_values(values, bits, offsets, scales, powers, 1e15, np.empty(2, np.int64), np.zeros(2, np.bool_))
+    take_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), 0, 5)
     merge_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)

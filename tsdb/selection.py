@@ -1,13 +1,17 @@
-"""Selection: matchers and a range of time → series with their samples, from blocks and head. No Python per sample."""
+"""Selection: matchers and a range of time → series with their samples, from blocks and head. No Python per sample.
+
+A selection is worked out once and read in parts of whole series, so that a part's samples stay in a core's cache and
+memory does not grow with what is selected.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.view import View
@@ -15,12 +19,13 @@ from obs.errors import QueryError, QueryLimit
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb import histograms
-from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
-from obs.tsdb.compiled import kernels, read_only
+from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.filenames import SAMPLES
-from obs.tsdb.idtable import IdTable
+from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.sorting import sort_rows
+from obs.tsdb.limits import PART_ROWS
+from obs.tsdb.promql.histogram import Histogram
+from obs.tsdb.sources import BlockSource, RunSource, Source, Stats
 from obs.tsdb.spans import Spans, join, merge
 
 I64 = npt.NDArray[np.int64]
@@ -31,21 +36,6 @@ NO_ROWS = np.empty(0, np.int64)
 FIRST_MS, LAST_MS = -(1 << 63), (1 << 63) - 1
 
 
-@dataclass(slots=True)
-class Stats:
-    """What a selection cost."""
-
-    figures: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(
-            ("blocks_read", "blocks_skipped", "row_groups_read", "row_groups_decoded", "rows_read", "head_rows"), 0
-        )
-    )
-
-    def add(self, name: str, n: int = 1) -> None:
-        """Count."""
-        self.figures[name] += n
-
-
 @dataclass(frozen=True, slots=True)
 class Reader:
     """What a selection reads with."""
@@ -53,6 +43,7 @@ class Reader:
     index: SeriesIndex
     catalog: BlockCatalog
     cache: GroupCache
+    runs: HeadRuns
     max_rows: int  # of one selection
 
 
@@ -64,40 +55,180 @@ def matching(index: SeriesIndex, matchers: Sequence[Matcher]) -> Mask:
         raise QueryError(f"{e}; write it in RE2's syntax") from None
 
 
+def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
+    """Whether a block may hold rows in start..end."""
+    return block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
+
+
 def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
-    """See `SampleSource`."""
+    """See `SampleSource`. Raises: QueryError, QueryLimit."""
+    selection = plan(reader, view, matchers, start_ms, end_ms)
+    if selection.rows > reader.max_rows:
+        raise QueryLimit(
+            f"cannot read more than {reader.max_rows} samples for one selector; name a metric, or ask for less time"
+        )
+    return selection.whole()
+
+
+def plan(
+    reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31
+) -> Selection:
+    """Which series are where; parts have at most `most_series`. The selection closes the view. Raises: QueryError."""
     start_ms, end_ms = max(start_ms, FIRST_MS), min(end_ms, LAST_MS)
-    series_of = reader.catalog.of(view.blocks)
+    series_of = reader.catalog.of(view.blocks)  # teaches the index
     mask = matching(reader.index, matchers)
     stats = Stats()
-    parts = []
+    sources: list[Source] = []
     if mask.any() and start_ms <= end_ms:
         for block, series in zip(view.blocks, series_of, strict=True):
-            part = _from_block(reader, block, series, mask, start_ms, end_ms, stats)
-            if part is not None:
-                parts.append(part)
-        parts += _from_head(reader.index, view, mask, start_ms, end_ms, stats)
-    else:
-        stats.add("blocks_skipped", len(view.blocks))
-    found, ordinals = _series_set(reader.index, parts, start_ms, end_ms, stats)
-    if ordinals and histograms.has_any(view):
-        return _attached(found, ordinals, histograms.read(view, reader.index, mask, start_ms, end_ms))
-    return found
+            chosen = series.chosen(mask, start_ms, end_ms) if overlaps(block, start_ms, end_ms) else NO_ROWS
+            if len(chosen):
+                sources.append(BlockSource.of(block, series, reader.cache, chosen))
+        stats.add("blocks_read", len(sources))
+        stats.add("rows_read", sum(int(source.rows.sum()) for source in sources))
+        sources += _heads(reader, view, mask)
+    stats.add("blocks_skipped", len(view.blocks) - stats.figures["blocks_read"])
+    hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if histograms.has_any(view) else ()
+    return Selection(reader.index, view, sources, (start_ms, end_ms), stats, most_series, hists)
 
 
-def _attached(found: SeriesSet, ordinals: Sequence[int], rows: Iterable[histograms.Row]) -> SeriesSet:
+def _heads(reader: Reader, view: View, mask: Mask) -> Iterable[Source]:
+    for table in view.head_runs(SAMPLES):
+        run = reader.runs.of(table)
+        known = run.ordinals[: np.searchsorted(run.ordinals, len(mask))]
+        chosen = np.flatnonzero(mask[known])
+        if len(chosen):
+            yield RunSource.of(run, chosen)
+
+
+class Selection:
+    """Series of several sources, cut into parts of whole series. Parts may be read by several threads at a time."""
+
+    def __init__(
+        self, index: SeriesIndex, view: View, sources: Sequence[Source], range_ms: tuple[int, int], stats: Stats,
+        most_series: int, hists: Iterable[histograms.Row],
+    ) -> None:  # fmt: skip
+        self._index, self._view, self._sources, self._stats = index, view, sources, stats
+        self._start_ms, self._end_ms = range_ms
+        self._hists: dict[int, list[tuple[int, Histogram]]] = {}
+        for ordinal, t_ms, histogram in hists:
+            self._hists.setdefault(ordinal, []).append((t_ms, histogram))
+        rows = np.zeros(len(index), np.int64)
+        for source in sources:
+            rows[source.ordinals] += source.rows
+        self.rows = int(rows.sum())
+        self._ordinals = _in_order(rows, sources)
+        self._bounds = _cut(rows[self._ordinals], most_series)
+        self._parts = [_by_part(source.ordinals, self._ordinals, self._bounds, len(rows)) for source in sources]
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """What was read so far."""
+        return self._stats.figures
+
+    def read(self, part: int) -> SeriesSet:
+        """The series of a part, in no order; those without samples in the range are left out."""
+        ordinals = self._ordinals[self._bounds[part] : self._bounds[part + 1]]
+        at = [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
+        return self._read(ordinals, self._index.labels(ordinals), at)
+
+    def whole(self) -> SeriesSet:
+        """All series, sorted by labels."""
+        labels = self._index.labels(self._ordinals)
+        by_labels = np.array(sorted(range(len(labels)), key=labels.__getitem__), np.int64)
+        at = [np.sort(positions) for positions, _ in self._parts]
+        found = self._read(self._ordinals[by_labels], [labels[i] for i in by_labels.tolist()], at)
+        return replace(found, stats=self.stats)
+
+    def close(self) -> None:
+        """Let the blocks go."""
+        self._view.close()
+
+    def __enter__(self) -> Selection:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, ordinals: I64, labels: Sequence[tuple[tuple[str, str], ...]], at: Sequence[I64]) -> SeriesSet:
+        pieces = [
+            spans
+            for source, positions in zip(self._sources, at, strict=True)
+            if len(positions) and (spans := source.read(positions, self._start_ms, self._end_ms, self._stats))
+        ]
+        if not pieces:
+            return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0))
+        spans = join(pieces)
+        counts, t_ms, values = _one_run_each(spans, _places(ordinals, spans.ordinals), len(ordinals), len(pieces) == 1)
+        some = counts > 0
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
+        if not some.all():
+            kept = np.flatnonzero(some)
+            ordinals, labels = ordinals[kept], [labels[i] for i in kept.tolist()]
+        found = SeriesSet(labels, offsets, t_ms, values)
+        return _attached(found, ordinals, self._hists) if self._hists else found
+
+
+def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:
+    """Rows of each series, and the samples of all one after the other."""
+    if one_source and bool((slots[1:] >= slots[:-1]).all()):
+        counts = np.bincount(slots, weights=spans.stops - spans.starts, minlength=series).astype(np.int64)
+        return counts, spans.t_ms, spans.values
+    merged = merge(spans, slots, series, FIRST_MS, LAST_MS)
+    return merged.counts, merged.t_ms, merged.values
+
+
+def _in_order(rows: I64, sources: Sequence[Source]) -> I64:
+    """The ordinals that have rows, in the order of the source that has most of them, the others behind."""
+    ordinals = np.flatnonzero(rows)
+    if not sources:
+        return ordinals
+    rank = np.full(len(rows), len(rows))
+    largest = max(sources, key=lambda source: len(source.ordinals))
+    rank[largest.ordinals] = np.arange(len(largest.ordinals))
+    return ordinals[np.argsort(rank[ordinals], kind="stable")]
+
+
+def _cut(rows: I64, most_series: int) -> I64:
+    """Bounds of parts of about `PART_ROWS` rows each and at most `most_series` series."""
+    if not len(rows):
+        return np.zeros(1, np.int64)
+    part = (np.cumsum(rows) - rows) // PART_ROWS
+    first = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
+    bounds = [np.arange(a, b, most_series) for a, b in zip(first, [*first[1:], len(rows)], strict=True)]
+    return np.concatenate([*bounds, [len(rows)]])
+
+
+def _by_part(mine: I64, ordinals: I64, bounds: I64, size: int) -> tuple[I64, I64]:
+    """Positions of a source's series by part (rising within each), and the bounds of each part among them."""
+    if len(bounds) == 2:
+        return np.arange(len(mine)), np.array([0, len(mine)])
+    part_of = np.zeros(size, np.int32)
+    part_of[ordinals] = np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
+    parts = part_of[mine]
+    positions = np.argsort(parts, kind="stable")
+    return positions, np.searchsorted(parts[positions], np.arange(len(bounds)))
+
+
+def _places(ordinals: I64, wanted: I64) -> I64:
+    """Where each of `wanted` stands in `ordinals`."""
+    order = np.argsort(ordinals)
+    return order[np.searchsorted(ordinals, wanted, sorter=order)]
+
+
+def _attached(found: SeriesSet, ordinals: I64, rows: Mapping[int, Sequence[tuple[int, Histogram]]]) -> SeriesSet:
     """With the histogram of each sample that is one: its series and time has one whose count is the sample's value."""
-    place = {ordinal: i for i, ordinal in enumerate(ordinals)}
     hists: Objects | None = None
-    for ordinal, t_ms, histogram in rows:
-        i = place.get(ordinal)
-        if i is None:
-            continue
+    for i, ordinal in enumerate(ordinals.tolist()):
         first, end = int(found.offsets[i]), int(found.offsets[i + 1])
-        row = first + int(np.searchsorted(found.t_ms[first:end], t_ms))
-        if row < end and found.t_ms[row] == t_ms and same_bits(found.values[row], histogram.count):
-            hists = np.full(len(found.t_ms), None, np.object_) if hists is None else hists
-            hists[row] = histogram
+        for t_ms, histogram in rows.get(ordinal, ()):
+            row = first + int(np.searchsorted(found.t_ms[first:end], t_ms))
+            if row < end and found.t_ms[row] == t_ms and same_bits(found.values[row], histogram.count):
+                hists = np.full(len(found.t_ms), None, np.object_) if hists is None else hists
+                hists[row] = histogram
     if hists is None:
         return found
     return replace(found, values=np.where(hists == np.array(None), found.values, 0.0), hists=hists)
@@ -106,104 +237,3 @@ def _attached(found: SeriesSet, ordinals: Sequence[int], rows: Iterable[histogra
 def same_bits(a: float, b: float) -> bool:
     """Whether two doubles are one and the same, NaN among them."""
     return bool(np.float64(a).view(np.int64) == np.float64(b).view(np.int64))
-
-
-def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
-    """Whether a block may hold rows in start..end."""
-    return block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
-
-
-def _from_block(
-    reader: Reader, block: Block, series: BlockSeries, mask: Mask, start_ms: int, end_ms: int, stats: Stats
-) -> Spans | None:
-    chosen = series.chosen(mask, start_ms, end_ms) if overlaps(block, start_ms, end_ms) else NO_ROWS
-    if not len(chosen):
-        stats.add("blocks_skipped")
-        return None
-    stats.add("blocks_read")
-    stats.add("rows_read", int(series.counts[chosen].sum()))
-    if stats.figures["rows_read"] > reader.max_rows:
-        raise QueryLimit(
-            f"cannot read more than {reader.max_rows} samples for one selector; name a metric, or ask for less time"
-        )
-    first, stop = series.first_rows[chosen], series.first_rows[chosen] + series.counts[chosen]
-    first_group = np.searchsorted(series.group_starts, first, "right") - 1
-    last_group = np.searchsorted(series.group_starts, stop - 1, "right") - 1
-    wanted = np.unique(np.concatenate([first_group, last_group, _between(first_group, last_group)])).tolist()
-    groups, decoded = reader.cache.read(block, series, wanted)
-    stats.add("row_groups_read", len(wanted))
-    stats.add("row_groups_decoded", decoded)
-    if not groups:
-        return None
-    parts = []
-    ordinals = series.ordinals[chosen].astype(np.int64)
-    for g in wanted:
-        base, end = int(series.group_starts[g]), int(series.group_starts[g + 1])
-        here = np.flatnonzero((first < end) & (stop > base))
-        starts, stops = np.maximum(first[here], base) - base, np.minimum(stop[here], end) - base
-        low, high = int(starts[0]), int(stops[-1])
-        t_ms, values = groups[g].t_ms[low:high], groups[g].values[low:high]
-        parts.append(Spans(ordinals[here], starts - low, stops - low, t_ms, values))
-    return join(parts)
-
-
-def _between(first: I64, last: I64) -> I64:
-    """Groups strictly inside a series that spans more than two."""
-    inside = [np.arange(a + 1, b) for a, b in zip(first.tolist(), last.tolist(), strict=True) if b - a > 1]
-    return np.concatenate(inside) if inside else NO_ROWS
-
-
-def _from_head(index: SeriesIndex, view: View, mask: Mask, start_ms: int, end_ms: int, stats: Stats) -> list[Spans]:
-    """The head's rows, grouped by series and sorted by time."""
-    if not view.head_rows(SAMPLES):
-        return []
-    wanted = np.flatnonzero(mask)
-    table = IdTable.of(index.ids(wanted))
-    found = [
-        rows for batch in view.head(SAMPLES).to_batches() if len((rows := _rows_of(table, batch, start_ms, end_ms))[0])
-    ]
-    if not found:
-        return []
-    slots, t_ms, values = (np.concatenate(column) for column in zip(*found, strict=True))
-    stats.add("head_rows", len(t_ms))
-    order, counts = sort_rows(slots, t_ms, len(wanted))
-    ends = np.cumsum(counts)
-    present = counts > 0
-    return [Spans(wanted[present], (ends - counts)[present], ends[present], t_ms[order], values[order])]
-
-
-def _rows_of(
-    table: IdTable, batch: pa.RecordBatch, start_ms: int, end_ms: int
-) -> tuple[npt.NDArray[np.int32], I64, npt.NDArray[np.float64]]:
-    """Slot, time and value of a batch's rows that are wanted, in the order they were written."""
-    ids, t_ms, values = (batch.column(name).to_numpy() for name in ("series_id", "t_ms", "value"))
-    fast = kernels()
-    if fast is None:
-        found = table.lookup(ids)
-        rows = np.flatnonzero((found >= 0) & (t_ms >= start_ms) & (t_ms <= end_ms))
-        return found[rows], t_ms[rows], values[rows]
-    at, slots = np.empty(len(ids), np.int64), np.empty(len(ids), np.int32)
-    keys = table.slots
-    n = fast.rows_of(keys.keys, keys.ordinals, keys.shift, read_only(ids), read_only(t_ms), start_ms, end_ms, at, slots)
-    rows = at[:n]
-    return slots[:n], t_ms[rows], values[rows]
-
-
-def _series_set(
-    index: SeriesIndex, parts: Sequence[Spans], start_ms: int, end_ms: int, stats: Stats
-) -> tuple[SeriesSet, Sequence[int]]:
-    """The series, and the ordinal of each."""
-    if not parts:
-        return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0), stats.figures), ()
-    spans = join(parts)
-    ordinals, slots = np.unique(spans.ordinals, return_inverse=True)
-    labels = index.labels(ordinals)
-    by_labels = sorted(range(len(labels)), key=labels.__getitem__)
-    place = np.empty(len(labels), np.int64)
-    place[by_labels] = np.arange(len(labels))
-    merged = merge(spans, place[slots], len(labels), start_ms, end_ms)
-    kept = [i for i, n in zip(by_labels, merged.counts.tolist(), strict=True) if n]
-    counts = merged.counts[merged.counts > 0]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    found = SeriesSet([labels[i] for i in kept], offsets, merged.t_ms, merged.values, stats.figures)
-    return found, ordinals[kept].tolist()

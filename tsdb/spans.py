@@ -39,6 +39,28 @@ class Merged:
     counts: I64
 
 
+def take(spans: Spans, start_ms: int, end_ms: int) -> Spans:
+    """The rows of the spans in start..end (inclusive), copied one after the other."""
+    fast = kernels()
+    if fast is None:
+        return take_plainly(spans, start_ms, end_ms)
+    starts, stops = spans.starts.copy(), spans.stops.copy()
+    times, bits = read_only(spans.t_ms), read_only(spans.values.view(np.int64))
+    t_ms, out_bits, ends = fast.take_spans(times, bits, starts, stops, start_ms, end_ms)
+    return Spans(spans.ordinals, ends[:-1], ends[1:], t_ms, out_bits.view(np.float64))
+
+
+def take_plainly(spans: Spans, start_ms: int, end_ms: int) -> Spans:
+    """The same with numpy alone."""
+    sizes = spans.stops - spans.starts
+    rows = ranges(spans.starts, sizes)
+    t_ms = spans.t_ms[rows]
+    inside = (t_ms >= start_ms) & (t_ms <= end_ms)
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
+    ends = kept[np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])]
+    return Spans(spans.ordinals, ends[:-1], ends[1:], t_ms[inside], spans.values[rows[inside]])
+
+
 def join(parts: Sequence[Spans]) -> Spans:
     """Spans of several sources, the earlier written first."""
     if len(parts) == 1:

@@ -31,12 +31,13 @@ from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
+from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import MetricLayout
 from obs.tsdb.limits import SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.rows import whole
-from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, matching, overlaps, select
+from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, matching, overlaps, plan, select
 from obs.tsdb.slices import slices
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,9 @@ class MetricStore:
         self.index = SeriesIndex(limits)
         self._metadata = MetadataRegistry()
         self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
-        self._reader = Reader(self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), limits.max_rows)
+        self._reader = Reader(
+            self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), HeadRuns(self.index), limits.max_rows
+        )
         self._loader: threading.Thread | None = None
         self._metadata_read = threading.Event()
 
@@ -97,7 +100,7 @@ class MetricStore:
             "series": len(self.index),
             "label_pairs": self.index.pairs,
             "bytes_index": self.index.nbytes,
-            "bytes_cache": self._reader.cache.nbytes,
+            "bytes_cache": self._reader.cache.nbytes + self._reader.runs.nbytes,
         }
         return replace(stats, extra={**stats.extra, **extra})
 
@@ -133,11 +136,17 @@ class MetricStore:
         with self.view() as view:
             return select(self._reader, view, matchers, start_ms, end_ms)
 
+    def selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31
+    ) -> Selection:
+        """The same in parts of whole series, to be read one by one; close it. Raises: QueryError."""
+        return plan(self._reader, self.view(), matchers, start_ms, end_ms, most_series)
+
     def slices(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES
+        self, selectors: Selectors, start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES
     ) -> Iterator[SeriesSet]:
-        """What `select` gives, about so many samples at a time. Raises: as `select`, its limit for one series only."""
-        chosen = np.flatnonzero(self._chosen([matchers], start_ms, end_ms))
+        """As `select` for any selector, about so many samples at a time. Raises: as `select`, the limit for one series."""
+        chosen = np.flatnonzero(self._chosen(selectors, start_ms, end_ms))
         return slices(self._reader, self.view, chosen, start_ms, end_ms, samples)
 
     # --- what there is ---

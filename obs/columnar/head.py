@@ -62,6 +62,18 @@ class TableChunks:
             whole = concatenate([*self._runs, *stack(list(self._tail))])
         return whole if whole.num_rows == rows else whole.slice(0, rows)
 
+    def runs(self) -> list[pa.Table]:
+        """All rows so far, as tables that stand for themselves.
+
+        Runs that are full are the same objects each time, so that callers may keep what they make of them; the last
+        table is what came since.
+        """
+        with self._joining:
+            if len(self._tail) > HEAD_TAIL_CHUNKS:
+                self._join()
+            runs, tail = list(self._runs), list(self._tail)
+        return [*runs, concatenate(stack(tail))] if tail else runs
+
     def _join(self) -> None:
         taken = list(self._tail)
         self._runs.append(concatenate(stack(taken)).combine_chunks())
@@ -117,3 +129,8 @@ class Head:
         chunks = self._tables[name]
         rows = chunks.rows if rows is None else rows
         return chunks.table(rows) if rows else pa.table({})
+
+    def runs(self, name: str) -> list[pa.Table]:
+        """All rows of a table as they are kept: see `TableChunks.runs`."""
+        chunks = self._tables[name]
+        return chunks.runs() if chunks.rows else []

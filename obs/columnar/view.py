@@ -28,6 +28,13 @@ class View:
         """
         return concatenate([head.table(table, marks[table]) for head, marks in self._heads if marks[table]])
 
+    def head_runs(self, table: str) -> list[pa.Table]:
+        """What `head` gives, in pieces; rows that were appended since this view was taken may be among them.
+
+        Pieces that are full are the same objects in every view, so that what is made of them can be kept.
+        """
+        return [run for head, marks in self._heads if marks[table] for run in head.runs(table)]
+
     def head_rows(self, table: str) -> int:
         """How many rows `head` has, without making it."""
         return sum(marks[table] for _, marks in self._heads)

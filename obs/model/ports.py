@@ -48,6 +48,23 @@ class SeriesSet:
     hists: npt.NDArray[np.object_] | None = None  # per sample a native histogram or None; None: floats only
 
 
+class Selection(Protocol):
+    """Selected series in parts, each of whole series and small enough for a core's cache; close it."""
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """What was read so far, as in a `SeriesSet`."""
+
+    def __len__(self) -> int:
+        """How many parts; none where nothing was found."""
+
+    def read(self, part: int) -> SeriesSet:
+        """One part, its series in no order. Any thread."""
+
+    def close(self) -> None:
+        """Let go of what it reads from; safe to call twice."""
+
+
 class SampleSource(Protocol):
     """Where PromQL reads."""
 
@@ -56,6 +73,9 @@ class SampleSource(Protocol):
 
         Series without a sample in the range are left out.
         """
+
+    def selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int) -> Selection:
+        """The same in parts of at most `most_series` series."""
 
 
 @dataclass(frozen=True, slots=True)

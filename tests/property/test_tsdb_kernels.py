@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 from obs import warm
 from obs.tsdb import decimals, sorting, spans
-from obs.tsdb.compiled import KERNELS, read_only
+from obs.tsdb.compiled import KERNELS
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.layout import _SAMPLE_OPTIONS
 
@@ -143,16 +143,17 @@ def test_id_table(groups: list[set[int]]) -> None:
         warm._state.ready.add(KERNELS)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), INT64), max_size=30), INT64, INT64)
+@given(st.lists(st.lists(st.integers(-20, 20), unique=True, max_size=9), max_size=6), st.integers(-25, 25), INT64)
 @settings(deadline=None, max_examples=200)
-def test_rows_of(rows: list[tuple[int, int]], start: int, end: int) -> None:
-    from obs.tsdb import kernels
-
-    wanted = [3, 1]
-    slots = IdTable.of(np.array(wanted, np.uint64)).slots
-    ids = read_only(np.array([i for i, _ in rows], np.uint64))
-    t_ms = read_only(np.array([t for _, t in rows], np.int64))
-    at, found = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
-    n = kernels.rows_of(slots.keys, slots.ordinals, slots.shift, ids, t_ms, start, end, at, found)
-    expected = [(row, wanted.index(i)) for row, (i, t) in enumerate(rows) if i in wanted and start <= t <= end]
-    assert list(zip(at[:n].tolist(), found[:n].tolist(), strict=True)) == expected
+def test_take(series: list[list[int]], start: int, end: int) -> None:
+    times = [sorted(each) for each in series]
+    t_ms = np.array([t for each in times for t in each], np.int64)
+    stops = np.cumsum([len(each) for each in times], dtype=np.int64)
+    starts = stops - np.array([len(each) for each in times], np.int64)
+    given_spans = spans.Spans(np.arange(len(times)), starts, stops, t_ms, t_ms / 4)
+    expected = [[t for t in each if start <= t <= end] for each in times]
+    for take in (spans.take, spans.take_plainly):
+        taken = take(given_spans, start, end)
+        rows = [taken.t_ms[a:b].tolist() for a, b in zip(taken.starts, taken.stops, strict=True)]
+        assert rows == expected
+        assert taken.values.tolist() == [t / 4 for each in expected for t in each]

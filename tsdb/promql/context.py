@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from obs.errors import QueryError, QueryLimit
 from obs.model.labels import Matcher
-from obs.model.ports import SampleSource, SeriesSet
+from obs.model.ports import SampleSource, Selection, SeriesSet
 from obs.tsdb.promql import limits
 from obs.tsdb.promql.annotations import Annotations
 from obs.tsdb.promql.plan import At, AtEdge, Node
@@ -50,6 +53,7 @@ class Query:
     deadline: float
     stats: dict[str, int] = field(default_factory=dict)
     samples: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def check_time(self) -> None:
         """Raises: QueryTimeout."""
@@ -63,6 +67,26 @@ class Query:
         self.charge(len(found.values))
         self._count(found.stats)
         self._count({"series": len(found.labels), "samples": len(found.values)})
+        return found
+
+    @contextmanager
+    def selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int
+    ) -> Iterator[Sequence[Callable[[], SeriesSet]]]:
+        """The parts of a selection, to be read by any thread."""
+        self.check_time()
+        selection = self.source.selection(matchers, start_ms, end_ms, most_series)
+        try:
+            yield [partial(self._read, selection, part) for part in range(len(selection))]
+        finally:
+            selection.close()
+            self._count(selection.stats)
+
+    def _read(self, selection: Selection, part: int) -> SeriesSet:
+        self.check_time()
+        found = selection.read(part)
+        with self._counting:
+            self._count({"series": len(found.labels), "samples": len(found.values)})
         return found
 
     def charge(self, samples: int) -> None:

@@ -14,6 +14,7 @@ from obs.tsdb.promql.functions.label_edits import LABEL_EDITS
 from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS, WindowFunction
 from obs.tsdb.promql.functions.presence import PRESENCE
 from obs.tsdb.promql.functions.signatures import SIGNATURES
+from obs.tsdb.promql.operators.slices import in_order, in_slices, slices
 from obs.tsdb.promql.plan import Call, Kind
 from obs.tsdb.promql.values import Value
 
@@ -22,6 +23,8 @@ def _windowed(name: str, function: WindowFunction) -> Callable[[Frame, Call], Va
     position = SIGNATURES[name].args.index(Kind.MATRIX)
 
     def evaluate(frame: Frame, call: Call) -> Value:
+        if in_slices(call):
+            return in_order(list(slices(frame, call)), frame.steps.count)
         return function(frame, call, frame.windows(call.args[position]))
 
     return evaluate

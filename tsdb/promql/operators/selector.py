@@ -38,10 +38,15 @@ def find(frame: Frame, node: Selector) -> Found:
 
 def find_at(frame: Frame, matchers: Sequence[Matcher], look: I64) -> Found:
     """The last sample of each series at the times `look` (one for all steps, or one each)."""
+    lookback = frame.query.options.lookback_ms
+    return last_of(frame, frame.query.select(matchers, int(look[0]) - lookback + 1, int(look[-1])), look)
+
+
+def last_of(frame: Frame, series: SeriesSet, look: I64) -> Found:
+    """The last sample within the lookback of each series at the times `look`."""
     from obs.tsdb.promql import kernels
 
     lookback = frame.query.options.lookback_ms
-    series = frame.query.select(matchers, int(look[0]) - lookback + 1, int(look[-1]))
     bits = series.values.view(np.int64)
     values, rows, present = kernels.last_sample(series.offsets, series.t_ms, series.values, bits, look, lookback)
     width = frame.steps.count
@@ -55,7 +60,11 @@ def instant(frame: Frame, node: Node) -> Vector:
     assert isinstance(node, Selector)
     if node.edge is Edge.SMOOTHED:
         return _smoothed(frame, node)
-    found = find(frame, node)
+    return vector_of(find(frame, node))
+
+
+def vector_of(found: Found) -> Vector:
+    """The samples that were found, as an instant vector."""
     all_hists = found.series.hists
     hists = None
     if all_hists is not None and len(all_hists):
@@ -82,16 +91,29 @@ def _smoothed(frame: Frame, node: Selector) -> Vector:
 def windows(frame: Frame, node: Node) -> Windows:
     """A range vector selector."""
     assert isinstance(node, RangeSelector)
-    edge = node.selector.edge
+    first_ms, last_ms = reach(frame, node)
+    return windows_of(frame, node, frame.query.select(node.selector.matchers, first_ms, last_ms))
+
+
+def reach(frame: Frame, node: RangeSelector) -> tuple[int, int]:
+    """The first and the last time that any window may look at."""
     look = ends(frame, node.selector.offset_ms, node.selector.at)
-    before = 0 if edge is Edge.NONE else frame.query.options.lookback_ms
-    behind = before if edge is Edge.SMOOTHED else 0
-    first, last = int(look[0]) - node.range_ms - before + 1, int(look[-1]) + behind
-    found = frame.query.select(node.selector.matchers, first, last)
+    before = _edge_ms(frame, node)
+    behind = before if node.selector.edge is Edge.SMOOTHED else 0
+    return int(look[0]) - node.range_ms - before + 1, int(look[-1]) + behind
+
+
+def windows_of(frame: Frame, node: RangeSelector, found: SeriesSet) -> Windows:
+    """The windows over series that were selected."""
+    look = ends(frame, node.selector.offset_ms, node.selector.at)
     offsets, t_ms, values, hists = _without_stale(found)
     keep = np.zeros(len(found.labels), np.bool_)
-    width = frame.steps.count
+    before, edge, width = _edge_ms(frame, node), node.selector.edge, frame.steps.count
     return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, width, keep, hists, edge, before)
+
+
+def _edge_ms(frame: Frame, node: RangeSelector) -> int:
+    return 0 if node.selector.edge is Edge.NONE else frame.query.options.lookback_ms
 
 
 def _without_stale(found: SeriesSet) -> tuple[I64, I64, F64, Objects | None]:

@@ -1,25 +1,121 @@
-"""A vector in slices of its series: what keeps aggregations over long ranges of many series in bounded memory."""
+"""A vector in slices of its series, worked out side by side: what bounds memory and uses all cores.
+
+Selectors and functions over the windows of a selector are read part by part; whatever else comes whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 
+import numpy as np
+
+from obs.model.labels import Matcher
+from obs.model.ports import SeriesSet
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.plan import Call, Node, RangeSelector, unwrap
-from obs.tsdb.promql.values import Vector
+from obs.tsdb.promql.operators.selector import ends, last_of, reach, vector_of, windows_of
+from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Selector, unwrap
+from obs.tsdb.promql.values import Vector, stack
+
+Slice = Callable[[SeriesSet], Vector]
+_here = threading.local()
+
+
+def in_slices(node: Node) -> bool:
+    """Whether a node can be worked out slice by slice."""
+    inner = unwrap(node)
+    if isinstance(inner, Selector):
+        return inner.edge is not Edge.SMOOTHED
+    return _window_call(inner) is not None
 
 
 def slices(frame: Frame, node: Node) -> Iterator[Vector]:
-    """The vector of `node`, some series at a time where it is a function over the windows of a selector."""
-    from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
-
+    """The vector of `node`, some series at a time where that is possible; slices are in no order of labels."""
     inner = unwrap(node)
-    function = WINDOW_FUNCTIONS.get(inner.name) if isinstance(inner, Call) else None
-    if function is None or not isinstance(inner, Call) or not isinstance(unwrap(inner.args[-1]), RangeSelector):
+    if not in_slices(inner):
         yield frame.vector(node)
         return
-    windows = frame.windows(inner.args[-1])
-    rows = max(1, frame.query.options.slice_cells // max(1, windows.width))
-    for lo in range(0, windows.series, rows):
-        frame.query.check_time()
-        yield function(frame, inner, windows.slice(lo, lo + rows))
+    selector = inner if isinstance(inner, Selector) else _window_call(inner)
+    assert selector is not None
+    work = _last_samples(frame, selector) if isinstance(selector, Selector) else _windowed(frame, inner, selector)
+    matchers, first_ms, last_ms = _selected(frame, selector)
+    most = max(1, frame.query.options.slice_cells // max(1, frame.steps.count))
+    with frame.query.selection(matchers, first_ms, last_ms, most) as parts:
+        yield from _side_by_side([partial(_done, work, part) for part in parts])
+
+
+def in_order(parts: Sequence[Vector], steps: int) -> Vector:
+    """Slices as one vector, sorted by labels."""
+    whole = stack(parts, steps)
+    return whole.rows(np.array(sorted(range(len(whole.labels)), key=whole.labels.__getitem__), np.int64))
+
+
+def _window_call(node: Node) -> RangeSelector | None:
+    """The selector whose windows a function is called on."""
+    from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
+
+    if not isinstance(node, Call) or node.name not in WINDOW_FUNCTIONS:
+        return None
+    found = [arg for arg in map(unwrap, node.args) if isinstance(arg, RangeSelector)]
+    return found[0] if found else None
+
+
+def _selected(frame: Frame, node: Selector | RangeSelector) -> tuple[Sequence[Matcher], int, int]:
+    if isinstance(node, RangeSelector):
+        return node.selector.matchers, *reach(frame, node)
+    look = ends(frame, node.offset_ms, node.at)
+    return node.matchers, int(look[0]) - frame.query.options.lookback_ms + 1, int(look[-1])
+
+
+def _last_samples(frame: Frame, node: Selector) -> Slice:
+    look = ends(frame, node.offset_ms, node.at)
+    return lambda found: vector_of(last_of(frame, found, look))
+
+
+def _windowed(frame: Frame, node: Node, selector: RangeSelector) -> Slice:
+    from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
+
+    assert isinstance(node, Call)
+    function, call = WINDOW_FUNCTIONS[node.name], node
+    return lambda found: function(frame, call, windows_of(frame, selector, found))
+
+
+def _done(work: Slice, part: Callable[[], SeriesSet]) -> Vector:
+    return work(part())
+
+
+@cache
+def _workers() -> tuple[ThreadPoolExecutor, int]:
+    count = len(os.sched_getaffinity(0))
+    return ThreadPoolExecutor(count, "obs-promql"), count
+
+
+def _side_by_side(tasks: Sequence[Callable[[], Vector]]) -> Iterator[Vector]:
+    """Results in the order of the tasks, a few tasks ahead of whoever takes them."""
+    if len(tasks) == 1 or getattr(_here, "working", False):  # a worker that waits for workers might wait for ever
+        yield from (task() for task in tasks)
+        return
+    pool, count = _workers()
+    ahead: deque[Future[Vector]] = deque()
+    try:
+        for task in tasks:
+            if len(ahead) > count:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(_work, task))
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+        for future in ahead:  # what they read from is let go of after this
+            if not future.cancelled():
+                future.exception()
+
+
+def _work(task: Callable[[], Vector]) -> Vector:
+    _here.working = True
+    return task()

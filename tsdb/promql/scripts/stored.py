@@ -12,7 +12,7 @@ import pyarrow as pa
 from obs.columnar.options import EngineOptions
 from obs.model.batch import Batch, Signal
 from obs.model.labels import Labels, Matcher, labels_id
-from obs.model.ports import SeriesSet
+from obs.model.ports import Selection, SeriesSet
 from obs.model.schema import SAMPLES, SERIES
 from obs.tsdb import histograms
 from obs.tsdb.promql.histogram import Histogram
@@ -34,12 +34,20 @@ class StoredSource:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
         """As the port says."""
+        self._store_loaded()
+        return self._store.select(matchers, start_ms, end_ms)
+
+    def selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int) -> Selection:
+        """As the port says."""
+        self._store_loaded()
+        return self._store.selection(matchers, start_ms, end_ms, most_series)
+
+    def _store_loaded(self) -> None:
         if self._loaded:
             self._store.consume(batch_of(self._loaded))
             self._loaded.clear()
             self._store.flush()
             self._store.engine.compact()
-        return self._store.select(matchers, start_ms, end_ms)
 
     def close(self) -> None:
         """Remove the store."""

@@ -1,0 +1,91 @@
+"""Selections in parts, and runs of a head that stay sorted: both give what a plain selection gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from obs.columnar.options import EngineOptions
+from obs.model.build import metrics_batch
+from obs.model.labels import Labels, Matcher, MatchOp, make_labels
+from obs.model.ports import SeriesSet
+from obs.tsdb import selection
+from obs.tsdb.store import MetricStore
+
+NAMED = [Matcher("__name__", MatchOp.RE, "m.*")]
+LABELS = [make_labels({"__name__": f"m{i % 3}", "shard": str(i)}) for i in range(40)]
+Rows = dict[Labels, list[tuple[int, float]]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[MetricStore]:
+    opened = MetricStore(tmp_path / "metrics", EngineOptions(compact_interval_s=3600.0))
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def rows_of(*found: SeriesSet) -> Rows:
+    return {
+        labels: list(zip(each.t_ms[a:b].tolist(), each.values[a:b].tolist(), strict=True))
+        for each in found
+        for labels, a, b in zip(each.labels, each.offsets[:-1], each.offsets[1:], strict=True)
+    }
+
+
+def fill(store: MetricStore, expected: Rows, seed: int, times: int) -> None:
+    """Each series at random times, some written twice, in batches of one time each."""
+    rng = np.random.default_rng(seed)
+    for t in rng.integers(0, 60, times).tolist():
+        values = rng.integers(0, 1000, len(LABELS)).astype(float).tolist()
+        store.consume(metrics_batch([(labels, t * 1000, v) for labels, v in zip(LABELS, values, strict=True)]))
+        for labels, value in zip(LABELS, values, strict=True):
+            kept = dict(expected.get(labels, []))
+            kept[t * 1000] = value
+            expected[labels] = sorted(kept.items())
+
+
+def test_parts_together_are_the_whole(store: MetricStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "PART_ROWS", 100)
+    expected: Rows = {}
+    for seed in range(3):
+        fill(store, expected, seed, 9)
+        if seed < 2:
+            store.flush()
+    parts = store.selection(NAMED, 10_000, 40_000, 7)
+    found = [parts.read(i) for i in range(len(parts))]
+    parts.close()
+    assert len(found) > 6 and max(len(each.labels) for each in found) <= 7
+    assert sum(len(each.labels) for each in found) == len(rows_of(*found))
+    inside = {ls: [(t, v) for t, v in rows if 10_000 <= t <= 40_000] for ls, rows in expected.items()}
+    assert rows_of(*found) == {ls: rows for ls, rows in inside.items() if rows}
+    assert rows_of(store.select(NAMED, 10_000, 40_000)) == rows_of(*found)
+
+
+def test_a_selection_of_nothing_has_no_parts(store: MetricStore) -> None:
+    fill(store, {}, 1, 2)
+    with store.selection([Matcher("__name__", MatchOp.EQ, "other")], 0, 100_000) as parts:
+        assert len(parts) == 0
+
+
+def test_sorted_runs_serve_again_until_their_head_is_flushed(
+    store: MetricStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from obs.tsdb import headruns
+
+    monkeypatch.setattr(headruns, "SORTED_RUN_ROWS", 200)
+    expected: Rows = {}
+    fill(store, expected, 1, 140)  # more chunks than a head keeps as they came
+    for seed in (2, 3):
+        assert rows_of(store.select(NAMED, 0, 100_000)) == expected
+        held = store.stats().extra["bytes_cache"]
+        assert held > 0
+        assert rows_of(store.select(NAMED, 0, 100_000)) == expected
+        assert store.stats().extra["bytes_cache"] == held
+        fill(store, expected, seed, 3)
+    assert rows_of(store.select(NAMED, 0, 100_000)) == expected
+    store.flush()
+    assert rows_of(store.select(NAMED, 0, 100_000)) == expected

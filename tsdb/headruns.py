@@ -1,0 +1,80 @@
+"""Rows of a head by series, then time. What is sorted once serves until its head is flushed."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from obs.tsdb.index import SeriesIndex
+from obs.tsdb.limits import SORTED_RUN_ROWS
+from obs.tsdb.rows import head_rows
+from obs.tsdb.sorting import sort_rows
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Series ordinals[k] (rising) owns rows starts[k]:stops[k]; times rise in it, of equal ones the last is kept."""
+
+    ordinals: I64
+    starts: I64
+    stops: I64
+    t_ms: I64
+    values: F64
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return 16 * len(self.t_ms) + 24 * len(self.ordinals)
+
+
+def sorted_run(table: pa.Table, index: SeriesIndex) -> Run:
+    """Rows of a head, in the order they were written, sorted; series that the index does not know are left out."""
+    rows, _ = head_rows(table, index)
+    present = np.zeros(int(rows.ordinals.max(initial=-1)) + 1, np.bool_)
+    present[rows.ordinals] = True
+    rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
+    distinct = np.flatnonzero(present)
+    order, counts = sort_rows(rank[rows.ordinals], rows.t_ms, len(distinct))
+    ends = np.cumsum(counts)
+    return Run(distinct, ends - counts, ends, rows.t_ms[order], rows.values[order])
+
+
+class HeadRuns:
+    """Sorted runs of the tables that heads are made of, each kept as long as its table. Any thread."""
+
+    def __init__(self, index: SeriesIndex) -> None:
+        self._index = index
+        self._lock = threading.Lock()
+        self._kept: dict[int, tuple[weakref.ref[pa.Table], Run]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        with self._lock:
+            return sum(run.nbytes for _, run in self._kept.values())
+
+    def of(self, table: pa.Table) -> Run:
+        """The rows of a table, sorted; one that is small is sorted each time."""
+        if table.num_rows < SORTED_RUN_ROWS:
+            return sorted_run(table, self._index)
+        key = id(table)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and kept[0]() is table:
+            return kept[1]
+        run = sorted_run(table, self._index)
+        with self._lock:
+            self._kept[key] = weakref.ref(table, lambda _: self._let_go(key)), run
+        return run
+
+    def _let_go(self, key: int) -> None:
+        """Called while a table goes, by any thread, so it takes no lock."""
+        self._kept.pop(key, None)

@@ -1,0 +1,116 @@
+"""What a selection reads: blocks and sorted runs of heads. Each knows its series and gives their samples as spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.columnar.block import Block
+from obs.tsdb.blocks import BlockSeries, GroupCache
+from obs.tsdb.headruns import Run
+from obs.tsdb.spans import Spans, join, take
+
+I64 = npt.NDArray[np.int64]
+
+
+class Source(Protocol):
+    """Series that were selected, in the order in which they stand here."""
+
+    @property
+    def ordinals(self) -> I64:
+        """The series."""
+
+    @property
+    def rows(self) -> I64:
+        """How many rows each may have."""
+
+    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
+        """The samples in start..end (inclusive) of the series at some positions (rising), one after the other."""
+
+
+class Stats:
+    """What a selection cost. Only ever added to, so that parts read by several threads may share it."""
+
+    def __init__(self) -> None:
+        names = ("blocks_read", "blocks_skipped", "row_groups_read", "row_groups_decoded", "rows_read", "head_rows")
+        self.figures: dict[str, int] = dict.fromkeys(names, 0)
+
+    def add(self, name: str, n: int = 1) -> None:
+        """Count."""
+        self.figures[name] += n
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """Series of a head's sorted run."""
+
+    run: Run
+    chosen: I64  # positions in the run
+    ordinals: I64
+    rows: I64
+
+    @classmethod
+    def of(cls, run: Run, chosen: I64) -> RunSource:
+        """The series at these positions."""
+        return cls(run, chosen, run.ordinals[chosen], (run.stops - run.starts)[chosen])
+
+    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
+        """See `Source`."""
+        chosen = self.chosen[at]
+        run = self.run
+        found = take(
+            Spans(self.ordinals[at], run.starts[chosen], run.stops[chosen], run.t_ms, run.values), start_ms, end_ms
+        )
+        stats.add("head_rows", len(found.t_ms))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSource:
+    """Series of a block, read through the cache of decoded row groups."""
+
+    block: Block
+    series: BlockSeries
+    cache: GroupCache
+    chosen: I64  # positions in the block
+    ordinals: I64
+    rows: I64
+
+    @classmethod
+    def of(cls, block: Block, series: BlockSeries, cache: GroupCache, chosen: I64) -> BlockSource:
+        """The series at these positions."""
+        return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), series.counts[chosen])
+
+    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
+        """See `Source`; nothing where the block is damaged."""
+        series, chosen, ordinals = self.series, self.chosen[at], self.ordinals[at]
+        first = series.first_rows[chosen]
+        stop = first + series.counts[chosen]
+        wanted = list(_groups(series.group_starts, first, stop))
+        groups, decoded = self.cache.read(self.block, series, wanted)
+        stats.add("row_groups_read", len(wanted))
+        stats.add("row_groups_decoded", decoded)
+        if not groups:
+            return None
+        pieces = []
+        for g in wanted:
+            base, end = int(series.group_starts[g]), int(series.group_starts[g + 1])
+            low, high = int(np.searchsorted(stop, base, "right")), int(np.searchsorted(first, end, "left"))
+            here = slice(low, high)
+            starts, stops = np.maximum(first[here], base) - base, np.minimum(stop[here], end) - base
+            group = groups[g]
+            pieces.append(take(Spans(ordinals[here], starts, stops, group.t_ms, group.values), start_ms, end_ms))
+        return join(pieces)
+
+
+def _groups(group_starts: I64, first: I64, stop: I64) -> Iterable[int]:
+    """The row groups in which any of the rows first:stop are."""
+    touched = np.zeros(len(group_starts) + 1, np.int64)
+    np.add.at(touched, np.searchsorted(group_starts, first, "right") - 1, 1)
+    np.add.at(touched, np.searchsorted(group_starts, stop - 1, "right"), -1)
+    found: list[int] = np.flatnonzero(np.cumsum(touched) > 0).tolist()
+    return found
