@@ -48,11 +48,13 @@ class BlockSeries:
         in_time = (self.counts > 0) & (self.max_ms >= start_ms) & (self.min_ms <= end_ms)
         return np.flatnonzero(mask[self.ordinals] & in_time)
 
-    def row_powers(self, start: int, stop: int) -> F64:
-        """The power of ten of each of the rows start..stop."""
+    def row_powers(self, start: int, stop: int) -> F64 | float:
+        """The power of ten of each of the rows start..stop, or the one that all have."""
         ends = self.first_rows + self.counts
         first, last = (int(np.searchsorted(ends, row, "right")) for row in (start, stop - 1))
         span = slice(first, last + 1)
+        if bool((self.powers[span] == self.powers[first]).all()):
+            return float(self.powers[first])
         counts = np.minimum(ends[span], stop) - np.maximum(self.first_rows[span], start)
         return np.repeat(self.powers[span], counts)
 
@@ -134,21 +136,49 @@ class GroupCache:
         self._limit = limit_bytes
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[str, int], Group] = OrderedDict()
+        self._decoding: dict[tuple[str, int], threading.Event] = {}  # set when it is done, well or not
         self.nbytes = 0
 
     def read(self, block: Block, series: BlockSeries, wanted: Iterable[int]) -> tuple[dict[int, Group], int]:
         """Row groups of a block by number, and how many had to be decoded. None of a damaged block."""
         wanted = list(wanted)
         with self._lock:
-            found = {g: self._groups[block.name, g] for g in wanted if (block.name, g) in self._groups}
-            for g in found:
-                self._groups.move_to_end((block.name, g))
-        missing = [g for g in wanted if g not in found]
-        if missing:
-            decoded = decode(block, series, missing)
-            found |= decoded
+            found = self._held(block.name, wanted)
+            awaited = {g: self._decoding[block.name, g] for g in wanted if (block.name, g) in self._decoding}
+            mine = [g for g in wanted if g not in found and g not in awaited]
+            done = threading.Event()
+            self._decoding.update(dict.fromkeys(((block.name, g) for g in mine), done))
+        if mine:
+            found |= self._decode(block, series, mine, done)
+        for event in awaited.values():
+            event.wait()
+        with self._lock:
+            found |= self._held(block.name, awaited)
+        lost = [g for g in wanted if g not in found and g not in mine]  # the cache had no room for them
+        if lost:
+            found |= decode(block, series, lost)
+        return found, len(mine) + len(lost)
+
+    def _held(self, name: str, groups: Iterable[int]) -> dict[int, Group]:
+        """Those of some groups that the cache has, now the last to be dropped."""
+        found = {g: self._groups[name, g] for g in groups if (name, g) in self._groups}
+        for g in found:
+            self._groups.move_to_end((name, g))
+        return found
+
+    def _decode(
+        self, block: Block, series: BlockSeries, mine: Sequence[int], done: threading.Event
+    ) -> dict[int, Group]:
+        """Decode groups that others may be waiting for."""
+        try:
+            decoded = decode(block, series, mine)
             self._keep(block.name, decoded)
-        return found, len(missing)
+        finally:
+            with self._lock:
+                for g in mine:
+                    del self._decoding[block.name, g]
+            done.set()
+        return decoded
 
     def _keep(self, name: str, decoded: dict[int, Group]) -> None:
         if sum(group.nbytes for group in decoded.values()) > self._limit // 2:
@@ -170,12 +200,17 @@ def decode(block: Block, series: BlockSeries, groups: Sequence[int]) -> dict[int
         return {}
     try:
         with pq.ParquetFile(path, metadata=series.footer) as file:
-            parts = [(g, file.read_row_groups([g], columns=_value_columns(series.footer, g))) for g in groups]
+            parts = [(g, _read(file, series.footer, g)) for g in groups]
     except (OSError, pa.ArrowException):
         if block.sound():
             raise
         return {}
     return {g: _decoded(table, series, g) for g, table in parts}
+
+
+def _read(file: pq.ParquetFile, footer: Any, group: int) -> pa.Table:
+    """One row group; on the thread at hand, since queries read parts side by side."""
+    return file.read_row_groups([group], columns=_value_columns(footer, group), use_threads=False)
 
 
 def _value_columns(footer: Any, group: int) -> list[str]:

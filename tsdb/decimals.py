@@ -85,13 +85,17 @@ def to_columns(values: F64, scaled: Scaled) -> tuple[pa.Array, pa.Array]:
 def from_columns(ints: pa.ChunkedArray, doubles: pa.ChunkedArray | None, powers: F64 | float) -> F64:
     """The way back; `powers`: ten to the scale of each row, or of all. `doubles` may be None where no int is null."""
     if ints.null_count == 0:
-        exact: F64 = ints.to_numpy() / powers
+        exact: F64 = ints.to_numpy().astype(np.float64) if _is_one(powers) else ints.to_numpy() / powers
         return exact
     assert doubles is not None
     if ints.null_count == len(ints):
         return _bits_kept(doubles)
     known = ints.is_valid().to_numpy()
     return np.where(known, ints.fill_null(0).to_numpy() / powers, _bits_kept(doubles.fill_null(0.0)))
+
+
+def _is_one(powers: F64 | float) -> bool:
+    return isinstance(powers, float) and powers == 1.0
 
 
 def _bits_kept(doubles: pa.ChunkedArray) -> F64:

@@ -56,19 +56,25 @@ def variance(values: F64, lo: int, hi: int) -> float:
 @njit(nogil=True, cache=True)
 def quantile(q: float, window: F64) -> float:
     """The q-quantile with linear interpolation; NaN values count as the smallest. Sorts a copy."""
-    n = len(window)
-    if n == 0 or np.isnan(q):
-        return np.nan
-    if q < 0:
-        return -np.inf
-    if q > 1:
-        return np.inf
     ordered = np.sort(window)  # NaN last
     nans = 0
     for value in ordered[::-1]:
         if not np.isnan(value):
             break
         nans += 1
+    return quantile_of(q, ordered, len(window) - nans, nans)
+
+
+@njit(nogil=True, cache=True)
+def quantile_of(q: float, ordered: F64, numbers: int, nans: int) -> float:
+    """The q-quantile of sorted numbers and of as many NaN as there were beside them, which count as the smallest."""
+    n = numbers + nans
+    if n == 0 or np.isnan(q):
+        return np.nan
+    if q < 0:
+        return -np.inf
+    if q > 1:
+        return np.inf
     rank = q * (n - 1)
     lower = int(np.floor(rank))
     upper = min(n - 1, lower + 1)
@@ -76,6 +82,55 @@ def quantile(q: float, window: F64) -> float:
     low = np.nan if lower < nans else ordered[lower - nans]
     high = np.nan if upper < nans else ordered[upper - nans]
     return low * (1 - weight) + high * weight
+
+
+@njit(nogil=True, cache=True)
+def _place(ordered: F64, numbers: int, value: float) -> int:
+    """The first of sorted numbers that is not below a value."""
+    low, high = 0, numbers
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(nogil=True, cache=True)
+def _leave(ordered: F64, numbers: int, values: F64, lo: int, hi: int) -> int:
+    """Take rows lo:hi out of sorted numbers; returns how many numbers are left. NaN were never among them."""
+    for row in range(lo, hi):
+        if not np.isnan(values[row]):
+            numbers -= 1
+            for i in range(_place(ordered, numbers + 1, values[row]), numbers):
+                ordered[i] = ordered[i + 1]
+    return numbers
+
+
+@njit(nogil=True, cache=True)
+def _enter(ordered: F64, numbers: int, values: F64, lo: int, hi: int) -> int:
+    """Put rows lo:hi among sorted numbers; returns how many numbers there are."""
+    for row in range(lo, hi):
+        if not np.isnan(values[row]):
+            at = _place(ordered, numbers, values[row])
+            for i in range(numbers, at, -1):
+                ordered[i] = ordered[i - 1]
+            ordered[at] = values[row]
+            numbers += 1
+    return numbers
+
+
+@njit(nogil=True, cache=True)
+def _enter_all(ordered: F64, values: F64, lo: int, hi: int) -> int:
+    """Sort rows lo:hi; returns how many numbers there are."""
+    numbers = 0
+    for row in range(lo, hi):
+        if not np.isnan(values[row]):
+            ordered[numbers] = values[row]
+            numbers += 1
+    ordered[:numbers].sort()
+    return numbers
 
 
 @njit(nogil=True, cache=True)
@@ -171,17 +226,26 @@ def variance_over_time(offsets: I64, t_ms: I64, values: F64, ends: I64, range_ms
 
 @njit(nogil=True, cache=True)
 def quantile_over_time(offsets: I64, t_ms: I64, values: F64, ends: I64, range_ms: int, q: F64) -> tuple[F64, Bool]:
-    """The q[step]-quantile of each window."""
+    """The q[step]-quantile of each window: its numbers stay sorted while it moves, unless most of them are new."""
     shape = (len(offsets) - 1, len(ends))
     out, present = np.zeros(shape), np.zeros(shape, np.bool_)
     for series in range(shape[0]):
-        lo = hi = offsets[series]
+        start = lo = hi = offsets[series]
         stop = offsets[series + 1]
+        ordered = np.empty(stop - start)
+        numbers, left, right = 0, lo, lo  # the numbers of rows left:right stand sorted
         for step in range(shape[1]):
             lo = after(t_ms, lo, stop, ends[step] - range_ms)
             hi = after(t_ms, max(lo, hi), stop, ends[step])
-            if hi > lo:
-                out[series, step], present[series, step] = quantile(q[step], values[lo:hi]), True
+            if hi <= lo:
+                continue
+            if 2 * ((lo - left) + (hi - right)) < hi - lo:
+                numbers = _leave(ordered, numbers, values, left, lo)
+                numbers = _enter(ordered, numbers, values, right, hi)
+            else:
+                numbers = _enter_all(ordered, values, lo, hi)
+            left, right = lo, hi
+            out[series, step], present[series, step] = quantile_of(q[step], ordered, numbers, hi - lo - numbers), True
     return out, present
 
 
