@@ -14,7 +14,7 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from obs.errors import ObsError, QueryError
-from obs.tsdb import api_query, status
+from obs.tsdb import api_query, federate, status
 from obs.tsdb.api_query import BadParameter, error_response
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.limits import STATUS_TOP
@@ -22,6 +22,7 @@ from obs.tsdb.params import Params, label_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.remote_read import http as remote_read
+from obs.tsdb.snapshots import snapshot
 from obs.tsdb.store import MetricStore
 
 PREFIX = "/api/v1"
@@ -36,10 +37,12 @@ def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int)
     api = APIRouter(tags=["metrics"])
     api.include_router(api_query.router(promql))
     api.include_router(remote_read.router(store))
+    api.include_router(federate.router(store))
     _add_labels(api, store)
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
     _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
+    _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add_status(api, store, version, started_ns)
     return api
 
