@@ -143,10 +143,10 @@ class MetricStore:
         return plan(self._reader, self.view(), matchers, start_ms, end_ms, most_series)
 
     def slices(
-        self, selectors: Selectors, start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES
     ) -> Iterator[SeriesSet]:
-        """As `select` for any selector, about so many samples at a time. Raises: as `select`, the limit for one series."""
-        chosen = np.flatnonzero(self._chosen(selectors, start_ms, end_ms))
+        """What `select` gives, about so many samples at a time. Raises: as `select`, its limit for one series only."""
+        chosen = np.flatnonzero(self._chosen([matchers], start_ms, end_ms))
         return slices(self._reader, self.view, chosen, start_ms, end_ms, samples)
 
     # --- what there is ---
