@@ -24,6 +24,7 @@ from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.remote_read import http as remote_read
 from obs.tsdb.snapshots import snapshot
 from obs.tsdb.store import MetricStore
+from obs.tsdb.why.api import query_why
 
 PREFIX = "/api/v1"
 BOTH = ["GET", "POST"]
@@ -42,6 +43,7 @@ def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int)
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
     _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
+    _add(api, "/query_why", BOTH, lambda p: query_why(store, promql, p))
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add_status(api, store, version, started_ns)
     return api

@@ -67,21 +67,21 @@ def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Respons
 
 def _instant(promql: PromQL, p: Parameters, now_ms: int) -> Response:
     t_ms = read_time(p, "time", now_ms)
-    return _answer(p, lambda q: promql.query(q, t_ms, _duration(p, "lookback_delta"), _seconds(p, "timeout")))
+    return _answer(p, lambda q: promql.query(q, t_ms, read_duration(p, "lookback_delta"), _seconds(p, "timeout")))
 
 
 def _range(promql: PromQL, p: Parameters) -> Response:
     start, end = read_time(p, "start"), read_time(p, "end")
     if end < start:
         raise BadParameter("end", "end timestamp must not be before start time")
-    step = _duration(p, "step")
+    step = read_duration(p, "step")
     if step is None:
         raise BadParameter("step", 'cannot parse "" to a valid duration')
     if step <= 0:
         raise BadParameter(
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
-    lookback, timeout = _duration(p, "lookback_delta"), _seconds(p, "timeout")
+    lookback, timeout = read_duration(p, "lookback_delta"), _seconds(p, "timeout")
     return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout))
 
 
@@ -159,7 +159,7 @@ def _rfc3339(text: str) -> float | None:
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
-def _duration(p: Parameters, name: str) -> int | None:
+def read_duration(p: Parameters, name: str) -> int | None:
     """A duration parameter, seconds or 5m, in milliseconds; None where it is not given."""
     text = p.get(name, "")
     if not text:
@@ -172,7 +172,7 @@ def _duration(p: Parameters, name: str) -> int | None:
 
 
 def _seconds(p: Parameters, name: str) -> float | None:
-    ms = _duration(p, name)
+    ms = read_duration(p, name)
     return None if ms is None else ms / 1000
 
 

@@ -26,26 +26,40 @@ def query(
     end: Annotated[str, typer.Option(help="Until here.")] = "now",
     step: Annotated[str, typer.Option(help="Between two points of a range (default: a sixtieth of it).")] = "",
     at: Annotated[str, typer.Option("--time", help="The moment of an instant query.")] = "now",
+    why: Annotated[bool, typer.Option("--why", help="Say why a result is empty.")] = False,
     graph: Annotated[bool, typer.Option("--graph", help="Draw a range in the terminal.")] = False,
     output: OutputOption = Output.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Run the query and write its result."""
-    client = ObsClient(server)
-    if start:
-        start_s, end_s = moment_s(start), moment_s(end)
-        step_s = duration_s(step) if step else max((end_s - start_s) / DEFAULT_STEPS, 1.0)
-        result = client.prometheus.query_range(promql, start_s, end_s, step_s)
+    prometheus = ObsClient(server).prometheus
+    times = _times(start, end, step, at)
+    if "step_s" in times:
+        result = prometheus.query_range(promql, **times)
     else:
-        result = client.prometheus.query(promql, moment_s(at))
+        result = prometheus.query(promql, **times)
     for text in result.notes:
         note(text)
+    if not result.result and why:
+        for reason in prometheus.query_why(promql, **times):
+            note(f"{reason['line']}:{reason['column']} {reason['expression']}: {reason['text']}")
+    elif not result.result:
+        note("no data; --why says why")
     if graph and result.kind == "matrix":
         draw(result, promql)
     elif output is Output.JSON:
         write_json({"resultType": result.kind, "result": result.result})
     else:
         write_rows(("series", "time", "value"), rows(result), output)
+
+
+def _times(start: str, end: str, step: str, at: str) -> dict[str, float]:
+    """The times of a range, or the time of an instant query, as the client names them."""
+    if not start:
+        return {"time_s": moment_s(at)}
+    start_s, end_s = moment_s(start), moment_s(end)
+    step_s = duration_s(step) if step else max((end_s - start_s) / DEFAULT_STEPS, 1.0)
+    return {"start_s": start_s, "end_s": end_s, "step_s": step_s}
 
 
 def rows(result: QueryResult) -> list[tuple[str, str, str]]:

@@ -27,6 +27,16 @@ class Prometheus:
         params = [("query", query), ("start", start_s), ("end", end_s), ("step", step_s)]
         return QueryResult.of(self._transport.json(f"{API}/query_range", params, form=True))
 
+    def query_why(
+        self, query: str, time_s: float | None = None, start_s: float | None = None, end_s: float | None = None,
+        step_s: float | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Why `query` gives nothing, at one moment or (with a step) over a range; empty where it gives something."""
+        times = [("time", time_s), ("start", start_s), ("end", end_s), ("step", step_s)]
+        answer = self._transport.json(f"{API}/query_why", [("query", query), *times], form=True)
+        reasons: list[dict[str, Any]] = answer["data"]["reasons"]
+        return reasons
+
     def labels(self, match: Sequence[str] = (), start_s: float | None = None, end_s: float | None = None) -> list[str]:
         """Names of labels."""
         names: list[str] = self._data("labels", _selection(match, start_s, end_s))
