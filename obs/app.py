@@ -193,7 +193,13 @@ class App:
         faults.install(api)
         api.include_router(control.router(self.status, self._registry, self.stores, self.alerts))
         api.include_router(
-            metrics_api.router(self.metrics, self.promql, version=__version__, started_ns=self._started_ns)
+            metrics_api.router(
+                self.metrics,
+                self.promql,
+                version=__version__,
+                started_ns=self._started_ns,
+                config={"rule_files": list(self.config.rule_files)},
+            )
         )
         api.include_router(logs_api.router(self.logs, self.logql))
         api.include_router(traces_api.router(self.traces))

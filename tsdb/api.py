@@ -6,16 +6,18 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import orjson
+import yaml
 from fastapi import APIRouter, Depends, Response
 
 from obs.errors import ObsError, QueryError
 from obs.tsdb import api_query, federate, status
 from obs.tsdb.api_query import BadParameter, error_response
+from obs.tsdb.cors import OpenRoute
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.limits import STATUS_TOP
 from obs.tsdb.params import Params, label_name, read_params, selectors_in
@@ -33,9 +35,11 @@ TRUNCATED = "results truncated due to limit"
 Endpoint = Callable[[Params], Any]
 
 
-def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int) -> APIRouter:
-    """All routes, and those of the query API."""
-    api = APIRouter(tags=["metrics"])
+def router(
+    store: MetricStore, promql: PromQL, *, version: str, started_ns: int, config: Mapping[str, Any] | None = None
+) -> APIRouter:
+    """All routes, and those of the query API; `config` is shown as it is, so it holds no secrets."""
+    api = APIRouter(tags=["metrics"], route_class=OpenRoute)
     api.include_router(api_query.router(promql))
     api.include_router(remote_read.router(store))
     api.include_router(federate.router(store))
@@ -45,7 +49,9 @@ def router(store: MetricStore, promql: PromQL, *, version: str, started_ns: int)
     _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
     _add(api, "/query_why", BOTH, lambda p: query_why(store, promql, p))
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
-    _add_status(api, store, version, started_ns)
+    _add_status(api, store, promql, version, started_ns)
+    config_yaml = yaml.safe_dump(dict(config or {"global": {}}), sort_keys=False)
+    _add(api, "/status/config", ["GET"], lambda _: {"yaml": config_yaml})
     return api
 
 
@@ -92,7 +98,7 @@ def _series(store: MetricStore, given: Params) -> Sequence[Any]:
 
 
 def _metadata(store: MetricStore, given: Params) -> dict[str, list[dict[str, str]]]:
-    limit, per_metric = given.whole("limit"), given.whole("limit_per_metric")
+    limit, per_metric = (max(given.number(name), 0) for name in ("limit", "limit_per_metric"))
     found = store.metadata(given.text("metric") or None).items()
     return {
         metric: [{"type": d.type, "unit": d.unit, "help": d.help} for d in islice(descriptions, per_metric or None)]
@@ -122,13 +128,12 @@ def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
     }
 
 
-def _add_status(api: APIRouter, store: MetricStore, version: str, started_ns: int) -> None:
+def _add_status(api: APIRouter, store: MetricStore, promql: PromQL, version: str, started_ns: int) -> None:
     answers: dict[str, Endpoint] = {
         "/status/tsdb": lambda p: status.tsdb(store, p.whole("limit") or STATUS_TOP),
         "/status/buildinfo": lambda _: status.buildinfo(version),
         "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns),
-        "/status/flags": lambda _: status.flags(store),
-        "/status/config": lambda _: {"yaml": ""},
+        "/status/flags": lambda _: status.flags(store, promql.options),
         "/status/walreplay": lambda _: status.walreplay(store.stats()),
         "/targets": lambda _: {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}},
     }

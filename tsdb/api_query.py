@@ -7,15 +7,17 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from obs.errors import ObsError, QueryError
+from obs.tsdb.cors import OpenRoute
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.lexer import duration_ms
 from obs.tsdb.promql.parse import parse
@@ -24,6 +26,9 @@ from obs.tsdb.promql.printer import pretty
 from obs.tsdb.promql.tree import tree
 
 Parameters = Mapping[str, str]
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
+"""What of ISO 8601 a time may be."""
 
 
 class BadParameter(QueryError):
@@ -43,7 +48,7 @@ async def parameters(request: Request) -> Parameters:
 
 def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> APIRouter:
     """The routes, answered by `promql`."""
-    routes = APIRouter(prefix="/api/v1")
+    routes = APIRouter(prefix="/api/v1", route_class=OpenRoute)
     endpoints: dict[str, Callable[[Parameters], Response]] = {
         "/query": lambda p: _instant(promql, p, now_ms()),
         "/query_range": lambda p: _range(promql, p),
@@ -147,16 +152,17 @@ def read_time(p: Parameters, name: str, default: int | None = None) -> int:
     if seconds is None:
         seconds = _rfc3339(text)
     if seconds is None or not abs(seconds) < 2**53:
-        raise BadParameter(name, f'cannot parse "{text}" to a valid timestamp')
+        whose = "" if default is None else f"Invalid time value for '{name}': "
+        raise BadParameter(name, f'{whose}cannot parse "{text}" to a valid timestamp')
     return math.floor(seconds * 1000 + 0.5)
 
 
 def _rfc3339(text: str) -> float | None:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text) if RFC3339.match(text) else None
     except ValueError:
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    return None if moment is None else moment.timestamp()
 
 
 def read_duration(p: Parameters, name: str) -> int | None:

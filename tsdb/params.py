@@ -49,6 +49,13 @@ class Params:
             raise BadParameter(name, f'cannot read "{text}": give a whole number, 0 for no limit')
         return int(text)
 
+    def number(self, name: str) -> int:
+        """A whole number, -1 where it is absent. Raises: BadParameter."""
+        text = self.text(name)
+        if not re.fullmatch(r"-?\d{1,18}|", text, re.ASCII):
+            raise BadParameter(name, f'{name} must be a number, not "{text}"')
+        return int(text or -1)
+
     def selectors(self) -> list[tuple[Matcher, ...]]:
         """`match[]`. Raises: BadParameter."""
         return [_selector(text) for text in self.values.get("match[]", ())]

@@ -12,6 +12,9 @@ from typing import Any
 
 from obs.model.ports import StoreStats
 from obs.tsdb.cardinality import Cardinality, Count
+from obs.tsdb.promql.context import QueryOptions
+from obs.tsdb.promql.plan import duration_text
+from obs.tsdb.remote_read.limits import FRAME_BYTES, MAX_PLAIN_SAMPLES
 from obs.tsdb.store import MetricStore
 
 _NS_PER_MS = 1_000_000
@@ -58,7 +61,7 @@ def buildinfo(version: str) -> dict[str, str]:
 def runtimeinfo(store: MetricStore, started_ns: int) -> dict[str, Any]:
     """This process."""
     stats, options = store.stats(), store.engine.options
-    kept = [f"{options.retention_age_s:g}s"] if options.retention_age_s is not None else []
+    kept = [_seconds(options.retention_age_s)] if options.retention_age_s is not None else []
     kept += [f"{options.retention_bytes}B"] if options.retention_bytes is not None else []
     return {
         "startTime": _rfc3339(started_ns),
@@ -83,18 +86,27 @@ def walreplay(stats: StoreStats) -> dict[str, int]:
     return {"min": 0, "max": 100, "current": done}
 
 
-def flags(store: MetricStore) -> dict[str, str]:
+def flags(store: MetricStore, queries: QueryOptions) -> dict[str, str]:
     """Settings under the names of Prometheus's flags, where it has them."""
     options = store.engine.options
-    age = options.retention_age_s
     return {
+        "query.lookback-delta": duration_text(queries.lookback_ms),
+        "query.max-samples": str(queries.max_samples),
+        "query.timeout": _seconds(queries.timeout_s),
+        "storage.remote.read-max-bytes-in-frame": str(FRAME_BYTES),
+        "storage.remote.read-sample-limit": str(MAX_PLAIN_SAMPLES),
         "storage.tsdb.path": str(store.engine.folder),
-        "storage.tsdb.retention.time": "0s" if age is None else f"{age:g}s",
+        "storage.tsdb.retention.time": _seconds(options.retention_age_s or 0),
         "storage.tsdb.retention.size": f"{options.retention_bytes or 0}B",
-        "web.enable-admin-api": "false",
+        "web.cors.origin": ".*",
+        "web.enable-admin-api": "true",
         "web.enable-lifecycle": "true",
-        "web.enable-remote-write-receiver": "false",
+        "web.enable-remote-write-receiver": "true",
     }
+
+
+def _seconds(seconds: float) -> str:
+    return duration_text(round(seconds * 1000))
 
 
 def _rfc3339(t_ns: int) -> str:

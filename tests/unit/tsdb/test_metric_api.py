@@ -66,7 +66,8 @@ ANSWERS: list[tuple[str, Any]] = [
     ("query_exemplars?query=1", []),
     ("targets", {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
     ("status/walreplay", {"min": 0, "max": 100, "current": 100}),
-    ("status/config", {"yaml": ""}),
+    ("status/config", {"yaml": "global: {}\n"}),
+    ("metadata?metric=m0&limit=-1&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),
 ]  # fmt: skip
 
 
@@ -84,7 +85,11 @@ ERRORS = [
     ("series?match[]=rate(m0[5m])", "it is no plain series selector"),
     ("series?match[]=m0 offset 5m", "it is no plain series selector"),
     ("series?match[]={i=~'('}", "cannot compile regex"),
-    ("labels?start=abc", 'invalid parameter "start": cannot parse "abc" to a valid timestamp'),
+    (
+        "labels?start=abc",
+        'invalid parameter "start": Invalid time value for \'start\': cannot parse "abc" to a valid timestamp',
+    ),
+    ("metadata?limit=x", "limit must be a number"),
     ("labels?limit=-1", 'invalid parameter "limit"'),
     ("label//values", 'invalid label name: ""'),
     ("query_exemplars?query=m0&start=9&end=1", "end timestamp must not be before start timestamp"),
@@ -133,3 +138,12 @@ def test_queries_are_answered_beside(client: TestClient) -> None:
 )  # fmt: skip
 def test_unescaped(text: str, name: str) -> None:
     assert unescaped(text) == name
+
+
+def test_pages_of_other_origins_may_read(client: TestClient) -> None:
+    page = {"Origin": "http://grafana.example"}
+    for path in ("query?query=1", "labels", "label/i/values", "series", "status/buildinfo"):
+        asked = client.options(f"/api/v1/{path}", headers=page)
+        assert (asked.status_code, asked.headers["access-control-allow-methods"]) == (204, "GET, POST, OPTIONS")
+        assert client.get(f"/api/v1/{path}", headers=page).headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in client.get("/api/v1/labels").headers
