@@ -23,16 +23,17 @@ def program(name: str) -> str:
 
 
 class PrometheusProcess:
-    """One Prometheus server with a configuration. `url` is where it answers."""
+    """One Prometheus server with a configuration, in which SELF is its own address. `url` is where it answers."""
 
     def __init__(self, folder: Path, config: str, *options: str) -> None:
         path = folder / "prometheus.yml"
-        path.write_text(config)
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{_free_port()}"
+        path.write_text(config.replace("SELF", address))
+        self.url = f"http://{address}"
         self._log = (folder / "prometheus.log").open("wb+")
         argv = [
             program("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address={self.url.removeprefix('http://')}", *options,
+            f"--web.listen-address={address}", *options,
         ]  # fmt: skip
         self.process = subprocess.Popen(argv, stdout=self._log, stderr=self._log)
         self.client = ObsClient(self.url)
