@@ -199,6 +199,7 @@ class App:
                 version=__version__,
                 started_ns=self._started_ns,
                 config={"rule_files": list(self.config.rule_files)},
+                external_labels=self.config.external_labels,
             )
         )
         api.include_router(logs_api.router(self.logs, self.logql))

@@ -125,6 +125,7 @@ class Config(_Section):
     agent: AgentConfig = AgentConfig()
     self_: Annotated[SelfConfig, Field(alias="self")] = SelfConfig()
     sql: SqlConfig = SqlConfig()
+    external_labels: dict[str, str] = {}  # added to what /federate gives, where a series has them not
     rule_files: list[str] = []
     alerting: dict[str, Any] = {}  # Alertmanager's own configuration: route, receivers, inhibit_rules …
 

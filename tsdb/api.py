@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from obs.tsdb import api_query, federate, status
 from obs.tsdb.api_query import BadParameter, error_response
 from obs.tsdb.cors import OpenRoute
 from obs.tsdb.exemplars import Exemplar
-from obs.tsdb.limits import STATUS_TOP
+from obs.tsdb.limits import MOST_STATUS_TOP, STATUS_TOP
 from obs.tsdb.params import Params, label_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.formatting import go_json
@@ -36,13 +37,19 @@ Endpoint = Callable[[Params], Any]
 
 
 def router(
-    store: MetricStore, promql: PromQL, *, version: str, started_ns: int, config: Mapping[str, Any] | None = None
+    store: MetricStore,
+    promql: PromQL,
+    *,
+    version: str,
+    started_ns: int,
+    config: Mapping[str, Any] = MappingProxyType({}),
+    external_labels: Mapping[str, str] = MappingProxyType({}),
 ) -> APIRouter:
     """All routes, and those of the query API; `config` is shown as it is, so it holds no secrets."""
     api = APIRouter(tags=["metrics"], route_class=OpenRoute)
     api.include_router(api_query.router(promql))
     api.include_router(remote_read.router(store))
-    api.include_router(federate.router(store))
+    api.include_router(federate.router(store, external_labels))
     _add_labels(api, store)
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
@@ -50,8 +57,8 @@ def router(
     _add(api, "/query_why", BOTH, lambda p: query_why(store, promql, p))
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add_status(api, store, promql, version, started_ns)
-    config_yaml = yaml.safe_dump(dict(config or {"global": {}}), sort_keys=False)
-    _add(api, "/status/config", ["GET"], lambda _: {"yaml": config_yaml})
+    shown = yaml.safe_dump({"global": {"external_labels": dict(external_labels)}, **config}, sort_keys=False)
+    _add(api, "/status/config", ["GET"], lambda _: {"yaml": shown})
     return api
 
 
@@ -128,9 +135,16 @@ def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
     }
 
 
+def _top(given: Params) -> int:
+    top = given.whole("limit", STATUS_TOP)
+    if not 0 < top <= MOST_STATUS_TOP:
+        raise BadParameter("limit", f"limit must be a positive number, at most {MOST_STATUS_TOP}")
+    return top
+
+
 def _add_status(api: APIRouter, store: MetricStore, promql: PromQL, version: str, started_ns: int) -> None:
     answers: dict[str, Endpoint] = {
-        "/status/tsdb": lambda p: status.tsdb(store, p.whole("limit") or STATUS_TOP),
+        "/status/tsdb": lambda p: status.tsdb(store, _top(p)),
         "/status/buildinfo": lambda _: status.buildinfo(version),
         "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns),
         "/status/flags": lambda _: status.flags(store, promql.options),

@@ -39,6 +39,9 @@ PART_ROWS = 1 << 17
 STATUS_TOP = 10
 """Entries of each list of status/tsdb, as in Prometheus, where no limit is given."""
 
+MOST_STATUS_TOP = 10_000
+"""Entries of each list of status/tsdb at most, as in Prometheus."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -100,6 +101,24 @@ def test_what_grafana_asks(obs: ObsProcess) -> None:
     assert [e["labels"] for s in found for e in s["exemplars"]] == [{"trace_id": "abc"}] * 2
     assert grafana(obs, "GET", "rules") == {"groups": []}
     assert grafana(obs, "GET", "alerts") == {"alerts": []}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (
+            "shop_orders_totl",
+            '1:1 shop_orders_totl: no metric is called "shop_orders_totl"; the nearest names are ',
+        ),
+        ('shop_orders_total{job="apy"}', 'none has job="apy": the label is "api", "db"'),
+        ("sum(\n shop_orders_total{)", f"\n   shop_orders_total{{)\n{21 * ' '}^"),
+    ],
+)
+def test_the_command_line_points_at_what_is_wrong(obs: ObsProcess, query: str, said: str) -> None:
+    argv = [sys.executable, "-m", "obs.cli.main", "query", query, "--why", "--server", obs.url]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert said in done.stderr
+    assert done.returncode == (2 if "^" in said else 0)
 
 
 CONFIG = """

@@ -66,7 +66,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("query_exemplars?query=1", []),
     ("targets", {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
     ("status/walreplay", {"min": 0, "max": 100, "current": 100}),
-    ("status/config", {"yaml": "global: {}\n"}),
+    ("status/config", {"yaml": "global:\n  external_labels: {}\n"}),
     ("metadata?metric=m0&limit=-1&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),
 ]  # fmt: skip
 
@@ -89,6 +89,8 @@ ERRORS = [
         "labels?start=abc",
         'invalid parameter "start": Invalid time value for \'start\': cannot parse "abc" to a valid timestamp',
     ),
+    ("status/tsdb?limit=0", "limit must be a positive number"),
+    ("status/tsdb?limit=10001", "at most 10000"),
     ("metadata?limit=x", "limit must be a number"),
     ("labels?limit=-1", 'invalid parameter "limit"'),
     ("label//values", 'invalid label name: ""'),
@@ -120,6 +122,8 @@ def test_status(client: TestClient) -> None:
     }  # fmt: skip
     assert figures["seriesCountByMetricName"] == [{"name": "m0", "value": 2}]
     assert figures["labelValueCountByLabelName"] == [{"name": "i", "value": 4}]
+    assert figures["memoryInBytesByLabelName"] == [{"name": "__name__", "value": 4}]
+    assert figures["seriesCountByLabelValuePair"] == [{"name": "a.b=x", "value": 4}]
     assert client.get("/api/v1/status/runtimeinfo").json()["data"]["reloadConfigSuccess"] is True
     assert "storage.tsdb.path" in client.get("/api/v1/status/flags").json()["data"]
 
