@@ -27,6 +27,9 @@ MOST_SERIES = 65_536
 
 GROWTH = 8
 
+HISTOGRAM_SAMPLES = 16
+"""Samples that a native histogram weighs as much as: it is an object, of about a kilobyte."""
+
 
 class Narrowed:
     """A series index that knows of some series only; everything else is asked of the whole one."""
@@ -71,7 +74,8 @@ def slices(
             size = max(size // GROWTH, 1)
             continue
         at += size
-        per_series = max(len(found.values) / size, 1)
+        weight = 1 if found.hists is None else HISTOGRAM_SAMPLES
+        per_series = max(len(found.values) * weight / size, 1)
         size = max(1, min(int(samples / per_series), size * GROWTH, MOST_SERIES))
         if len(found.labels):
             yield found

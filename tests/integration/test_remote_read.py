@@ -16,6 +16,7 @@ from obs_process import ObsProcess
 from prometheus_process import PrometheusProcess
 from remote_read_client import part
 
+from obs.tsdb.promql.values import STALE
 from obs.tsdb.remote_read import xor
 
 NOW_MS = int(time.time()) * 1000
@@ -95,6 +96,17 @@ def test_both_forms_have_every_sample(obs: ObsProcess, form: int) -> None:
         i = int(found.labels["i"])
         assert found.samples == [(T0 + k * STEP_MS, value(i, k)) for k in range(N)]
     assert [s.labels["i"] for s in answers[0]] == sorted(map(str, range(100)))
+
+
+@pytest.mark.parametrize("form", [client.SAMPLES, client.CHUNKS])
+def test_stale_markers_keep_their_bits(obs: ObsProcess, form: int) -> None:
+    write(obs.url, series({"__name__": "rr_gone"}, sample(T0, 1.0), sample(T0 + 1, STALE)))
+    query = client.query(*ends(), (0, "__name__", "rr_gone"))
+    _, _, body = client.ask(obs.url, client.request([query], [form]))
+    (found,) = client.read_samples(body)[0] if form == client.SAMPLES else [s for _, s in client.read_frames(body)]
+    assert [(t, float(v).hex() if v == v else np.float64(v).tobytes()) for t, v in found.samples] == [
+        (T0, "0x1.0000000000000p+0"), (T0 + 1, np.float64(STALE).tobytes())
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("form", [client.SAMPLES, client.CHUNKS])
