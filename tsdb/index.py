@@ -20,7 +20,7 @@ from obs.model.schema import SERIES
 from obs.tsdb.growing import Growing, ranges
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.limits import SORT_CELLS, StoreLimits
-from obs.tsdb.pairs import Pairs
+from obs.tsdb.pairs import U32, PairNames, Pairs
 from obs.tsdb.postings import Postings
 
 I32 = npt.NDArray[np.int32]
@@ -51,6 +51,26 @@ class SeriesIndex:
     def pairs(self) -> int:
         """Distinct label pairs."""
         return len(self._pairs)
+
+    @property
+    def flat(self) -> U32:
+        """The pair numbers of all series, one after the other: series i has flat[offsets[i]:offsets[i + 1]]."""
+        return self._flat.view
+
+    @property
+    def offsets(self) -> I64:
+        """Where each series begins in `flat`, and the end."""
+        return self._offsets.view
+
+    @property
+    def pair_texts(self) -> Sequence[tuple[str, str]]:
+        """Name and value of each pair."""
+        return self._pairs.texts
+
+    @property
+    def pair_names(self) -> PairNames:
+        """The name of each pair, as numbers."""
+        return self._pairs.names
 
     @property
     def nbytes(self) -> int:

@@ -11,8 +11,35 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs.tsdb.growing import Growing
+
 U32 = npt.NDArray[np.uint32]
 Pair = tuple[str, str]
+
+
+class PairNames:
+    """The label name of each pair, as numbers of names."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._of = Growing(np.int32)
+
+    def number(self, name: str) -> int | None:
+        """The number of a name, or None where no series has it."""
+        return self._numbers.get(name)
+
+    def of(self, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """The numbers of the names of pairs."""
+        found: npt.NDArray[np.int32] = self._of.view[pairs]
+        return found
+
+    def add(self, name: str) -> None:
+        """One more pair."""
+        if name not in self._numbers:
+            self.texts.append(name)
+            self._numbers[name] = len(self.texts) - 1
+        self._of.extend(np.array([self._numbers[name]], np.int32))
 
 
 class Pairs:
@@ -21,6 +48,7 @@ class Pairs:
     def __init__(self) -> None:
         self.texts: list[Pair] = []
         self.by_name: dict[str, list[int]] = {}
+        self.names = PairNames()
         self._numbers: dict[Pair, int] = {}
 
     def __len__(self) -> int:
@@ -50,6 +78,7 @@ class Pairs:
         number = self._numbers.get(pair)
         if number is None:
             number = len(self.texts)
+            self.names.add(pair[0])
             self.texts.append(pair)
             self._numbers[pair] = number
             self.by_name.setdefault(pair[0], []).append(number)

@@ -23,6 +23,7 @@ from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.filenames import SAMPLES
 from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
+from obs.tsdb.labelrows import LabelRows
 from obs.tsdb.limits import PART_ROWS
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.sources import BlockSource, RunSource, Source, Stats
@@ -133,14 +134,15 @@ class Selection:
         """The series of a part, in no order; those without samples in the range are left out."""
         ordinals = self._ordinals[self._bounds[part] : self._bounds[part + 1]]
         at = [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
-        return self._read(ordinals, self._index.labels(ordinals), at)
+        return self._read(LabelRows(self._index, ordinals), at)
 
     def whole(self) -> SeriesSet:
         """All series, sorted by labels."""
         labels = self._index.labels(self._ordinals)
         by_labels = np.array(sorted(range(len(labels)), key=labels.__getitem__), np.int64)
         at = [np.sort(positions) for positions, _ in self._parts]
-        found = self._read(self._ordinals[by_labels], [labels[i] for i in by_labels.tolist()], at)
+        ordered = LabelRows(self._index, self._ordinals[by_labels], [labels[i] for i in by_labels.tolist()])
+        found = self._read(ordered, at)
         return replace(found, stats=self.stats)
 
     def close(self) -> None:
@@ -153,7 +155,7 @@ class Selection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _read(self, ordinals: I64, labels: Sequence[tuple[tuple[str, str], ...]], at: Sequence[I64]) -> SeriesSet:
+    def _read(self, labels: LabelRows, at: Sequence[I64]) -> SeriesSet:
         pieces = [
             spans
             for source, positions in zip(self._sources, at, strict=True)
@@ -162,14 +164,14 @@ class Selection:
         if not pieces:
             return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0))
         spans = join(pieces)
-        counts, t_ms, values = _one_run_each(spans, _places(ordinals, spans.ordinals), len(ordinals), len(pieces) == 1)
+        places = _places(labels.ordinals, spans.ordinals)
+        counts, t_ms, values = _one_run_each(spans, places, len(labels), len(pieces) == 1)
         some = counts > 0
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
         if not some.all():
-            kept = np.flatnonzero(some)
-            ordinals, labels = ordinals[kept], [labels[i] for i in kept.tolist()]
+            labels = labels.take(np.flatnonzero(some))
         found = SeriesSet(labels, offsets, t_ms, values)
-        return _attached(found, ordinals, self._hists) if self._hists else found
+        return _attached(found, labels.ordinals, self._hists) if self._hists else found
 
 
 def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:

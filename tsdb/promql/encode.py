@@ -6,6 +6,7 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#format-overvi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ def data(result: Result, limit: int = 0) -> bytes:
         body = orjson.dumps(result.text).decode()
         return f'{{"resultType":"string","result":[{times[0]},{body}]}}'.encode()
     rows = range(len(result.labels) if limit <= 0 else min(limit, len(result.labels)))
-    one = _vector_row if result.kind == "vector" else _matrix_row
-    body = ",".join(one(result, row, times) for row in rows)
+    if result.kind == "vector":
+        body = ",".join(_vector_row(result, row, times) for row in rows)
+    else:
+        opened = [f'[{t},"' for t in times]
+        body = ",".join(_matrix_row(result, row, times, opened) for row in rows)
     return f'{{"resultType":"{result.kind}","result":[{body}]}}'.encode()
 
 
@@ -47,7 +51,8 @@ def _vector_row(result: Result, row: int, times: Sequence[str]) -> str:
     return f'{{"metric":{_metric(result, row)},"value":{value}}}'
 
 
-def _matrix_row(result: Result, row: int, times: Sequence[str]) -> str:
+def _matrix_row(result: Result, row: int, times: Sequence[str], opened: Sequence[str]) -> str:
+    """One series; `opened` is each time as the start of its point, up to the value."""
     present = result.present[row]
     parts = [f'"metric":{_metric(result, row)}']
     if result.hists is not None:
@@ -60,9 +65,9 @@ def _matrix_row(result: Result, row: int, times: Sequence[str]) -> str:
     columns = np.flatnonzero(present)
     if len(columns):
         texts = number_texts(result.values[row, columns])
-        stamps = times if len(columns) == len(times) else [times[c] for c in columns.tolist()]
-        points = ",".join([f'[{t},"{v}"]' for t, v in zip(stamps, texts, strict=True)])
-        parts.insert(1, f'"values":[{points}]')
+        openings = opened if len(columns) == len(opened) else [opened[c] for c in columns.tolist()]
+        points = '"],'.join(map(add, openings, texts))
+        parts.insert(1, f'"values":[{points}"]]')
     return "{" + ",".join(parts) + "}"
 
 
@@ -71,7 +76,9 @@ def number_texts(values: F64) -> list[str]:
     size = np.abs(values)
     if bool((((size >= 1e-4) & (size < 1e15)) | (size == 0)).all()):
         texts = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
-        return [t[:-2] if t.endswith(".0") else t for t in texts]
+        for i in np.flatnonzero(values == np.floor(values)).tolist():
+            texts[i] = texts[i].removesuffix(".0")
+        return texts
     return [go_json(v) for v in values.tolist()]
 
 

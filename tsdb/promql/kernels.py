@@ -42,22 +42,24 @@ def last_sample(offsets: I64, t_ms: I64, values: F64, bits: I64, ends: I64, look
 
 
 @njit(nogil=True, cache=True)
+def _reach(gap_ms: int, sampled_ms: int, gaps: int) -> float:
+    """How far past its outermost sample a series is taken to go on: to the window's edge, unless that is far away."""
+    if gap_ms * gaps < sampled_ms:  # nearer than samples are to each other: spare the division
+        return float(gap_ms)
+    average = sampled_ms / 1000 / gaps
+    return average * 500 if gap_ms / 1000 >= average * 1.1 else float(gap_ms)
+
+
+@njit(nogil=True, cache=True)
 def extrapolation(
     first_ms: int, last_ms: int, gaps: int, left_ms: int, right_ms: int, first: float, result: float, is_counter: bool
 ) -> float:
-    """The factor by which a difference between the first and last sample grows to cover the whole window."""
-    to_start, to_end = (first_ms - left_ms) / 1000, (right_ms - last_ms) / 1000
-    sampled = (last_ms - first_ms) / 1000
-    average = sampled / gaps
-    threshold = average * 1.1
-    if to_start >= threshold:
-        to_start = average / 2
-    if is_counter and result > 0 and first >= 0:
-        # A counter was zero at the earliest; never extrapolate past that point.
-        to_start = min(to_start, sampled * (first / result))
-    if to_end >= threshold:
-        to_end = average / 2
-    return (sampled + to_start + to_end) / sampled
+    """Milliseconds that the difference between the first and last sample stands for, grown to cover the window."""
+    sampled = last_ms - first_ms
+    to_start = _reach(first_ms - left_ms, sampled, gaps)
+    if is_counter and result > 0 and first >= 0 and sampled * first < to_start * result:
+        to_start = sampled * (first / result)  # a counter was zero at the earliest; never extrapolate past that
+    return sampled + to_start + _reach(right_ms - last_ms, sampled, gaps)
 
 
 @njit(nogil=True, cache=True)
@@ -67,6 +69,7 @@ def extrapolated(
     """rate, increase (counters: resets are added back) and delta."""
     shape = (len(offsets) - 1, len(ends))
     out, present = np.zeros(shape), np.zeros(shape, np.bool_)
+    per = range_ms / 1000 if is_rate else 1.0
     for series in range(shape[0]):
         lo = hi = offsets[series]
         stop = offsets[series + 1]
@@ -86,10 +89,9 @@ def extrapolated(
                 for row in range(lo + 1, hi):
                     if values[row] < values[row - 1]:
                         result += values[row - 1]
-            factor = extrapolation(t_ms[lo], t_ms[hi - 1], hi - 1 - lo, left, right, values[lo], result, is_counter)
-            if is_rate:
-                factor /= range_ms / 1000
-            out[series, step], present[series, step] = result * factor, True
+            covered = extrapolation(t_ms[lo], t_ms[hi - 1], hi - 1 - lo, left, right, values[lo], result, is_counter)
+            out[series, step] = result * (covered / ((t_ms[hi - 1] - t_ms[lo]) * per))
+            present[series, step] = True
     return out, present
 
 

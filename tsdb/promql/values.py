@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from obs.errors import QueryError
 from obs.model.labels import METRIC_NAME, Labels
+from obs.tsdb.labelrows import LabelRows
 from obs.tsdb.promql.plan import Edge
 
 F64 = npt.NDArray[np.float64]
@@ -87,9 +88,7 @@ class Vector:
         """The series at these positions (or under this mask), in this order."""
         at = np.flatnonzero(index) if index.dtype == np.bool_ else index
         hists = None if self.hists is None else self.hists[at]
-        return Vector(
-            [self.labels[i] for i in at.tolist()], self.values[at], self.present[at], self.drop_name[at], hists
-        )
+        return Vector(labels_at(self.labels, at), self.values[at], self.present[at], self.drop_name[at], hists)
 
     def only_floats(self) -> Vector:
         """The same without histogram samples."""
@@ -121,12 +120,28 @@ def stack(parts: Sequence[Vector], steps: int) -> Vector:
     if any(p.hists is not None for p in parts):
         hists = np.concatenate([no_hists(p) if p.hists is None else p.hists for p in parts])
     return Vector(
-        [ls for p in parts for ls in p.labels],
+        labels_of([p.labels for p in parts]),
         np.concatenate([p.values for p in parts]),
         np.concatenate([p.present for p in parts]),
         np.concatenate([p.drop_name for p in parts]),
         hists,
     )
+
+
+def labels_at(labels: Sequence[Labels], at: npt.NDArray[Any]) -> Sequence[Labels]:
+    """Those at some positions."""
+    return labels.take(at) if isinstance(labels, LabelRows) else [labels[i] for i in at.tolist()]
+
+
+def labels_of(parts: Sequence[Sequence[Labels]]) -> Sequence[Labels]:
+    """Labels below each other; columns, of one index, where all are."""
+    rows = [part for part in parts if isinstance(part, LabelRows)]
+    return LabelRows.joined(rows) if len(rows) == len(parts) else [ls for part in parts for ls in part]
+
+
+def metric_names(labels: Sequence[Labels]) -> set[str]:
+    """The metric names of series, "" where one has none."""
+    return labels.metrics() if isinstance(labels, LabelRows) else {metric_name(ls) for ls in labels}
 
 
 def is_hist(hists: Objects) -> Bool:

@@ -111,11 +111,12 @@ def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, i
             return None
         t, end = windows.t_ms, int(windows.ends[w.step])
         first: Histogram = rates.hists[w.lo]
-        factor = kernels.extrapolation(
+        covered = kernels.extrapolation(
             int(t[w.lo]), int(t[w.hi - 1]), w.hi - 1 - w.lo, end - windows.range_ms, end,
             float(first.count), float(result.count), is_counter,
         )  # fmt: skip
-        return result.scale(factor / (windows.range_ms / 1000) if is_rate else factor)
+        per = windows.range_ms / 1000 if is_rate else 1.0
+        return result.scale(covered / (int(t[w.hi - 1] - t[w.lo]) * per))
 
     vector = with_histograms(frame, call, windows, floats, one)[0]
     if is_counter:

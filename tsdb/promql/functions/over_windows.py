@@ -16,7 +16,7 @@ from obs.tsdb.promql.annotations import go_quote
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.plan import Call, Edge
-from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_name
+from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_names
 
 WindowFunction = Callable[[Frame, Call, Windows], Vector]
 Kernel = Callable[[Windows], tuple[F64, Bool]]
@@ -79,7 +79,7 @@ def _extended(frame: Frame, call: Call, w: Windows, is_counter: bool, is_rate: b
 
 def hint_counter(frame: Frame, call: Call, result: Vector) -> None:
     """An info for each metric that is rated but not named like a counter."""
-    for name in {metric_name(labels) for labels in result.labels}:
+    for name in metric_names(result.labels):
         if name and not name.endswith(_COUNTER_ENDINGS):
             message = (
                 f"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {go_quote(name)}"

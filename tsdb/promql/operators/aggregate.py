@@ -13,7 +13,7 @@ import numpy as np
 from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.operators import folds, picks, value_counts
-from obs.tsdb.promql.operators.signature import by, excluding, ordinals
+from obs.tsdb.promql.operators.signature import Signature, by, excluding, ordinals
 from obs.tsdb.promql.operators.slices import slices
 from obs.tsdb.promql.plan import Aggregate, Node
 from obs.tsdb.promql.values import Bool, Vector, merge_same
@@ -41,7 +41,7 @@ def aggregate(frame: Frame, node: Node) -> Vector:
     return result.compact()
 
 
-def _folded(frame: Frame, node: Aggregate, signature: Callable[[Labels], Labels], known: dict[Labels, int]) -> Vector:
+def _folded(frame: Frame, node: Aggregate, signature: Signature, known: dict[Labels, int]) -> Vector:
     fold = folds.FOLDS[node.op](frame, node)
     drops: list[Bool] = []
     groups: list[np.ndarray] = []

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from obs.model.labels import Labels
+from obs.tsdb.labelrows import LabelRows
 from obs.tsdb.promql.values import I64, METADATA, only, without
 
-Signature = Callable[[Labels], Labels]
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Which labels count: those of `names`, or all but those."""
+
+    names: frozenset[str]
+    keeps: bool
+
+    def __call__(self, labels: Labels) -> Labels:
+        """The labels that count."""
+        if self.keeps:
+            return only(labels, self.names) if self.names else ()
+        return without(labels, self.names)
 
 
 def by(names: Sequence[str]) -> Signature:
     """The labels of these names."""
-    kept = frozenset(names)
-    if not kept:
-        return lambda labels: ()
-    if len(kept) == 1:
-        name = next(iter(kept))
-        return lambda labels: next(((p,) for p in labels if p[0] == name), ())
-    return lambda labels: only(labels, kept)
+    return Signature(frozenset(names), keeps=True)
 
 
 def excluding(names: Sequence[str]) -> Signature:
     """All labels but these and the metric's name, type and unit."""
-    gone = METADATA.union(names)
-    return lambda labels: without(labels, gone)
+    return Signature(METADATA.union(names), keeps=False)
 
 
 def ordinals(labels: Sequence[Labels], signature: Signature, known: dict[Labels, int]) -> I64:
     """Each series' ordinal; `known` grows by the signatures that are new."""
+    if isinstance(labels, LabelRows):
+        return _by_columns(labels, signature, known)
     return np.fromiter((known.setdefault(signature(ls), len(known)) for ls in labels), np.int64, len(labels))
+
+
+def _by_columns(labels: LabelRows, signature: Signature, known: dict[Labels, int]) -> I64:
+    """The same without looking at the labels of every series: those of one series of each group are enough."""
+    names = signature.names if signature.keeps else labels.names() - signature.names
+    group = np.zeros(len(labels), np.int64)
+    for name in sorted(names):
+        distinct, value = np.unique(labels.column(name), return_inverse=True)
+        group = np.unique(group * len(distinct) + value, return_inverse=True)[1]
+    _, first, group = np.unique(group, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), np.int64)
+    appeared = np.argsort(first)
+    for i, example in zip(appeared.tolist(), labels.take(first[appeared]), strict=True):
+        numbers[i] = known.setdefault(signature(example), len(known))
+    return numbers[group]
 
 
 def by_group(group: I64, groups: int) -> tuple[I64, I64]:

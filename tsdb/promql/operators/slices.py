@@ -21,6 +21,9 @@ from obs.tsdb.promql.operators.selector import ends, last_of, reach, vector_of, 
 from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Selector, unwrap
 from obs.tsdb.promql.values import Vector, stack
 
+FEW = 4
+"""Slices that one thread works out sooner than two that take turns at the interpreter."""
+
 Slice = Callable[[SeriesSet], Vector]
 _here = threading.local()
 
@@ -96,7 +99,7 @@ def _workers() -> tuple[ThreadPoolExecutor, int]:
 
 def _side_by_side(tasks: Sequence[Callable[[], Vector]]) -> Iterator[Vector]:
     """Results in the order of the tasks, a few tasks ahead of whoever takes them."""
-    if len(tasks) == 1 or getattr(_here, "working", False):  # a worker that waits for workers might wait for ever
+    if len(tasks) < FEW or getattr(_here, "working", False):  # a worker that waits for workers might wait for ever
         yield from (task() for task in tasks)
         return
     pool, count = _workers()

@@ -1,0 +1,84 @@
+"""Labels of many series, made when someone looks at them; who groups or counts series asks for columns instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.model.labels import METRIC_NAME, Labels
+from obs.tsdb.index import SeriesIndex, gather
+
+I64 = npt.NDArray[np.int64]
+
+
+class LabelRows(Sequence[Labels]):
+    """The labels of series of an index, in the order of `ordinals`."""
+
+    def __init__(self, index: SeriesIndex, ordinals: I64, made: list[Labels] | None = None) -> None:
+        self._index = index
+        self.ordinals = ordinals
+        if made is not None:
+            self._made = made
+
+    @cached_property
+    def _made(self) -> list[Labels]:
+        return self._index.labels(self.ordinals)
+
+    @cached_property
+    def _pairs(self) -> tuple[I64, I64]:
+        """Pair numbers of all series, one after the other, and whose each is."""
+        flat, counts = gather(self._index.flat, self._index.offsets, self.ordinals)
+        return flat.astype(np.int64), np.repeat(np.arange(len(counts)), counts)
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    @overload
+    def __getitem__(self, at: int) -> Labels: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> LabelRows: ...
+
+    def __getitem__(self, at: int | slice) -> Labels | LabelRows:
+        return LabelRows(self._index, self.ordinals[at]) if isinstance(at, slice) else self._made[at]
+
+    def __iter__(self) -> Iterator[Labels]:
+        return iter(self._made)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, at: I64) -> LabelRows:
+        """Those at some positions."""
+        return LabelRows(self._index, self.ordinals[at])
+
+    @staticmethod
+    def joined(parts: Sequence[LabelRows]) -> LabelRows:
+        """Series of one index below each other."""
+        return LabelRows(parts[0]._index, np.concatenate([part.ordinals for part in parts]))
+
+    def names(self) -> set[str]:
+        """Every label name that any of the series has."""
+        pairs = self._index.pair_names
+        return {pairs.texts[n] for n in np.unique(pairs.of(np.unique(self._pairs[0]))).tolist()}
+
+    def column(self, name: str) -> I64:
+        """A number for each series' value of a label, -1 where it has none; equal numbers are equal values."""
+        out = np.full(len(self.ordinals), -1)
+        number = self._index.pair_names.number(name)
+        if number is not None:
+            flat, rows = self._pairs
+            mine = self._index.pair_names.of(flat) == number
+            out[rows[mine]] = flat[mine]
+        return out
+
+    def metrics(self) -> set[str]:
+        """The metric names, "" where a series has none."""
+        texts = self._index.pair_texts
+        return {texts[n][1] if n >= 0 else "" for n in np.unique(self.column(METRIC_NAME)).tolist()}
