@@ -43,7 +43,7 @@ class _Walk:
         self._slots = self._builder.draft.slots
         self._series = np.empty((kn.SERIES_FIELDS, len(body) // series_bytes + 16), np.int64)
         self._samples = np.empty((3, len(body) // sample_bytes + 16), np.int64)
-        self._counts = np.zeros(3, np.int64)
+        self._counts = np.zeros(4, np.int64)
         buf, slots = np.frombuffer(body, np.uint8), self._slots
         code = kn.walk(buf, len(body), slots.seed, slots.table, self._series, self._samples, self._counts)
         self.code = int(code)
@@ -51,19 +51,28 @@ class _Walk:
     def finish(self) -> Decoded:
         """The batch."""
         series = self._series[:, : self._counts[kn.N_SERIES]]
-        for index in np.flatnonzero(series[kn.SLOT] < 0).tolist():
-            series[kn.SLOT, index] = self._slot(series[:, index].tolist())
+        if self._counts[kn.N_ODD]:
+            for index in np.flatnonzero(series[kn.SLOT] < 0).tolist():
+                series[kn.SLOT, index] = self._slot(series[:, index].tolist())
+        columns, unsettled = self._emitted(series)
+        rejected: Counter[str] = Counter()
+        pending: list[int] = []
+        if self._counts[kn.N_ODD] or unsettled:
+            rejected, pending = self._settle(series)
+        if self._counts[kn.N_METADATA]:
+            self._metadata()
+        rejected.update(self._builder.rejected)
+        return self._builder.draft.finish(self._batch(columns), rejected, pending)
+
+    def _settle(self, series: Int64s) -> tuple[Counter[str], list[int]]:
+        """Series that are refused, are not stored yet, or have more than samples: what is rejected, what is pending."""
         states = self._slots.info[series[kn.SLOT], STATE]
         counts = np.diff(np.append(series[kn.FIRST], self._counts[kn.N_SAMPLES]))
         rejected = self._rejected(series, states, counts)
         for index in np.flatnonzero((series[kn.MORE] != 0) & (states >= 0)).tolist():
             self._others(series[:, index].tolist())
         used = (counts > 0) | (series[kn.MORE] != 0)
-        pending = self._pending(series[kn.SLOT][(states == PENDING) & used])
-        if self._counts[kn.N_METADATA]:
-            self._metadata()
-        rejected.update(self._builder.rejected)
-        return self._builder.draft.finish(self._emitted(series), rejected, pending)
+        return rejected, self._pending(series[kn.SLOT][(states == PENDING) & used])
 
     def _slot(self, column: list[int]) -> int:
         """The slot of a label set that was new when it was walked."""
@@ -111,12 +120,19 @@ class _Walk:
             if number == 3:
                 self._builder.draft.family(metadata_v1(wire.raw(value)))
 
-    def _emitted(self, series: Int64s) -> pa.RecordBatch:
-        slots, more = self._slots, self._builder
-        n = int(kn.emit(series, slots.info, slots.ids, self._samples, int(self._counts[kn.N_SAMPLES])))
-        columns = [
-            np.concatenate([self._samples[0, :n].view(np.uint64), np.array(more.ids, np.uint64)]),
-            np.concatenate([self._samples[1, :n], np.array(more.times_ms, np.int64)]),
-            np.concatenate([self._samples[2, :n].view(np.float64), np.array(more.values, np.float64)]),
-        ]
-        return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SAMPLES)
+    def _emitted(self, series: Int64s) -> tuple[Int64s, int]:
+        """Ids, times and bits of values, one below the other, and how many series are not simply stored."""
+        n = int(self._counts[kn.N_SAMPLES])
+        out = np.empty((3, n), np.int64)
+        kept, unsettled = kn.emit(series, self._slots.info, self._slots.ids, self._samples, n, out)
+        return out[:, :kept], int(unsettled)
+
+    def _batch(self, columns: Int64s) -> pa.RecordBatch:
+        """The samples, with those that the kernels left to Python behind them."""
+        ids, times, values = columns[0].view(np.uint64), columns[1], columns[2].view(np.float64)
+        more = self._builder
+        if more.ids:
+            ids = np.concatenate([ids, np.array(more.ids, np.uint64)])
+            times = np.concatenate([times, np.array(more.times_ms, np.int64)])
+            values = np.concatenate([values, np.array(more.values, np.float64)])
+        return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(times), pa.array(values)], schema=SAMPLES)

@@ -26,39 +26,28 @@ from obs.otlp.kernels_wire import (
     tag,
     varint,
 )  # fmt: skip
+from obs.otlp.slots import FIRST as FIRST_ID
+from obs.otlp.slots import STATE, STORED
 
 AT, STOP, SLOT, H1, H2, FIRST, MORE = range(7)
 """Of a series: its bytes, its slot (-1: new), its hash, its first sample, whether it has more than samples."""
 SERIES_FIELDS = 7
 
-N_SERIES, N_SAMPLES, N_METADATA = range(3)
-"""What a walk counts."""
+N_SERIES, N_SAMPLES, N_METADATA, N_ODD = range(4)
+"""What a walk counts; odd series are new, or have more than samples."""
+
+LABEL = 0x0A
+"""The tag of a label in a series."""
 
 
 @inner
-def _label(buf, at, end, h1, h2):
-    """A Label folded into the hash: 1 name, 2 value."""
-    name_at = name_stop = value_at = value_stop = np.int64(at)
-    while at < end:
-        number, wire, at = tag(buf, at, end)
+def _labels_stop(buf, at, end):
+    """Where the labels end that a series begins with; -1: malformed. What they say is read once, when they are new."""
+    while at < end and buf[at] == LABEL:
+        _, at = length(buf, at + 1, end)
         if at < 0:
-            return h1, h2, False
-        if wire == LEN and number <= 2:
-            start, stop = length(buf, at, end)
-            if stop < 0:
-                return h1, h2, False
-            if number == 1:
-                name_at, name_stop = start, stop
-            else:
-                value_at, value_stop = start, stop
-            at = stop
-        else:
-            at = skip(buf, at, end, wire)
-            if at < 0 or number <= 2:
-                return h1, h2, False
-    h1, h2 = hash_more(buf, name_at, name_stop, h1, h2)
-    h1, h2 = hash_more(buf, value_at, value_stop, h1, h2)
-    return h1, h2, True
+            return at
+    return at
 
 
 @inner
@@ -86,7 +75,12 @@ def _series(buf, at, end, seed, table, series, samples, counts):
     index = counts[N_SERIES]
     series[AT, index], series[STOP, index] = at, end
     series[FIRST, index], series[MORE, index] = counts[N_SAMPLES], 0
+    labels_stop = _labels_stop(buf, at, end)
+    if labels_stop < 0:
+        return MALFORMED
     h1, h2 = np.uint64(seed), np.uint64(seed) ^ np.uint64(0x5851F42D4C957F2D)
+    h1, h2 = hash_more(buf, at, labels_stop, h1, h2)
+    at = labels_stop
     while at < end:
         number, wire, at = tag(buf, at, end)
         if at < 0:
@@ -96,16 +90,12 @@ def _series(buf, at, end, seed, table, series, samples, counts):
             if at < 0:
                 return MALFORMED
             continue
-        if wire != LEN:
+        if wire != LEN or number == 1:
             return RARE
         start, stop = length(buf, at, end)
         if stop < 0:
             return MALFORMED
-        if number == 1:
-            h1, h2, sound = _label(buf, start, stop, h1, h2)
-            if not sound:
-                return RARE
-        elif number == 2:
+        if number == 2:
             to = counts[N_SAMPLES]
             if to == samples.shape[1]:
                 return FULL
@@ -117,7 +107,9 @@ def _series(buf, at, end, seed, table, series, samples, counts):
             series[MORE, index] = 1
         at = stop
     series[H1, index], series[H2, index] = np.int64(h1), np.int64(h2)
-    series[SLOT, index] = find_slot(table, np.int64(h1), np.int64(h2))
+    slot = find_slot(table, np.int64(h1), np.int64(h2))
+    series[SLOT, index] = slot
+    counts[N_ODD] += slot < 0 or series[MORE, index] != 0
     counts[N_SERIES] = index + 1
     return OK
 
@@ -154,17 +146,25 @@ def walk(buf, end, seed, table, series, samples, counts):
 
 
 @kernel
-def emit(series, info, ids, samples, n):
-    """Put ids in the place of series; samples of refused ones are left out. Returns how many stay."""
-    kept = np.int64(0)
+def emit(series, info, ids, samples, n, out):
+    """Write id, time and bits of the value of each sample; those of refused series are left out.
+
+    out: int64[3, n]. Returns how many there are, and how many series are not stored yet or refused.
+    """
+    kept = unsettled = np.int64(0)
+    last = np.int64(-1)
     for i in range(n):
-        slot = series[SLOT, samples[0, i]]
-        if info[slot, 2] >= 0:
-            samples[0, kept] = ids[info[slot, 0]]
-            samples[1, kept] = samples[1, i]
-            samples[2, kept] = samples[2, i]
+        index = samples[0, i]
+        slot = series[SLOT, index]
+        state = info[slot, STATE]
+        unsettled += index != last and state != STORED
+        last = index
+        if state >= 0:
+            out[0, kept] = ids[info[slot, FIRST_ID]]
+            out[1, kept] = samples[1, i]
+            out[2, kept] = samples[2, i]
             kept += 1
-    return kept
+    return kept, unsettled
 
 
 def warm() -> None:
