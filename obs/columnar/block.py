@@ -14,6 +14,7 @@ from obs.columnar.disk import sync_file, sync_folder, write_synced
 from obs.columnar.filenames import META, parquet_name
 from obs.columnar.limits import ROW_GROUP_ROWS, ZSTD_LEVEL
 from obs.columnar.meta import BlockMeta, FileFacts, encode_meta, load_meta
+from obs.columnar.tombstones import Tombstone
 
 OnDamage = Callable[["Block", str], None]
 
@@ -61,12 +62,19 @@ class Block:
         self.meta = meta
         self.damaged = False
         self.removed = False  # its files are deleted: no open view had it
+        self.tombstones: tuple[Tombstone, ...] = ()  # hide rows of it; readers leave these out
         self._on_damage = on_damage
 
     @classmethod
     def load(cls, folder: Path, on_damage: OnDamage | None = None) -> Block:
         """The block in `folder`. Raises: CorruptionError."""
         return cls(folder, load_meta(folder), on_damage)
+
+    def hiding(self, tombstones: Sequence[Tombstone]) -> Block:
+        """The same block with rows hidden. Views that were taken before keep the one they have."""
+        other = Block(self.folder, self.meta, self._on_damage)
+        other.damaged, other.tombstones = self.damaged, tuple(tombstones)
+        return other
 
     @property
     def name(self) -> str:
@@ -166,9 +174,10 @@ def describe(
     created_ns: int,
     replaces: Sequence[str] = (),
     rows_in: int = 0,
+    erased: int = 0,
 ) -> BlockMeta:
     """The meta of what `writer` wrote; `items` is the table whose rows are counted."""
     return BlockMeta(
         name, partition, *generations, *bounds, writer.table_rows.get(items, 0), writer.table_rows,
-        writer.decoded_bytes, writer.files, created_ns, tuple(replaces), dict(extra), rows_in,
+        writer.decoded_bytes, writer.files, created_ns, tuple(replaces), dict(extra), rows_in, erased,
     )  # fmt: skip

@@ -38,12 +38,19 @@ class BlockSet:
         self._gone += [(self._version, block) for block in present]
         return self._unseen()
 
+    def amend(self, changed: Iterable[Block]) -> None:
+        """Put blocks in the place of those of the same name; the files are the same."""
+        by_name = {b.name: b for b in changed}
+        self.blocks = tuple(by_name.get(b.name, b) for b in self.blocks)
+        self._version += 1
+
     def forget(self, block: Block) -> bool:
         """Leave out a block whose files are of no use; False where that was done already."""
-        if block not in self.blocks and all(b is not block for _, b in self._gone):
+        live = [*self.blocks, *(b for _, b in self._gone)]
+        if all(b.name != block.name for b in live):
             return False
-        self.blocks = tuple(b for b in self.blocks if b is not block)
-        self._gone = [(v, b) for v, b in self._gone if b is not block]
+        self.blocks = tuple(b for b in self.blocks if b.name != block.name)
+        self._gone = [(v, b) for v, b in self._gone if b.name != block.name]
         self._version += 1
         return True
 

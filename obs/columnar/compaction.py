@@ -9,12 +9,13 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import pyarrow as pa
 
 from obs.columnar.block import Block
+from obs.columnar.erasing import block_tables
 from obs.columnar.filenames import temporary_path
 from obs.columnar.flush import committed_blocks, drop_segments, write_block
 from obs.columnar.head import concatenate
@@ -173,7 +174,7 @@ class Compactor:
         state = self._state
         with _one_merge, state.merging:
             run = plan_merge(state.blockset.blocks, state.options, fan_in)
-            if not run:
+            if not run or state.closed:
                 return False
             try:
                 self._merge(run)
@@ -186,14 +187,18 @@ class Compactor:
     def _merge(self, run: Sequence[Block]) -> None:
         """One new block for `run`; nothing where an input proves damaged, which goes to quarantine by itself."""
         state = self._state
-        tables = {t.name: self._read(run, t.name) for t in state.layout.tables}
+        tables = self._read(run)
         if any(b.damaged for b in run):
+            return
+        if not any(table.num_rows for table in tables.values()):
+            state.replace_blocks((), run)
             return
         staging = temporary_path(state.folder, "merge")
         staging.mkdir()
         try:
             generations = (min(b.meta.low for b in run), run[-1].meta.high)
-            meta = write_block(state, staging, run[0].meta.partition, generations, tables, [b.name for b in run])
+            meta = write_block(state, staging, run[0].meta.partition, generations, tables, [b.name for b in run],
+                               state.last_delete)  # fmt: skip
             commit = state.storage.commit(staging, ())
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -201,6 +206,22 @@ class Compactor:
         drop_segments(state, commit)
         give_back()
 
-    @staticmethod
-    def _read(run: Sequence[Block], table: str) -> pa.Table:
-        return concatenate([block.read(table, use_threads=False) for block in run if block.path(table)])
+    def _read(self, run: Sequence[Block]) -> Mapping[str, pa.Table]:
+        """What is not deleted of some blocks, one below the other."""
+        layout = self._state.layout
+        parts = [block_tables(layout, block) for block in run]
+        return {t.name: concatenate([tables[t.name] for tables in parts]) for t in layout.tables}
+
+    def clean(self, progress: Callable[[float], None] | None = None) -> int:
+        """Write each block anew that has deleted rows; returns their number."""
+        state = self._state
+        names = [b.name for b in state.blockset.blocks if b.tombstones]
+        for done, name in enumerate(names):
+            with _one_merge, state.merging:
+                block = next((b for b in state.blockset.blocks if b.name == name), None)
+                if block is not None and not state.closed:
+                    self._merge([block])
+                    state.counters.blocks_cleaned += 1
+            if progress is not None:
+                progress((done + 1) / len(names))
+        return len(names)

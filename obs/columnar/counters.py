@@ -24,6 +24,8 @@ class Counters:
     compactions: int = 0
     compaction_failures: int = 0
     blocks_retired: int = 0  # past retention
+    blocks_cleaned: int = 0  # written anew without what was deleted
+    deletes: int = 0
     rows_replayed: int = 0
     wal_torn: int = 0  # segments whose last write a crash had cut
     quarantined: int = 0  # blocks and WAL rests

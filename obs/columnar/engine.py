@@ -13,6 +13,7 @@ from obs.columnar.append import Appender
 from obs.columnar.blockset import BlockSet
 from obs.columnar.compaction import Compactor, pause_s
 from obs.columnar.counters import Counters
+from obs.columnar.deletes import Deleter
 from obs.columnar.filenames import FOLDERS, segment_generation
 from obs.columnar.flush import Flusher
 from obs.columnar.layout import Layout
@@ -20,7 +21,7 @@ from obs.columnar.limits import PACE_BLOCKS
 from obs.columnar.lock import FolderLock
 from obs.columnar.options import EngineOptions
 from obs.columnar.partition import time_range
-from obs.columnar.recovery import Replay, find_blocks, find_segments
+from obs.columnar.recovery import Replay, find_blocks, find_segments, find_tombstones
 from obs.columnar.retention import retain
 from obs.columnar.snapshot import write_snapshot
 from obs.columnar.state import EngineState
@@ -49,6 +50,7 @@ class Engine:
         self._appender = Appender(self._state)
         self._flusher = Flusher(self._state)
         self._compactor = Compactor(self._state)
+        self._deleter = Deleter(self._state, self._appender)
         self._recovered = threading.Event()
         self._closing = False
         self._lock: FolderLock | None = None
@@ -75,9 +77,13 @@ class Engine:
 
     def _load(self) -> None:
         state = self._state
+        find_tombstones(state)
         state.blockset = BlockSet(find_blocks(state))
         segments = find_segments(self.folder)
-        used = [segment_generation(p) or 0 for p in segments] + [b.meta.high for b in state.blockset.blocks]
+        metas, tombstones = [b.meta for b in state.blockset.blocks], state.tombstones
+        state.last_delete = max([m.erased for m in metas] + [t.sequence for t in tombstones], default=0)
+        used = [segment_generation(p) or 0 for p in segments] + [m.high for m in metas]
+        used += [t.before - 1 for t in tombstones]
         state.first_new = max(used, default=0) + 1
         state.recovering = 0.0
         self._replay = Replay(state, segments)
@@ -115,6 +121,7 @@ class Engine:
 
     def _compact_step(self) -> float:
         retain(self._state)
+        self._deleter.let_go()
         return self._compactor.step()
 
     def _sync_step(self) -> float:
@@ -174,6 +181,25 @@ class Engine:
         """Drop blocks past retention, now; returns how many."""
         return retain(self._state)
 
+    def delete(self, payload: bytes, min_ns: int, max_ns: int, timeout_s: float = 300.0) -> None:
+        """Hide the rows of min_ns..max_ns that `payload` names to the layout and that were appended before this.
+
+        It waits for recovery, and for the flush or merge that runs. Durable when it returns.
+        Raises: UserError where the layout has no deletes, StorageFull, Unavailable.
+        """
+        if not self._recovered.wait(timeout_s):
+            raise Unavailable(
+                f"cannot delete from {self._state.layout.name!r}: old rows are still read back; try again"
+            )
+        self._deleter.delete(payload, min_ns, max_ns)
+
+    def clean(self, progress: Callable[[float], None] | None = None) -> int:
+        """Flush, and write every block anew that has deleted rows; returns their number. Raises: as `flush`."""
+        self.flush()
+        cleaned = self._compactor.clean(progress)
+        self._deleter.let_go()
+        return cleaned
+
     def snapshot(self, destination: Path | str) -> int:
         """Flush, then link every block into `destination`, a folder that an engine can open; returns the blocks."""
         self.flush()
@@ -229,6 +255,8 @@ class Engine:
             worker.join()
         if self._replayer is not None:
             self._replayer.join()
+        with self._state.merging:  # a merge by hand may run
+            self._state.closed = True
         self._unlock()
 
     def _unlock(self) -> None:

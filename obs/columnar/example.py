@@ -6,13 +6,16 @@ once per generation for keys new to it, as the metrics store does with its serie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obs.columnar.block import Block
 from obs.columnar.layout import BlockWriter, TableLayout
+from obs.columnar.tombstones import Tombstone
 
 VALUES = pa.schema([("key", pa.int64()), ("t_ns", pa.int64()), ("value", pa.int64())])
 NAMES = pa.schema([("key", pa.int64()), ("name", pa.string())])
@@ -66,11 +69,33 @@ class KeyValueLayout:
         out.file("keys.txt", "\n".join(map(str, pc.unique(values["key"]).to_pylist())).encode() if values else b"")
         return {"keys": len(pc.unique(values["key"])) if values.num_rows else 0}
 
+    def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
+        """Payloads are keys as JSON; a key's name goes with its last value."""
+        values, names = tables["values"], tables.get("names", pa.table({}))
+        for tombstone in tombstones if values.num_rows else ():
+            keys = pa.array(orjson.loads(tombstone.payload), pa.int64())
+            in_time = pc.is_in(values["t_ns"], _between(values["t_ns"], tombstone.min_ns, tombstone.max_ns))
+            values = values.filter(pc.invert(pc.and_(pc.is_in(values["key"], keys), in_time)))
+        if names.num_rows:
+            left = values["key"].combine_chunks() if values.num_rows else pa.array([], pa.int64())
+            names = names.filter(pc.is_in(names["key"], left))
+        return {"values": values, "names": names}
+
+    def touches(self, block: Block, tombstone: Tombstone) -> bool:
+        """Whether the block has any of the keys."""
+        return bool(set(block.read_file("keys.txt").decode().split()) & set(map(str, orjson.loads(tombstone.payload))))
+
+
+def _between(times: pa.ChunkedArray, low: int, high: int) -> pa.Array:
+    return pa.array([t for t in set(times.to_pylist()) if low <= t <= high], pa.int64())
+
 
 def read_values(view: Any) -> dict[tuple[int, int], int]:
     """(key, t_ns) → value over a view's blocks and head, the last written winning."""
     found: dict[tuple[int, int], int] = {}
-    for table in [*(block.read("values") for block in view.blocks), view.head("values")]:
+    erase = KeyValueLayout().erase
+    blocks = [erase({"values": block.read("values")}, block.tombstones)["values"] for block in view.blocks]
+    for table in [*blocks, view.head("values")]:
         if table.num_rows:
             keys, times, values = (table[c].to_pylist() for c in VALUES.names)
             found.update(zip(zip(keys, times, strict=True), values, strict=True))

@@ -10,13 +10,14 @@ WAL = "wal"  # wal/<generation>.wal
 BLOCKS = "blocks"  # blocks/<block name>/: live blocks
 READY = "ready"  # ready/<commit>/: blocks committed together, on their way to blocks/
 TEMPORARY = "tmp"  # nothing in here counts; emptied at open
-QUARANTINE = "quarantine"  # damaged blocks and WAL rests, for a human
+TOMBSTONES = "tombstones"  # tombstones/<sequence>.tombstone: deletes whose rows are still somewhere
+QUARANTINE = "quarantine"  # damaged blocks, tombstones and WAL rests, for a human
 
 META = "meta.json"  # in a block: what it holds; written last
 DROPPED = "dropped"  # in a block: replaced or past retention, kept only for open views
 COMMIT = "commit.json"  # in ready/<commit>/: the WAL segments these blocks stand for
 
-FOLDERS = (WAL, BLOCKS, READY, TEMPORARY, QUARANTINE)
+FOLDERS = (WAL, BLOCKS, READY, TEMPORARY, TOMBSTONES, QUARANTINE)
 GENERATION_DIGITS = 12
 
 
@@ -28,6 +29,11 @@ def segment_path(folder: Path, generation: int) -> Path:
 def segment_generation(path: Path) -> int | None:
     """The generation in a segment's name, or None where it is not one."""
     return int(path.stem) if path.suffix == ".wal" and path.stem.isdecimal() else None
+
+
+def tombstone_path(folder: Path, sequence: int) -> Path:
+    """The file of a delete."""
+    return folder / TOMBSTONES / f"{sequence:0{GENERATION_DIGITS}d}.tombstone"
 
 
 def parquet_name(table: str) -> str:

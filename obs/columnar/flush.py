@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +30,7 @@ def write_block(
     generations: tuple[int, int],
     tables: Mapping[str, pa.Table],
     replaces: Sequence[str] = (),
+    erased: int = 0,
 ) -> BlockMeta:
     """One block in a new folder under `folder`, by way of the layout."""
     layout, now_ns = state.layout, state.clock.now_ns()
@@ -40,7 +40,7 @@ def write_block(
     extra = layout.write_block(tables, writer)
     items = layout.tables[0].name
     rows_in = tables[items].num_rows
-    meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces, rows_in)
+    meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces, rows_in, erased)
     writer.finish(meta)
     return meta
 
@@ -57,7 +57,7 @@ class Flusher:
     def __init__(self, state: EngineState) -> None:
         self._state = state
         self._failures = 0
-        self._lock = threading.Lock()
+        self._lock = state.flushing
         self.last_error: Exception | None = None
 
     def step(self) -> float:
@@ -100,7 +100,7 @@ class Flusher:
         staging.mkdir()
         try:
             metas = [
-                write_block(state, staging, part.partition, (head.low, head.high), part.tables)
+                write_block(state, staging, part.partition, (head.low, head.high), part.tables, (), head.erased)
                 for part in split(tables, state.layout.tables, state.clock.now_ns())
             ]
             commit = state.storage.commit(staging, head.segments)

@@ -41,7 +41,11 @@ def encode_frame(first_stream: int, parts: Sequence[Part]) -> bytes:
     for part in parts:
         name = part.table.encode()
         pieces += (_PART.pack(part.stream, len(name), len(part.body)), name, part.body)
-    payload = b"".join(pieces)
+    return encode_bytes(b"".join(pieces))
+
+
+def encode_bytes(payload: bytes) -> bytes:
+    """A frame around a payload."""
     return HEADER.pack(MAGIC, len(payload), google_crc32c.value(payload)) + payload
 
 

@@ -49,6 +49,14 @@ class TableChunks:
         self._tail: list[pa.RecordBatch] = []
         self._joining = threading.Lock()
 
+    @classmethod
+    def of(cls, table: pa.Table) -> TableChunks:
+        """The chunks of a table."""
+        chunks = cls()
+        chunks.rows = table.num_rows
+        chunks._runs = [table] if table.num_rows else []
+        return chunks
+
     def add(self, batch: pa.RecordBatch) -> None:
         """One more chunk; seen by readers that ask for `rows` after this."""
         self._tail.append(batch)
@@ -88,9 +96,10 @@ class TableChunks:
 class Head:
     """The rows of one generation (or of several, where recovery read them back), by table."""
 
-    def __init__(self, generation: int, tables: Iterable[str]) -> None:
+    def __init__(self, generation: int, tables: Iterable[str], erased: int = 0) -> None:
         self.low = self.high = generation
         self.segments: list[int] = [generation]  # WAL segments that hold these rows
+        self.erased = erased  # no row is hidden by tombstones up to this sequence
         self.nbytes = 0
         self.first_append_s: float | None = None  # monotonic; None while empty
         self._tables = {name: TableChunks() for name in tables}
@@ -110,6 +119,14 @@ class Head:
         """Rows of one more, later segment are added from now on."""
         self.high = segment
         self.segments.append(segment)
+
+    def rewritten(self, tables: Mapping[str, pa.Table], erased: int) -> Head:
+        """A head of the same segments that holds these rows, of which tombstones up to `erased` hide none."""
+        head = Head(self.low, (), erased)
+        head.high, head.segments, head.first_append_s = self.high, self.segments, self.first_append_s
+        head._tables = {name: TableChunks.of(table) for name, table in tables.items()}
+        head.nbytes = sum(table.nbytes for table in tables.values())
+        return head
 
     def marks(self) -> Mapping[str, int]:
         """Rows by table as of now: what a view taken now may see."""

@@ -6,11 +6,15 @@ so a store's sort, dedupe and index code exists once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from obs.columnar.block import Block
+    from obs.columnar.tombstones import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +58,17 @@ class Layout(Protocol):
 
     def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
         """Called for each batch that recovery reads back from the WAL, before it becomes visible."""
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """What a layout adds whose rows can be deleted; a tombstone's payload is what its store gave `Engine.delete`."""
+
+    def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
+        """The tables without the rows that any of the tombstones hides, consistent with each other.
+
+        Given are all tables of one head, one WAL segment or one block, as they are there.
+        """
+
+    def touches(self, block: Block, tombstone: Tombstone) -> bool:
+        """Whether a tombstone may hide rows of a block; quick, so told from its index."""

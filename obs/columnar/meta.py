@@ -42,6 +42,7 @@ class BlockMeta:
     replaces: tuple[str, ...] = ()  # names of the blocks whose rows are all here
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the layout's write_block returned
     rows_in: int = 0  # of the layout's first table before equal keys were dropped; 0: not known
+    erased: int = 0  # what tombstones up to this sequence hide is not here
 
     @property
     def bytes_disk(self) -> int:

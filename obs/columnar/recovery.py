@@ -7,16 +7,27 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from obs.columnar.block import Block
+from obs.columnar.erasing import batches_without
 from obs.columnar.filenames import WAL, quarantine_path, segment_generation
 from obs.columnar.flush import drop_segments
 from obs.columnar.frame import End
 from obs.columnar.limits import REPLAY_HEADS
 from obs.columnar.state import EngineState, quarantine_folder
+from obs.columnar.tombstones import read_tombstones
 from obs.columnar.wal import SegmentReader, as_appends
 from obs.errors import CorruptionError
 
 log = logging.getLogger(__name__)
+
+
+def find_tombstones(state: EngineState) -> None:
+    """Deletes whose rows may still be somewhere. Raises: OSError."""
+    found, damaged = read_tombstones(state.folder)
+    state.counters.quarantined += damaged
+    state.tombstones = tuple(found)
 
 
 def find_blocks(state: EngineState) -> list[Block]:
@@ -31,7 +42,12 @@ def find_blocks(state: EngineState) -> list[Block]:
             quarantine_folder(state.folder, folder, str(e))
     for commit in found.unsettled:
         drop_segments(state, commit)
-    return _without_replaced(state, blocks)
+    return [_with_tombstones(state, block) for block in _without_replaced(state, blocks)]
+
+
+def _with_tombstones(state: EngineState, block: Block) -> Block:
+    hiding = [t for t in state.tombstones if t.concerns(block.meta)]
+    return block.hiding(hiding) if hiding else block
 
 
 def _without_replaced(state: EngineState, blocks: Sequence[Block]) -> list[Block]:
@@ -99,12 +115,14 @@ class Replay:
         else:
             state.replaying.cover(generation)
         reader = SegmentReader(path)
+        deletes = [t for t in state.tombstones if generation < t.before]
+        held: list[tuple[str, pa.RecordBatch]] = []
         good = 0
         try:
             for parts in reader:
                 for tables in as_appends(parts):
                     state.layout.on_replay(tables)
-                state.add_replayed(parts)
+                held.extend(parts) if deletes else state.add_replayed(parts)
                 good = reader.offset
                 state.recovering = min(1.0, (self._done + good) / max(1, self._total))
                 if self.stop:
@@ -112,6 +130,8 @@ class Replay:
         except Exception:
             log.exception("cannot read back WAL %r past byte %d", str(path), good)
             reader.end, reader.offset = End.DAMAGED, good
+        if held:
+            state.add_replayed(batches_without(state.layout, held, deletes))
         self._done += reader.size
         try:
             self._finish(reader)

@@ -6,8 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from obs.columnar.disk import sync_folder
-from obs.columnar.filenames import BLOCKS, DROPPED
+from obs.columnar.disk import sync_folder, write_synced
+from obs.columnar.filenames import BLOCKS, DROPPED, tombstone_path
+from obs.columnar.tombstones import encode_tombstone
 from obs.columnar.view import View
 from obs.errors import UserError
 
@@ -19,6 +20,10 @@ def write_snapshot(view: View, destination: Path) -> int:
         raise UserError(f"cannot write snapshot {str(destination)!r}: it exists; name a new folder")
     try:
         target.mkdir(parents=True)
+        for tombstone in {t for block in view.blocks for t in block.tombstones}:
+            path = tombstone_path(destination, tombstone.sequence)
+            path.parent.mkdir(exist_ok=True)
+            write_synced(path, encode_tombstone(tombstone))
         for block in view.blocks:
             _link_folder(block.folder, target / block.folder.name)
         sync_folder(target)

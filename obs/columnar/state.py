@@ -21,6 +21,7 @@ from obs.columnar.head import Head
 from obs.columnar.layout import Layout
 from obs.columnar.options import EngineOptions
 from obs.columnar.storage import Storage
+from obs.columnar.tombstones import Tombstone
 from obs.columnar.view import View
 from obs.model.clock import Clock
 
@@ -38,18 +39,24 @@ class EngineState:
         self.storage = storage
         self.counters = Counters()
         self.changed = threading.Condition()
-        self.merging = threading.Lock()  # held by whoever takes blocks away: compaction, retention
+        self.merging = (
+            threading.Lock()
+        )  # held by whoever takes blocks away or hides rows: compaction, retention, deletes
+        self.flushing = threading.Lock()  # held by whoever takes heads away: flush, deletes; after `merging`
         self.blockset = BlockSet()
+        self.tombstones: tuple[Tombstone, ...] = ()  # oldest first
+        self.last_delete = 0  # sequence of the youngest delete that blocks or tombstones know of
         self.active = self.new_head(0)
         self.frozen: list[Head] = []  # oldest first
         self.frozen_bytes = 0
         self.replaying: Head | None = None  # older than every other head
         self.recovering: float | None = None
+        self.closed = False  # set under `merging`: the folder may be another engine's
         self.first_new = 0  # generations from this on were written by this process
 
     def new_head(self, generation: int) -> Head:
         """An empty head of the layout's tables."""
-        return Head(generation, [t.name for t in self.layout.tables])
+        return Head(generation, [t.name for t in self.layout.tables], self.last_delete)
 
     @property
     def heads(self) -> list[Head]:
@@ -119,6 +126,22 @@ class EngineState:
             unseen = self.blockset.replace(new, old)
             awaited = [b for b in self.blockset.awaited() if b in old]
         remove_files(self.storage, unseen, awaited)
+
+    def hide(self, tombstone: Tombstone, heads: Sequence[Head], blocks: Iterable[Block]) -> None:
+        """A delete takes effect: `heads` in the place of those with the same segments, `blocks` likewise."""
+        with self.changed:
+            for head in heads:
+                at = next(i for i, old in enumerate(self.frozen) if old.low == head.low)
+                self.frozen_bytes += head.nbytes - self.frozen[at].nbytes
+                self.frozen[at] = head
+            self.blockset.amend(blocks)
+            self.tombstones += (tombstone,)
+            self.last_delete = tombstone.sequence
+
+    def amend_blocks(self, blocks: Iterable[Block]) -> None:
+        """Blocks in the place of those of the same name."""
+        with self.changed:
+            self.blockset.amend(blocks)
 
     def view(self) -> View:
         """A consistent snapshot of everything."""

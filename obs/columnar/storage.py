@@ -64,7 +64,7 @@ class LocalStorage:
     def recover(self) -> Found:
         """See `Storage`."""
         for leftover in (self._folder / TEMPORARY).iterdir():
-            shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
         ready = sorted((self._folder / READY).iterdir())
         unsettled = tuple(self._finish(folder, _blocks_in(folder), _covers_of(folder)) for folder in ready)
         homeless = [b for commit in unsettled for b in commit.blocks if b.parent.parent.name == READY]

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import orjson
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -83,11 +84,53 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine.wait_recovered(30)
         self.engine.flush() if self.lives % 3 == 2 else None
         self.let_go()
+        self.copy()
+        self.go_on_with_the_copy()
+
+    def copy(self) -> None:
         with self.engine._state.merging, self.engine._flusher._lock:
             shutil.copytree(self.base / str(self.lives), self.base / str(self.lives + 1))
+
+    def go_on_with_the_copy(self) -> None:
         self.engine.close()
         self.lives += 1
         self.open()
+
+    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=st.tuples(*[st.sampled_from(TIMES)] * 2))
+    def crash_in_a_delete(self, deleted: set[int], bounds: tuple[int, int]) -> None:
+        """Its file is there; nothing that it hides was written anew yet, in the WAL or in blocks."""
+        self.engine.wait_recovered(30)
+        self.let_go()
+        self.copy()
+        self.delete(deleted=deleted, bounds=bounds)
+        shutil.rmtree(self.base / str(self.lives + 1) / "tombstones")
+        shutil.copytree(self.base / str(self.lives) / "tombstones", self.base / str(self.lives + 1) / "tombstones")
+        self.go_on_with_the_copy()
+
+    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=st.tuples(*[st.sampled_from(TIMES)] * 2))
+    def delete(self, deleted: set[int], bounds: tuple[int, int]) -> None:
+        low, high = min(bounds), max(bounds)
+        self.engine.delete(orjson.dumps(sorted(deleted)), low, high)
+        for key, t_ns in list(self.model):
+            if key in deleted and low <= t_ns <= high:
+                del self.model[key, t_ns]
+
+    @rule()
+    def clean(self) -> None:
+        self.engine.clean()
+        with self.engine.view() as view:
+            assert not any(block.tombstones for block in view.blocks)
+        assert not list((self.base / str(self.lives) / "tombstones").iterdir())
+
+    @rule()
+    def open_snapshot(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.engine.snapshot(Path(folder) / "copy")
+            copy = Engine(KeyValueLayout(), Path(folder) / "copy", OPTIONS, self.clock)
+            copy.open()
+            with copy.view() as view:
+                assert self.kept(read_values(view)) == self.kept(self.model)
+            copy.close()
 
     @rule(days=st.sampled_from([1, 4, 17, 20]))
     def pass_time(self, days: int) -> None:
