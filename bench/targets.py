@@ -1,11 +1,13 @@
 """Writes the description of obs that a side-by-side load driver reads: how to start it, where to send, what to ask.
 
-usage: bench/targets.py > targets.json ; then give it to the driver together with a folder of OTLP bodies.
-One entry a signal, each with its own empty data folder, so that bytes on disk are per item of that signal.
+usage: bench/targets.py [--load otlp|remote_write] [--victoria-metrics PATH] [--prometheus PATH] > targets.json
+Then give it to the driver together with a folder of bodies of that load. One entry a server and signal, each with its
+own empty data folder, so that bytes on disk are per item of that signal. Peers are run from the paths given.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -64,8 +66,25 @@ def metrics_queries() -> dict[str, str]:
     }
 
 
-def target(signal: str, queries: dict[str, str]) -> dict[str, Any]:
-    """One entry."""
+def remote_write_queries(address: str) -> dict[str, str]:
+    """The questions of the remote write load, for any server with Prometheus's API."""
+
+    def ask(query: str) -> str:
+        return f"{address}/api/v1/query_range?start={{start}}&end={{end}}&step=60&query={quote(query)}"
+
+    return {
+        "rate by job, all counters": ask('sum by (job)(rate({__name__=~"http_requests_.*"}[5m]))'),
+        "rate by job, one metric": ask("sum by (job)(rate(http_requests_1_total[5m]))"),
+        "one raw series": ask('queue_depth_2{shard="1000"}'),
+        "max over an hour": ask('max by (instance)(max_over_time({__name__=~"queue_depth_.*"}[1h]))'),
+        "quantile over time": ask("quantile_over_time(0.9, queue_depth_2[10m])"),
+        "topk, instant": f"{address}/api/v1/query?time={{end}}&query="
+        + quote('topk(10, rate({__name__=~"http_requests_.*"}[5m]))'),
+    }
+
+
+def target(signal: str, path: str, queries: dict[str, str]) -> dict[str, Any]:
+    """One entry of obs."""
     data = f"{DATA}-{signal}"
     ports = ["--listen", "127.0.0.1:9610", "--otlp-grpc", "127.0.0.1:9611", "--otlp-http", "127.0.0.1:9612"]
     return {
@@ -74,12 +93,60 @@ def target(signal: str, queries: dict[str, str]) -> dict[str, Any]:
         "cwd": str(ROOT),
         "ready": f"{ADDRESS}/-/ready",
         "data": data,
-        "ingest": {signal: f"{ADDRESS}/v1/{signal}"},
-        "flush": [f"{ADDRESS}/internal/flush"],
+        "ingest": {signal: f"{ADDRESS}{path}"},
+        "flush": [f"{ADDRESS}/internal/flush", f"{ADDRESS}/internal/force_merge"],
         "queries": queries,
     }
 
 
+def victoria_metrics(binary: str, signal: str, path: str) -> dict[str, Any]:
+    """An entry of VictoriaMetrics."""
+    address, data = "http://127.0.0.1:9620", f"{DATA}-victoria-metrics"
+    return {
+        "name": f"victoria-metrics-{signal}",
+        "start": [binary, f"-storageDataPath={data}", "-httpListenAddr=127.0.0.1:9620", "-retentionPeriod=10y"],
+        "ready": f"{address}/health",
+        "data": data,
+        "ingest": {signal: address + path},
+        "flush": [f"{address}/internal/force_flush", f"{address}/internal/force_merge"],
+        "queries": remote_write_queries(address) if signal == "remote_write" else {},
+    }
+
+
+def prometheus(binary: str) -> dict[str, Any]:
+    """An entry of Prometheus, which takes remote write."""
+    address, data = "http://127.0.0.1:9630", f"{DATA}-prometheus"
+    config = Path(f"{DATA}-prometheus.yml")
+    config.write_text("global: {}\n")
+    return {
+        "name": "prometheus-remote_write",
+        "start": [binary, f"--storage.tsdb.path={data}", "--web.listen-address=127.0.0.1:9630",
+                  f"--config.file={config}", "--web.enable-remote-write-receiver", "--log.level=error"],
+        "ready": f"{address}/-/ready",
+        "data": data,
+        "ingest": {"remote_write": f"{address}/api/v1/write"},
+        "queries": remote_write_queries(address),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print the entries."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--load", choices=("otlp", "remote_write"), default="otlp")
+    parser.add_argument("--victoria-metrics", default="")
+    parser.add_argument("--prometheus", default="")
+    given = parser.parse_args()
+    if given.load == "otlp":
+        queries = {"traces": traces_queries(), "logs": logs_queries(), "metrics": metrics_queries()}
+        entries = [target(signal, f"/v1/{signal}", queries[signal]) for signal in queries]
+        peer = ("metrics", "/opentelemetry/v1/metrics")
+    else:
+        entries = [target("remote_write", "/api/v1/write", remote_write_queries(ADDRESS))]
+        entries += [prometheus(given.prometheus)] if given.prometheus else []
+        peer = ("remote_write", "/api/v1/write")
+    entries += [victoria_metrics(given.victoria_metrics, *peer)] if given.victoria_metrics else []
+    json.dump(entries, sys.stdout, indent=1)
+
+
 if __name__ == "__main__":
-    entries = {"traces": traces_queries(), "logs": logs_queries(), "metrics": metrics_queries()}
-    json.dump([target(signal, queries) for signal, queries in entries.items()], sys.stdout, indent=1)
+    main()

@@ -186,12 +186,15 @@ class App:
         )
         self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
 
+    def _compact(self) -> int:
+        return sum(store.engine.compact() for store in (self.metrics, self.logs, self.traces))
+
     def _make_http(self) -> None:
         api = FastAPI(
             title="obs", version=__version__, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
         )
         faults.install(api)
-        api.include_router(control.router(self.status, self._registry, self.stores, self.alerts))
+        api.include_router(control.router(self.status, self._registry, self.stores, self.alerts, self._compact))
         api.include_router(
             metrics_api.router(
                 self.metrics,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 from fastapi import APIRouter, Response
@@ -16,7 +16,11 @@ from obs.serving.status import Status
 
 
 def router(
-    status: Status, registry: CollectorRegistry, stores: Mapping[Signal, Store], alerts: AlertService
+    status: Status,
+    registry: CollectorRegistry,
+    stores: Mapping[Signal, Store],
+    alerts: AlertService,
+    compact: Callable[[], int],
 ) -> APIRouter:
     """All routes of the process itself."""
     api = APIRouter()
@@ -54,5 +58,10 @@ def router(
         for store in stores.values():
             store.flush()
         return Response("flushed\n", media_type="text/plain")
+
+    @api.get("/internal/force_merge")
+    @api.post("/internal/force_merge")
+    def force_merge() -> Response:
+        return Response(f"merged blocks {compact()} times\n", media_type="text/plain")
 
     return api
