@@ -97,9 +97,10 @@ class Appender:
     def _commit(self, group: Sequence[_Pending]) -> None:
         """Write one group: WAL, then head. Every member is done when this returns."""
         try:
+            segment = self._whole_segment()
             ready = self._prepare(group)
             if ready:
-                self._write([tables for _, tables in ready])
+                self._write(segment, [tables for _, tables in ready])
         except BaseException as e:
             for pending in group:
                 pending.error = pending.error or e
@@ -123,6 +124,7 @@ class Appender:
                 ready.append((pending, {name: self._checked(name, batch) for name, batch in tables.items()}))
             except Exception as e:
                 pending.error = e
+                self._generation += 1  # as where nothing could be written: the layout may have noted this append
         return ready
 
     def _checked(self, name: str, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -141,15 +143,21 @@ class Appender:
                 batch = cast_column(name, batch, key[1], known)
         return batch
 
-    def _write(self, group: Sequence[Tables]) -> None:
+    def _whole_segment(self) -> SegmentWriter:
+        """The segment to write to; a new one where the last is broken. Raises: Unavailable, StorageFull."""
+        if self._segment is not None and self._segment.broken and not self._rotate():
+            raise StorageFull(
+                f"cannot write WAL {str(self._segment.path)!r}: no new segment can be made; free space in the folder"
+            )
         if self._segment is None:
             raise self._closed()
-        if self._segment.broken and not self._rotate():
-            raise StorageFull(f"cannot write WAL {str(self._segment.path)!r}: no new segment can be made")
+        return self._segment
+
+    def _write(self, segment: SegmentWriter, group: Sequence[Tables]) -> None:
         parts = joined(group)
         counters = self._state.counters
         always = self._state.options.fsync == "always"
-        counters.wal_bytes += self._segment.append(parts, sync=always)
+        counters.wal_bytes += segment.append(parts, sync=always)
         counters.wal_frames += 1
         counters.fsyncs += always
         counters.appends += len(group)
@@ -193,7 +201,10 @@ class Appender:
         except OSError as e:
             log.warning("cannot begin WAL segment %d in %r: %s", generation, str(self._state.folder), e.strerror)
             return False
-        self._old_segments.append(self._segment)
+        if self._state.options.fsync == "always":
+            self._segment.close()  # all that was acknowledged is synced, and no timer comes by
+        else:
+            self._old_segments.append(self._segment)
         self._segment, self._generation = segment, generation
         self._state.freeze_active(generation)
         self._state.counters.rotations += 1

@@ -35,7 +35,7 @@ class SegmentWriter:
     def __init__(self, path: Path, generation: int) -> None:
         self.path = path
         self.generation = generation
-        self.broken = False  # a partial frame could not be cut off: only a new segment can go on
+        self.broken = False  # a frame could not be cut off, or not be synced: only a new segment can go on
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._close_lock = threading.Lock()
         self._gather = Gather()
@@ -55,14 +55,16 @@ class SegmentWriter:
     def append(self, parts: Sequence[tuple[str, pa.RecordBatch]], *, sync: bool = False) -> int:
         """Write one frame that holds all of `parts`; returns its bytes.
 
-        Raises: StorageFull where it cannot be written; nothing of it is then in the file.
+        Raises: StorageFull where it cannot be written or synced; nothing of it is then in the file.
         """
+        start = self.size
         try:
             frame = self._encode(parts)
             self._write(frame)
             if sync:
                 self.sync()
         except OSError as e:
+            self._cut(start)
             self._forget_streams()
             raise StorageFull(f"cannot write WAL {str(self.path)!r}: {e.strerror}; free space in the folder") from e
         except BaseException:
@@ -97,29 +99,37 @@ class SegmentWriter:
         self._gather.take()
 
     def _write(self, data: bytes) -> None:
-        """All of `data` at the end of the file, or none of it. Raises: OSError."""
+        """Put `data` at the end of the file. Raises: OSError: some of it may be there."""
         view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError:
-            try:
-                os.ftruncate(self._fd, self.size)
-                os.lseek(self._fd, self.size, os.SEEK_SET)
-            except OSError:
-                self.broken = True
-            raise
+        while view:
+            view = view[os.write(self._fd, view) :]
         self.size += len(data)
 
+    def _cut(self, size: int) -> None:
+        """Take back what was written past `size`."""
+        try:
+            os.ftruncate(self._fd, size)
+            os.lseek(self._fd, size, os.SEEK_SET)
+            self.size = size
+        except OSError:
+            self.broken = True
+
     def sync(self) -> bool:
-        """fsync what was written since the last time; False where there was nothing. Raises: OSError."""
+        """fsync what was written since the last time; False where there was nothing.
+
+        Raises: OSError; the segment is then broken, since a later sync may succeed without what this one lost.
+        """
         with self._close_lock:
             size = self.size
             if self._fd < 0 or size == self._synced:
                 return False
-            os.fdatasync(self._fd)
-            if not self._synced:
-                sync_folder(self.path.parent)
+            try:
+                os.fdatasync(self._fd)
+                if not self._synced:
+                    sync_folder(self.path.parent)
+            except OSError:
+                self.broken = True
+                raise
             self._synced = size
             return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -21,6 +22,7 @@ from obs.columnar.filenames import segment_path
 from obs.columnar.layout import BlockWriter
 from obs.columnar.options import EngineOptions
 from obs.columnar.storage import Commit, LocalStorage
+from obs.columnar.view import View
 from obs.errors import ConfigError, Overloaded, StorageFull, Unavailable, UserError
 
 NOW = time.time_ns()
@@ -213,6 +215,74 @@ def test_a_wal_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
             assert {1, 2, 3} <= set(view.head("names")["key"].to_pylist())
     with opened(tmp_path) as engine:
         assert keys_of(engine) == [1, 2, 3]
+
+
+def names_of(engine: Engine) -> set[int]:
+    with engine.view() as view:
+        blocks = [block.read("names") for block in view.blocks]
+        return {key for table in [*blocks, view.head("names")] if table.num_rows for key in table["key"].to_pylist()}
+
+
+def test_names_are_there_where_the_first_append_of_a_key_was_refused(tmp_path: Path) -> None:
+    with opened(tmp_path) as engine:
+        put(engine, 1)
+        rows = values_batch([(2, NOW, 0)])
+        with pytest.raises(ValueError, match="cannot append table 'values'"):
+            engine.append({"values": rows.set_column(1, "t_ns", rows.column("t_ns").cast(pa.string()))})
+        put(engine, 2)
+        assert names_of(engine) == {1, 2}
+
+
+def failing_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+
+def test_an_append_that_cannot_be_synced_is_not_there_after_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, EngineOptions(fsync="always", compact_interval_s=3600.0)) as engine:
+        put(engine, 1)
+        with monkeypatch.context() as patch:
+            failing_sync(patch)
+            with pytest.raises(StorageFull, match="cannot write WAL .*Input/output error"):
+                put(engine, 2)
+        put(engine, 2)
+        with opened_copy(tmp_path) as copy, copy.view() as view:
+            assert sorted(row["key"] for table in _all_values(view) for row in table.to_pylist()) == [1, 2]
+
+
+def _all_values(view: View) -> list[pa.Table]:
+    return [view.head("values"), *(block.read("values") for block in view.blocks)]
+
+
+def test_rows_whose_sync_failed_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later sync of the same file may succeed without them."""
+    with opened(tmp_path, EngineOptions(fsync_interval_s=0.001, compact_interval_s=3600.0)) as engine:
+        with monkeypatch.context() as patch:
+            failing_sync(patch)
+            put(engine, 1)
+            until(lambda: engine._appender._segment is not None and engine._appender._segment.broken)
+        put(engine, 1, 2, value=7)
+        until(lambda: engine.stats().blocks == 1)
+        assert (keys_of(engine), names_of(engine)) == ([1, 2], {1, 2})
+        with engine.view() as view:
+            assert set(view.head("names")["key"].to_pylist()) == {1, 2}  # the new segment stands alone
+
+
+def test_flushed_segments_leave_no_open_file(tmp_path: Path) -> None:
+    with opened(tmp_path, EngineOptions(fsync="always", compact_interval_s=3600.0)) as engine:
+        for key in range(3):
+            put(engine, key)
+            engine.flush()
+        held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)]
+        assert not [path for path in held if path.startswith(str(tmp_path / "wal")) and path.endswith("(deleted)")]
+
+
+def _is_open(fd: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{fd}")
 
 
 def test_a_view_keeps_its_blocks(tmp_path: Path) -> None:
