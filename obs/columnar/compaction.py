@@ -120,8 +120,26 @@ def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
 
 
 def waiting(blocks: Sequence[Block], options: EngineOptions) -> int:
-    """How many blocks may still be merged."""
-    return sum(_repeats(b) or b.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes for b in blocks)
+    """How many blocks wait for merges: small neighbours, as many as a merge takes. Others may stay as they are."""
+    order = _Order(blocks)
+    by_partition: dict[str, list[Block]] = defaultdict(list)
+    for block in blocks:
+        by_partition[block.meta.partition].append(block)
+    runs = (run for members in by_partition.values() for run in _small_runs(members, order, options))
+    return sum(len(run) for run in runs if len(run) >= COMPACT_FAN_IN)
+
+
+def _small_runs(members: Sequence[Block], order: _Order, options: EngineOptions) -> Iterator[list[Block]]:
+    """Neighbours in one partition that are small (or repeat each other) and may be merged."""
+    run: list[Block] = []
+    for block in members:
+        small = _repeats(block) or block.meta.decoded_bytes * COMPACT_FAN_IN <= options.compact_max_bytes
+        if not small or (run and order.passes(run[-1:], block)):
+            yield run
+            run = []
+        if small:
+            run.append(block)
+    yield run
 
 
 def rest_factor(blocks: Sequence[Block], options: EngineOptions) -> float:

@@ -69,6 +69,22 @@ def test_any_number_of_flushes_ends_in_few_blocks() -> None:
     assert len(blocks) <= 4 * 2000 // 100
 
 
+@pytest.mark.parametrize(
+    ("blocks", "count"),
+    [
+        ("A 1 1, A 2 1, A 3 1", 0),
+        ("A 1 1, A 2 1, A 3 1, A 4 1", 4),
+        ("A 1 1, A 2 1, B 3 1, B 4 1, C 5 1, C 6 1", 0),
+        ("A 1 1, A 2 1, A 3 90, A 4 1, A 5 1", 0),
+        ("A 1 1 0..5, A 2 1 0..5, Y 2 1 3..4, A 3 1 0..5, A 4 1 0..5", 0),
+        ("A 1 r90, B 2 r90, C 3 r90, D 4 r90", 0),
+    ],
+)
+def test_blocks_that_no_merge_will_take_do_not_wait(blocks: str, count: int) -> None:
+    given = sorted((block(b) for b in blocks.split(", ")), key=lambda b: b.order)
+    assert waiting(given, OPTIONS) == count
+
+
 def test_senders_are_slowed_down_while_merges_lag_behind() -> None:
     assert waiting([block(f"A {i} 25") for i in range(56)] + [block("A 99 60")], OPTIONS) == 56
     assert pause_s(24, 100 * MB) == 0
