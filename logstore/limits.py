@@ -35,7 +35,11 @@ MAX_STEPS = 11_000
 """Steps of one range query; Prometheus' number, enough for one a pixel of any screen."""
 
 MAX_SERIES = 20_000
-"""Series one metric query may build; past it the answer helps nobody and the matrix outgrows memory."""
+"""Series one metric query may build; past it the answer helps nobody."""
+
+MAX_CELLS = 10_000_000
+"""Values (series × steps) one metric query may build: each takes some 50 bytes while windows are summed up, so half a
+GB; 10,000 series at 1,000 steps, or 900 at the most steps there may be."""
 
 QUERY_SECONDS = 60.0
 """How long one query may run."""

@@ -6,6 +6,7 @@ Source: Loki, "HTTP API", Timestamps: nanoseconds, seconds with a fraction, or R
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from starlette.requests import Request
 
 from obs.errors import QueryError
 from obs.logstore import limits
-from obs.logstore.logql.units import duration_ns
+from obs.logstore.logql.units import LONGEST_NS, duration_ns
+from obs.logstore.selection import ALL_TIME
 
 NS = 1_000_000_000
 HOUR_NS = 3600 * NS
+_FRACTION = re.compile(r":\d\d[.,](\d+)")  # of a second: datetime keeps microseconds only
 _SECONDS_DIGITS = 10  # whole numbers up to this long are seconds, as in Loki
 
 
@@ -51,7 +54,7 @@ class Params:
         try:
             return int(text)
         except ValueError:
-            raise QueryError(f"cannot read {name} {text!r}: it is not a whole number") from None
+            raise QueryError(f"cannot read {name} {text[:40]!r}: it is not a whole number") from None
 
     def time_ns(self, name: str, default_ns: int) -> int:
         """A time. Raises: QueryError."""
@@ -85,34 +88,41 @@ class Params:
 
 
 def time_ns(name: str, text: str) -> int:
-    """A time as Loki reads it. Raises: QueryError."""
+    """A time as Loki reads it; what 64 bits cannot hold becomes the first or last time. Raises: QueryError."""
     try:
         if "." in text or "e" in text.lower():
             fraction, whole = math.modf(float(text))
-            return int(whole) * NS + round(fraction * NS)
-        return int(text) * (NS if len(text.lstrip("-")) <= _SECONDS_DIGITS else 1)
+            found = int(whole) * NS + round(fraction * NS)
+        else:
+            found = int(text) * (NS if len(text.lstrip("-")) <= _SECONDS_DIGITS else 1)
     except (ValueError, OverflowError):
-        return _rfc3339(name, text)
+        found = _rfc3339(name, text)
+    return min(max(found, ALL_TIME[0]), ALL_TIME[1])
 
 
 def _rfc3339(name: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise QueryError(f"cannot read {name} {text!r}: it is no time in nanoseconds, seconds or RFC 3339") from None
-    moment = moment if moment.tzinfo else moment.astimezone()
-    return round(moment.replace(microsecond=0).timestamp()) * NS + moment.microsecond * 1000
+        moment = moment if moment.tzinfo else moment.astimezone()
+        seconds = round(moment.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError):
+        raise QueryError(
+            f"cannot read {name} {text[:40]!r}: it is no time in nanoseconds, seconds or RFC 3339"
+        ) from None
+    fraction = _FRACTION.search(text)
+    return seconds * NS + (int(fraction.group(1)[:9].ljust(9, "0")) if fraction else 0)
 
 
 def duration(name: str, text: str) -> int:
-    """A duration (`30s`) or a number of seconds, in nanoseconds. Raises: QueryError."""
+    """A duration (`30s`) or a number of seconds, in nanoseconds, at most 292 years. Raises: QueryError."""
     try:
-        return round(float(text) * NS)
+        return min(max(round(float(text) * NS), -LONGEST_NS), LONGEST_NS)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return duration_ns(text)
     except ValueError:
-        try:
-            return duration_ns(text)
-        except ValueError:
-            raise QueryError(f"cannot read {name} {text!r}: it is not like 30s or 1h30m") from None
+        raise QueryError(f"cannot read {name} {text[:40]!r}: it is not like 30s or 1h30m") from None
 
 
 async def read_params(request: Request) -> Params:

@@ -6,11 +6,12 @@ Raises: QueryError that leads with line:column and shows the place with a caret.
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lark import Lark, Token, Transformer, UnexpectedInput
+from lark import Lark, Token, Transformer, Tree, UnexpectedInput
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken, VisitError
 
 from obs.errors import QueryError
@@ -74,8 +75,17 @@ def _full_text(text: str) -> tuple[tuple[str, ...], str] | None:
     words = matched.group()
     if _ARITHMETIC.fullmatch(words):
         return None
-    phrases = tuple(unquote(w) if w[0] in '"`' else w for w in _WORD.findall(words))
+    phrases = tuple(_phrase(word, text) for word in _WORD.finditer(words))
     return phrases, " " * matched.end() + text[matched.end() :]
+
+
+def _phrase(found: re.Match[str], text: str) -> str:
+    word = found.group()
+    try:
+        return unquote(word) if word[0] in '"`' else word
+    except ValueError as e:
+        before = text[: found.start()]
+        _fail(text, before.count("\n") + 1, found.start() - before.rfind("\n"), str(e).removeprefix("cannot "))
 
 
 def _parse(text: str, shown: str) -> Query:
@@ -83,11 +93,22 @@ def _parse(text: str, shown: str) -> Query:
         result: Query = _Builder(shown).transform(_grammar().parse(text))
     except UnexpectedInput as e:
         _fail(shown, *_where(e, shown), _said(e))
+    except RecursionError:
+        _fail(shown, 1, 1, "it nests too deep; take parentheses or operators away")
     except VisitError as e:
-        if isinstance(e.orig_exc, QueryError):
-            raise e.orig_exc from None
-        raise
+        _raise_cause(e, shown)
     return result
+
+
+def _raise_cause(e: VisitError, text: str) -> NoReturn:
+    """What a rule found wrong, with its place. Raises: QueryError."""
+    if isinstance(e.orig_exc, QueryError):
+        raise e.orig_exc from None
+    if isinstance(e.orig_exc, RecursionError):
+        _fail(text, 1, 1, "it nests too deep; take parentheses or operators away")
+    if not isinstance(e.orig_exc, ValueError) or not isinstance(e.obj, Tree):
+        raise e
+    _fail(text, e.obj.meta.line, e.obj.meta.column, str(e.orig_exc).removeprefix("cannot "))
 
 
 @cache
@@ -123,7 +144,10 @@ def _fail(text: str, line: int, column: int, cause: str) -> NoReturn:
 
 
 def unquote(text: str) -> str:
-    """The text between quotes: Go's escapes in double quotes, none in back quotes."""
+    """The text between quotes: Go's escapes in double quotes, none in back quotes.
+
+    Raises: ValueError where an escape is no character.
+    """
     if text[0] == "`":
         return text[1:-1]
     return _ESCAPE.sub(_unescape, text[1:-1])
@@ -132,7 +156,10 @@ def unquote(text: str) -> str:
 def _unescape(match: re.Match[str]) -> str:
     code = match.group(1)
     if code[0] in "xuU" and len(code) > 1:
-        return chr(int(code[1:], 16))
+        point = int(code[1:], 16)
+        if point > sys.maxunicode or 0xD800 <= point < 0xE000:
+            raise ValueError(f"cannot read escape {match.group()!r}: it is no character; write the character itself")
+        return chr(point)
     if len(code) == 3:
         return chr(int(code, 8))
     return _ESCAPED.get(code, code)
@@ -253,9 +280,8 @@ class _Builder(Transformer[Token, Any]):
         if (op in ("topk", "bottomk")) != (number is not None):
             self._refuse(op, f"{op} {'needs' if number is None else 'takes no'} number in front of its query")
         inner = next(c for c in reversed(children) if not isinstance(c, (Grouping, Token)))
-        return VectorAggregation(
-            str(op), inner, groupings[0] if groupings else None, None if number is None else int(float(number))
-        )
+        rows = None if number is None else int(min(float(number), sys.maxsize))
+        return VectorAggregation(str(op), inner, groupings[0] if groupings else None, rows)
 
     def _check(self, token: Token, pattern: str) -> None:
         try:

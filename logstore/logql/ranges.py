@@ -18,6 +18,7 @@ from obs.logstore.chunks import Rows
 from obs.logstore.logql.groups import group_rows
 from obs.logstore.logql.matrix import Matrix, Steps, Values
 from obs.logstore.logql.plan import RangePlan, run_stages
+from obs.logstore.logql.units import LONGEST_NS
 from obs.logstore.logql.vectors import rows_present
 from obs.logstore.scan import Deadline, map_units, unless_damaged
 from obs.logstore.selection import Unit
@@ -108,8 +109,12 @@ def _merge(sums: dict[Labels, npt.NDArray[np.float64]], partial: Partial, steps:
     for labels in partial.labels:
         row = sums.get(labels)
         if row is None:
-            if len(sums) >= limits.MAX_SERIES:
-                raise QueryLimit(f"cannot build more than {limits.MAX_SERIES} series: aggregate by fewer labels")
+            most = min(limits.MAX_SERIES, limits.MAX_CELLS // steps)
+            if len(sums) >= most:
+                raise QueryLimit(
+                    f"cannot build more than {most} series at {steps} steps: aggregate by fewer labels, or ask for a "
+                    "longer step"
+                )
             row = sums[labels] = np.zeros((2, steps + 1))
         rows.append(row)
     ends = np.searchsorted(partial.group, np.arange(len(rows) + 1))
@@ -141,5 +146,7 @@ def _absent(plan: RangePlan, present: npt.NDArray[np.bool_], steps: Steps) -> Ma
 
 
 def windows(steps: Steps, range_ns: int, offset_ns: int) -> tuple[int, int]:
-    """The times that some window holds, start inclusive, end exclusive."""
+    """The times that some window holds, start inclusive, end exclusive. Raises: QueryLimit."""
+    if steps.last_ns - steps.start_ns + range_ns > LONGEST_NS:
+        raise QueryLimit("cannot evaluate windows over more than 292 years: narrow the time or the range")
     return steps.start_ns - offset_ns - range_ns + 1, steps.last_ns - offset_ns + 1

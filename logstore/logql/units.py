@@ -15,11 +15,18 @@ _WHOLE = re.compile(rf"[+-]?(?:{_PART.pattern})+")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtpe]?)(i?)b?", re.IGNORECASE)
 
 
+LONGEST_NS = (1 << 63) - 1
+"""292 years: what 64 bits of nanoseconds hold."""
+
+
 def duration_ns(text: str) -> int:
     """A duration in nanoseconds. Raises: ValueError."""
     if _WHOLE.fullmatch(text) is None:
-        raise ValueError(f"cannot read duration {text!r}: it is not like 1h30m or 250ms")
-    total = sum(round(float(number) * _NS[unit]) for number, unit in _PART.findall(text))
+        raise ValueError(f"cannot read duration {text[:40]!r}: it is not like 1h30m or 250ms")
+    parts = [float(number) * _NS[unit] for number, unit in _PART.findall(text)]
+    if sum(parts) > LONGEST_NS:
+        raise ValueError(f"cannot read duration {text[:40]!r}: it is longer than 292 years; write a shorter one")
+    total = sum(map(round, parts))
     return -total if text.startswith("-") else total
 
 

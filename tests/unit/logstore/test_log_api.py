@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from log_recipes import NS, Record, logs_batch
 
+from obs.logstore import limits
 from obs.logstore.api import router
 from obs.logstore.logql import LogQL
 from obs.logstore.params import time_ns
@@ -142,6 +143,9 @@ def test_index_answers(client: Client) -> None:
         ({"query": "{}", "direction": "up"}, "known values are backward, forward"),
         ({"query": "{}", "limit": "many"}, "cannot read limit 'many'"),
         ({"query": "count_over_time({}[1s])", "start": "0", "end": "9", "step": "0"}, "above zero"),
+        ({"query": "count_over_time({}[1s])", "step": "inf"}, "cannot read step 'inf'"),
+        ({"query": "{}", "since": "inf"}, "cannot read since 'inf'"),
+        ({"query": "{}", "start": "0001-01-01T00:00:00"}, "cannot read start '0001-01-01T00:00:00'"),
     ],
 )
 def test_faults_are_plain_text(client: Client, params: dict[str, str], says: str) -> None:
@@ -155,6 +159,21 @@ def test_too_much_is_said_so(client: Client) -> None:
     assert client.ask("GET", "query_range", params={"query": "{}", "limit": "9999999"}).status_code == 400
     steps = {"query": "count_over_time({}[1s])", "start": "0", "end": "1000000", "step": "1"}
     assert client.ask("GET", "query_range", params=steps).status_code == 422
+    ages = {"query": "count_over_time({}[200y])", "start": "0", "end": "2100-01-01T00:00:00Z", "step": "1y"}
+    assert client.ask("GET", "query_range", params=ages).status_code == 422
+
+
+def test_series_times_steps_are_limited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CELLS", 10)
+    params = {"query": "count_over_time({}[1s])", "start": "0", "end": "9", "step": "1"}
+    answer = client.ask("GET", "query_range", params=params)
+    assert (answer.status_code, answer.text.split(":")[0]) == (422, "cannot build more than 1 series at 10 steps")
+
+
+def test_times_past_64_bits_are_the_last_time(client: Client) -> None:
+    for start, end in [("-1e300", "1e300"), ("-" + "9" * 30, "9" * 30)]:
+        result = client.data("query_range", query="{}", start=start, end=end)["result"]
+        assert sum(len(stream["values"]) for stream in result) == 3
 
 
 @pytest.mark.parametrize(
@@ -166,6 +185,8 @@ def test_too_much_is_said_so(client: Client) -> None:
         ("2023-11-14T22:13:20Z", 1_700_000_000 * NS),
         ("2023-11-14T22:13:20.000001Z", 1_700_000_000 * NS + 1000),
         ("2023-11-14T23:13:20+01:00", 1_700_000_000 * NS),
+        ("2023-11-14T22:13:20.000000001Z", 1_700_000_000 * NS + 1),
+        ("1969-12-31T23:59:59.5Z", -NS // 2),
         ("0", 0),
     ],
 )

@@ -61,6 +61,12 @@ def test_words_that_are_operators_are_names_too() -> None:
         ('{}\n|= "x"\n| ~', 3, 3),
         ("sum(", 1, 5),
         ('{a="b} |= "c"', 1, 12),
+        (r'{} |= "\ud800"', 1, 4),
+        (r'{a="\U00110000"}', 1, 2),
+        (r'one "\udfff"', 1, 5),
+        ("count_over_time({}[300y])", 1, 1),
+        ("+".join(["1"] * 3000), 1, 1),
+        ("{} | " + "(" * 3000 + 'a="b"' + ")" * 3000, 1, 1),
     ],
 )
 def test_errors_have_a_place_and_a_caret(text: str, line: int, column: int) -> None:
@@ -93,7 +99,7 @@ def test_sizes(text: str, size: float) -> None:
     assert bytes_value(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "5", "5x", "m5", "1h-5m"])
+@pytest.mark.parametrize("text", ["", "5", "5x", "m5", "1h-5m", "300y", "9" * 400 + "s"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="cannot read duration"):
         duration_ns(text)
