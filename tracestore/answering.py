@@ -66,7 +66,7 @@ class Params:
         text = self.text(name)
         if text is None:
             return default
-        if not text.isdigit() or len(text) > 18:
+        if not (text.isascii() and text.isdigit()) or len(text) > 18:
             raise UserError(f"cannot read {name} {text[:40]!r}: it is not a whole number")
         return int(text)
 

@@ -67,12 +67,9 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
     @api.get("/traces", response_class=Response)
     def traces(given: Given) -> Response:
         """Traces by service, operation, tags, duration and time; or several by id."""
-        wanted = given.all("traceID")
-        if wanted:
-            found = [store.by_id(parse_trace_id(text)) for text in wanted]
-        else:
-            found = [store.by_id(t.trace_id) for t in store.search(_query(given)).traces]
-        return _data([_trace(t) for t in found if t is not None])
+        wanted = [parse_trace_id(text) for text in given.all("traceID")]
+        found = wanted or [t.trace_id for t in store.search(_query(given)).traces]
+        return _data([_trace(t) for t in store.by_ids(found)])
 
     @api.get("/traces/{trace_id}", response_class=Response)
     def trace(trace_id: str) -> Response:

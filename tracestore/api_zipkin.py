@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import UserError
+from obs.tracestore import limits
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
-from obs.tracestore.expressions import Attribute, Compare, Expr, Intrinsic, Or, all_of
+from obs.tracestore.expressions import Attribute, Compare, Expr, Field, Intrinsic, Or, all_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import TraceQuery, tag_condition
 from obs.tracestore.reading import Trace
@@ -71,8 +73,8 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
     @api.get("/traces", response_class=Response)
     def traces(given: Given) -> Response:
         """Traces by service, span name, annotations, duration and time."""
-        found = [store.by_id(t.trace_id) for t in store.search(_query(store, given)).traces]
-        return json_answer([_spans(t) for t in found if t is not None])
+        found = store.by_ids(t.trace_id for t in store.search(_query(store, given)).traces)
+        return json_answer([_spans(t) for t in found])
 
     @api.get("/trace/{trace_id}", response_class=Response)
     def trace(trace_id: str) -> Response:
@@ -86,7 +88,7 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
     def trace_many(given: Given) -> Response:
         """Several traces by id; those not found are left out."""
         wanted = [parse_trace_id(t) for t in _needed(given, "traceIds").split(",") if t]
-        return json_answer([_spans(t) for t in map(store.by_id, dict.fromkeys(wanted)) if t is not None])
+        return json_answer([_spans(t) for t in store.by_ids(dict.fromkeys(wanted))])
 
     @api.get("/dependencies", response_class=Response)
     def dependencies(given: Given) -> Response:
@@ -115,7 +117,7 @@ def _query(store: TraceStore, given: Params) -> TraceQuery:
     services = store.operations()
     return TraceQuery(
         min_duration_ns=given.duration("minDuration", US), max_duration_ns=given.duration("maxDuration", US),
-        start_ns=start_ns, end_ns=end_ns, limit=given.whole("limit", DEFAULT_LIMIT),
+        start_ns=start_ns, end_ns=end_ns, limit=min(given.whole("limit", DEFAULT_LIMIT), limits.MAX_LIMIT),
         where=all_of([_service(service, services), _name(name, services), *_annotations(given)]),
     )  # fmt: skip
 
@@ -124,15 +126,19 @@ def _service(wanted: str | None, services: Any) -> Expr | None:
     """Zipkin's names are lower case, ours are as sent."""
     if wanted is None or wanted == "all":
         return None
-    exact = next((s for s in services if s.lower() == wanted.lower()), wanted)
-    return Compare(Attribute("resource", "service.name"), "=", exact)
+    return _any_case(Attribute("resource", "service.name"), wanted, services)
 
 
 def _name(wanted: str | None, services: Any) -> Expr | None:
     if wanted is None or wanted == "all":
         return None
-    exact = {n for names in services.values() for n in names if n.lower() == wanted.lower()} or {wanted}
-    found = [Compare(Intrinsic("name"), "=", name) for name in sorted(exact)]
+    return _any_case(Intrinsic("name"), wanted, (name for names in services.values() for name in names))
+
+
+def _any_case(field: Field, wanted: str, known: Iterable[str]) -> Expr:
+    """A field that equals a name, however its letters are written."""
+    exact = {name for name in known if name.lower() == wanted.lower()} or {wanted}
+    found = [Compare(field, "=", name) for name in sorted(exact)]
     return found[0] if len(found) == 1 else Or(tuple(found))
 
 

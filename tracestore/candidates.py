@@ -5,6 +5,7 @@ A trace with spans in several places (`source` -1) has the value that its parts 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from obs.tracestore.summaries import TraceRows
 
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+_TOKEN = re.compile(r"(-?[0-9]{1,19})_([0-9a-f]{16})([0-9a-f]{16})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,10 @@ class Page:
         sign = -1 if query.descending else 1
         if query.after is None:
             return cls(sign, None)
-        try:
-            value, _, trace_id = query.after.partition("_")
-            if len(trace_id) != 32:
-                raise ValueError
-            return cls(sign, (int(value), int(trace_id[:16], 16), int(trace_id[16:], 16)))
-        except ValueError:
-            raise UserError(
-                f"cannot continue after {query.after[:80]!r}: it is no token of this search; start anew"
-            ) from None
+        token = _TOKEN.fullmatch(query.after)
+        if token is None:
+            raise UserError(f"cannot continue after {query.after[:80]!r}: it is no token of this search; start anew")
+        return cls(sign, (int(token[1]), int(token[2], 16), int(token[3], 16)))
 
     def behind(self, values: Times, high: Words, low: Words) -> Mask:
         """Which traces come after the token."""

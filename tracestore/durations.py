@@ -12,6 +12,7 @@ UNITS_NS = {
     "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9,
 }  # fmt: skip
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
+_FRACTION = re.compile(r":\d\d[.,](\d+)")  # of a second: datetime keeps microseconds only
 MAX_NS = 2**63 - 1
 
 
@@ -33,7 +34,8 @@ def duration_ns(text: str, bare_unit_ns: int | None = None) -> int:
 
 
 def _scaled(number: str, unit_ns: int) -> int:
-    return int(number) * unit_ns if number.isdigit() else round(float(number) * unit_ns)
+    exact = number.isdigit() and len(number) <= 19
+    return int(number) * unit_ns if exact else round(min(float(number) * unit_ns, MAX_NS))
 
 
 def time_ns(name: str, text: str, unit_ns: int) -> int:
@@ -49,7 +51,9 @@ def time_ns(name: str, text: str, unit_ns: int) -> int:
 def _rfc3339(name: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.astimezone()
+        seconds = round(moment.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError):
         raise UserError(f"cannot read {name} {text[:40]!r}: it is no number and no RFC 3339 time") from None
-    moment = moment if moment.tzinfo else moment.astimezone()
-    return round(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
+    fraction = _FRACTION.search(text)
+    return seconds * 10**9 + (int(fraction.group(1)[:9].ljust(9, "0")) if fraction else 0)

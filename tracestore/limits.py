@@ -49,6 +49,10 @@ SPANS_PER_SPANSET = 3
 SPANS_PER_PAGE = 10_000
 """Spans of one trace that our own API sends at once; a larger trace is read in pages."""
 
+SPANS_PER_ANSWER = 100_000
+"""Spans of several traces in full that Jaeger's and Zipkin's searches answer with: some 5 KB each while they are made
+into JSON. A single trace may have more."""
+
 CLOCK_SKEW_NS = 0
 """How far a child may start before its parent until that is called clock skew."""
 

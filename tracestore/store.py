@@ -5,20 +5,23 @@ A span is found as soon as `consume` has returned, before and after its flush an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
+from obs.errors import QueryLimit
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.ports import StoreStats
 from obs.model.schema import SPANS as SPANS_SCHEMA
 from obs.sql.views import SqlView, attribute_view
+from obs.tracestore import limits
 from obs.tracestore.catalog import Operations, join_operations
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.graph import GraphEdge, dependencies
@@ -30,6 +33,7 @@ from obs.tracestore.reading import Trace, read_trace
 from obs.tracestore.search import search
 from obs.tracestore.tags import tag_names, tag_values
 
+T = TypeVar("T")
 _SQL_SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name != COVERED)])
 
 
@@ -51,30 +55,45 @@ class TraceStore:
         if spans is not None and spans.num_rows:
             self.engine.append({SPANS: spans})
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """The blocks and the head as of now, opened; valid until the context is left."""
-        with self.view() as view:
-            yield self._opened.snapshot(view)
-
     def view(self) -> View:
         """A snapshot of head and blocks; the caller closes it."""
         return self.engine.view()
 
+    def _answer(self, ask: Callable[[Snapshot], T]) -> T:
+        """What `ask` makes of the blocks and the head as of now; without a block that proves damaged, ask anew."""
+        while True:
+            with self.view() as view:
+                try:
+                    return ask(self._opened.snapshot(view))
+                except (OSError, pa.ArrowException):
+                    if all(block.sound() for block in view.blocks):
+                        raise
+
     def search(self, query: TraceQuery) -> Found:
         """The traces a query asks for, in order over its whole range. Raises: UserError."""
-        with self.snapshot() as snapshot:
-            return search(snapshot.sources, snapshot.split_keys(), query)
+        return self._answer(lambda snapshot: search(snapshot.sources, snapshot.split_keys(), query))
 
     def by_id(self, trace_id: bytes) -> Trace | None:
         """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it."""
-        with self.snapshot() as snapshot:
-            return read_trace(snapshot.blocks, snapshot.head_rows, trace_id)
+        return self._answer(lambda snapshot: read_trace(snapshot.blocks, snapshot.head_rows, trace_id))
+
+    def by_ids(self, trace_ids: Iterable[bytes]) -> list[Trace]:
+        """Several traces in full; those not found are left out. Raises: QueryLimit where they have too many spans."""
+        found: list[Trace] = []
+        spans = 0
+        for trace in filter(None, map(self.by_id, trace_ids)):
+            spans += trace.summary.spans
+            if found and spans > limits.SPANS_PER_ANSWER:
+                raise QueryLimit(
+                    f"cannot answer with more than {limits.SPANS_PER_ANSWER} spans in one go: {len(found) + 1} of the "
+                    "traces have more; ask for fewer traces, or narrow the search"
+                )
+            found.append(trace)
+        return found
 
     def operations(self) -> Operations:
         """Operations of every service with the kinds of their spans: service → operation → OTLP span kinds."""
-        with self.snapshot() as snapshot:
-            return join_operations(source.catalog().operations for source in snapshot.sources)
+        return self._answer(lambda snapshot: join_operations(s.catalog().operations for s in snapshot.sources))
 
     def services(self) -> list[str]:
         """Names of all services, sorted."""
@@ -82,18 +101,16 @@ class TraceStore:
 
     def dependencies(self, query: TraceQuery) -> list[GraphEdge]:
         """Calls between services by the spans that a query selects; its limit and order do not matter."""
-        with self.snapshot() as snapshot:
-            return dependencies(snapshot.sources, snapshot.split_keys(), self._opened.split_rows, query)
+        rows = self._opened.split_rows
+        return self._answer(lambda snapshot: dependencies(snapshot.sources, snapshot.split_keys(), rows, query))
 
     def tag_names(self) -> dict[str, list[str]]:
         """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted."""
-        with self.snapshot() as snapshot:
-            return tag_names(snapshot.sources)
+        return self._answer(lambda snapshot: tag_names(snapshot.sources))
 
     def tag_values(self, tag: str, start_ns: int, end_ns: int) -> list[tuple[str, str]]:
         """(type, value as text) of an attribute or intrinsic field in spans of blocks that touch the range."""
-        with self.snapshot() as snapshot:
-            return tag_values(snapshot.sources, tag, start_ns, end_ns)
+        return self._answer(lambda snapshot: tag_values(snapshot.sources, tag, start_ns, end_ns))
 
     @contextmanager
     def sql_views(self) -> Iterator[Sequence[SqlView]]:

@@ -125,16 +125,17 @@ class _Planner(Transformer[Token, Any]):
 
     def string(self, items: list[Token]) -> Value:
         text = str(items[0])
-        if text.startswith("`"):
-            return text[1:-1]
-        return _unquoted(text)
+        value = text[1:-1] if text.startswith("`") else _unquoted(text)
+        if not _is_text(value):
+            raise _fault(items[0], "it has an escape that is no character; write the character itself")
+        return value
 
     def duration(self, items: list[Token]) -> Value:
         return duration_ns(items[0])
 
     def number(self, items: list[Token]) -> Value:
         text = str(items[0])
-        return int(text) if text.lstrip("-").isdigit() else float(text)
+        return int(text) if text.lstrip("-").isdigit() and len(text) <= 20 else float(text)
 
     def boolean(self, items: list[Token]) -> Value:
         return items[0] == "true"
@@ -154,6 +155,11 @@ def _unquoted(text: str) -> str:
         return str(json.loads(text))
     except ValueError:  # an escape that JSON does not know, as in "\d": taken as it stands
         return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+def _is_text(value: str) -> bool:
+    """Whether each escape was a character: half of a surrogate pair is none."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _attribute(token: Token) -> Attribute:

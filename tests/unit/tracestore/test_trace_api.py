@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from span_batches import SpanRow, spans_batch, trace_id
 
-from obs.tracestore import api
+from obs.tracestore import api, limits
 from obs.tracestore.store import TraceStore
 
 S = 10**9
@@ -271,6 +271,27 @@ def test_zipkin(client: TestClient) -> None:
     ]
 
 
+@pytest.mark.parametrize("long", ["9" * 400 + ".5s", "9" * 5000 + "s", "9" * 400 + "h"])
+def test_durations_past_64_bits_are_longer_than_any_span(client: TestClient, long: str) -> None:
+    assert get(client, "/api/traces/search", minDuration=long)["traces"] == []
+    assert get(client, "/tempo/api/search", q=f"{{ duration > {long} }}")["traces"] == []
+
+
+def test_times_keep_their_nanoseconds(client: TestClient) -> None:
+    just_after = "2023-11-14T22:13:20.000000001Z"
+    found = get(client, "/api/traces/search", start=just_after, end="2023-11-14T22:13:20.5Z", order="oldest")
+    assert [t["traceId"] for t in found["traces"]] == [LONG]
+    assert get(client, "/api/traces/search", start=just_after, end=just_after)["traces"] == []
+
+
+def test_full_traces_are_limited_in_all(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SPANS_PER_ANSWER", 3)
+    for path in (f"/jaeger/api/traces?traceID={LONG}&traceID=2", f"/zipkin/api/v2/traceMany?traceIds={LONG},2"):
+        answer = client.get(path)
+        assert (answer.status_code, "more than 3 spans" in answer.text) == (422, True)
+    assert client.get(f"/jaeger/api/traces?traceID={LONG}").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
@@ -293,6 +314,11 @@ def test_zipkin(client: TestClient) -> None:
         ("/api/traces/search?next=bad", 400, "bad"),
         ("/api/traces/search?limit=many", 400, "limit"),
         ("/api/traces/search?start=5&end=4", 400, "end"),
+        ("/api/traces/search?start=0001-01-01T00:00:00", 400, "no RFC 3339"),
+        ("/api/traces/search?limit=²", 400, "whole number"),
+        ("/api/traces/search?next=5_0123456789abcdef-123456789abcdef", 400, "no token"),
+        (r'/tempo/api/search?q={ name = "\ud800" }', 400, "1:10"),
+        ("/tempo/api/search?q={ name = `a` %26%26 }", 400, "1:17"),
     ],
 )
 def test_faults_are_told_in_the_apis_own_shape(client: TestClient, path: str, status: int, said: str) -> None:
