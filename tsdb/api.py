@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Response
 
 from obs.errors import ObsError, QueryError
 from obs.tsdb import api_query, federate, status
+from obs.tsdb.admin import clean_tombstones, delete_series
 from obs.tsdb.api_query import BadParameter, error_response
 from obs.tsdb.cors import OpenRoute
 from obs.tsdb.exemplars import Exemplar
@@ -56,6 +57,8 @@ def router(
     _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
     _add(api, "/query_why", BOTH, lambda p: query_why(store, promql, p))
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
+    _add(api, "/admin/tsdb/delete_series", ["POST", "PUT"], lambda p: delete_series(store, p))
+    _add(api, "/admin/tsdb/clean_tombstones", ["POST", "PUT"], lambda _: clean_tombstones(store))
     _add_status(api, store, promql, version, started_ns)
     shown = yaml.safe_dump({"global": {"external_labels": dict(external_labels)}, **config}, sort_keys=False)
     _add(api, "/status/config", ["GET"], lambda _: {"yaml": shown})

@@ -19,13 +19,18 @@ import pyarrow.parquet as pq
 from obs.columnar.block import Block
 from obs.tsdb import decimals
 from obs.tsdb.filenames import SAMPLES, SERIES
+from obs.tsdb.hidden import visible
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import learn
 from obs.tsdb.rows import whole
+from obs.tsdb.tombstones import Deleted
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+Key = tuple[str, int]
+"""A block, and the last delete that hides rows of it, 0 where none does."""
 
 _COLUMNS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
 
@@ -42,10 +47,14 @@ class BlockSeries:
     max_ms: I64
     group_starts: I64  # first row of each row group of samples, and the end
     footer: Any  # pq.FileMetaData of samples, None where there are none
+    gone: Mask | None = None  # series of which deletes hide every sample
+    deleted: Deleted | None = None  # by ordinal; None where no row is hidden
 
     def chosen(self, mask: Mask, start_ms: int, end_ms: int) -> I64:
         """Positions of the series of a mask that may have samples in start..end."""
         in_time = (self.counts > 0) & (self.max_ms >= start_ms) & (self.min_ms <= end_ms)
+        if self.gone is not None:
+            in_time &= ~self.gone
         return np.flatnonzero(mask[self.ordinals] & in_time)
 
     def row_powers(self, start: int, stop: int) -> F64 | float:
@@ -65,24 +74,36 @@ NO_SERIES = BlockSeries(
 )  # fmt: skip
 
 
+def _key(block: Block) -> Key:
+    return block.name, block.tombstones[-1].sequence if block.tombstones else 0
+
+
 class BlockCatalog:
     """The series of blocks, read once each; reading them also teaches the index."""
 
     def __init__(self, index: SeriesIndex) -> None:
         self._index = index
         self._lock = threading.Lock()
-        self._known: dict[str, BlockSeries] = {}
+        self._known: dict[Key, BlockSeries] = {}
 
     def of(self, blocks: Sequence[Block]) -> list[BlockSeries]:
         """The series of each block; what a damaged one holds is left out."""
         with self._lock:
-            found = [self._known.get(b.name) or self._load(b) for b in blocks]
-            names = {b.name for b in blocks}
+            found = [self._known.get(_key(b)) or self._load(b) for b in blocks]
+            names = {_key(b) for b in blocks}
             if len(self._known) > 2 * len(names) + 16:
                 self._known = {name: series for name, series in self._known.items() if name in names}
             return found
 
     def _load(self, block: Block) -> BlockSeries:
+        if not block.tombstones:
+            return self._read(block)
+        loaded = visible(block, self._known.get((block.name, 0)) or self._read(block), self._index)
+        if not block.damaged:
+            self._known[_key(block)] = loaded
+        return loaded
+
+    def _read(self, block: Block) -> BlockSeries:
         path = block.path(SERIES)
         if path is None:
             return NO_SERIES
@@ -100,7 +121,7 @@ class BlockCatalog:
             self._index.ordinals(ids), first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
             np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer,
         )  # fmt: skip
-        self._known[block.name] = loaded
+        self._known[block.name, 0] = loaded
         return loaded
 
     @staticmethod

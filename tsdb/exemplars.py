@@ -16,6 +16,7 @@ from obs.model.schema import EXEMPLARS as SCHEMA
 from obs.tsdb.filenames import EXEMPLARS
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.rows import whole
+from obs.tsdb.tombstones import without
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read(
 def _tables(view: View, start_ms: int, end_ms: int) -> Iterable[pa.Table]:
     for block in view.blocks:
         if block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000:
-            yield block.read(EXEMPLARS)
+            yield without(block.read(EXEMPLARS), block.tombstones)
     yield view.head(EXEMPLARS)
 
 

@@ -19,6 +19,7 @@ from obs.tsdb.index import SeriesIndex
 from obs.tsdb.promql.histogram import CUSTOM_SCHEMA, GAUGE, NOT_RESET, RESET, UNKNOWN, Histogram
 from obs.tsdb.rows import whole
 from obs.tsdb.sorting import sort_rows
+from obs.tsdb.tombstones import without
 
 HINTS = (UNKNOWN, RESET, NOT_RESET, GAUGE)
 Mask = npt.NDArray[np.bool_]
@@ -69,7 +70,7 @@ def _tables(view: View, start_ms: int, end_ms: int) -> Iterable[pa.Table]:
     for block in view.blocks:
         overlaps = block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
         if overlaps and block.path(HISTOGRAMS) is not None:
-            yield block.read(HISTOGRAMS)
+            yield without(block.read(HISTOGRAMS), block.tombstones)
     if view.head_rows(HISTOGRAMS):
         yield view.head(HISTOGRAMS)
 

@@ -7,14 +7,16 @@ at flush and at compaction alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs.columnar.block import Block
 from obs.columnar.layout import BlockWriter, TableLayout
+from obs.columnar.tombstones import Tombstone
 from obs.model.ports import UnknownSeries
 from obs.model.schema import METADATA as METADATA_SCHEMA
 from obs.tsdb import decimals, exemplars, histograms
@@ -22,8 +24,9 @@ from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES,
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import ROW_GROUP_ROWS
 from obs.tsdb.metadata import MetadataRegistry
-from obs.tsdb.rows import SampleRows, block_rows, head_rows
+from obs.tsdb.rows import SampleRows, block_rows, head_rows, whole
 from obs.tsdb.sorting import sort_rows
+from obs.tsdb.tombstones import Deleted, erase
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +179,15 @@ class MetricLayout:
             "max_ms": pa.array(last, mask=empty),
         }
         return pa.table(columns)
+
+    def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
+        """See `obs.tsdb.tombstones`."""
+        return erase(tables, tombstones)
+
+    def touches(self, block: Block, tombstone: Tombstone) -> bool:
+        """Whether the block has any of the series."""
+        ids = block.read(SERIES, columns=["series_id"])
+        return bool(ids.num_rows and Deleted.of([tombstone]).has(whole(ids.column("series_id"))).any())
 
 
 def learn(index: SeriesIndex, series: pa.Table) -> None:

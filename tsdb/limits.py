@@ -30,6 +30,9 @@ METADATA_PER_METRIC = 10
 SLICE_SAMPLES = 500_000
 """Samples of one slice of a selection that is read in slices: 8 MB, and as much again on the way."""
 
+RECOVERY_WAIT_S = 60.0
+"""How long a delete waits for the WAL to be read back before it is refused: recovery is done by then, mostly."""
+
 SORTED_RUN_ROWS = 16_384
 """Rows of a head that are worth keeping sorted for the next query: fewer are sorted in a quarter of a millisecond."""
 

@@ -64,7 +64,7 @@ class Params:
 async def read_params(request: Request) -> Params:
     """The parameters of a request, from its address and, for POST, its form."""
     pairs = request.query_params.multi_items()
-    if request.method == "POST":
+    if request.method in ("POST", "PUT"):
         pairs = parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True) + pairs
     values: dict[str, list[str]] = {}
     for name, value in pairs:

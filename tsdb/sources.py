@@ -104,7 +104,8 @@ class BlockSource:
             starts, stops = np.maximum(first[here], base) - base, np.minimum(stop[here], end) - base
             group = groups[g]
             pieces.append(take(Spans(ordinals[here], starts, stops, group.t_ms, group.values), start_ms, end_ms))
-        return join(pieces)
+        found = join(pieces)
+        return found if series.deleted is None else series.deleted.strip(found)
 
 
 def _groups(group_starts: I64, first: I64, stop: I64) -> Iterable[int]:

@@ -19,22 +19,22 @@ import pyarrow as pa
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
-from obs.errors import UserError
+from obs.errors import Unavailable, UserError
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.labels import Labels, Matcher
 from obs.model.ports import SeriesSet, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
-from obs.tsdb import exemplars, sqlviews
+from obs.tsdb import exemplars, sqlviews, tombstones
 from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
 from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.layout import MetricLayout
-from obs.tsdb.limits import SLICE_SAMPLES, STATUS_TOP, StoreLimits
+from obs.tsdb.layout import NS_PER_MS, MetricLayout
+from obs.tsdb.limits import RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.rows import whole
 from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, matching, overlaps, plan, select
@@ -149,6 +149,31 @@ class MetricStore:
         chosen = np.flatnonzero(self._chosen([matchers], start_ms, end_ms))
         return slices(self._reader, self.view, chosen, start_ms, end_ms, samples)
 
+    # --- deletes ---
+
+    def delete(self, selectors: Selectors, start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> int:
+        """Hide what was stored before of the series that any selector selects, in start..end; returns their number.
+
+        Samples, histograms and exemplars; durable when it returns. Raises: QueryError, Unavailable, StorageFull.
+        """
+        self._wait_for_labels()
+        with self.view() as view:
+            self._reader.catalog.of(view.blocks)
+            ordinals = np.flatnonzero(self._matching(selectors))
+        if len(ordinals) and start_ms <= end_ms:
+            payload = tombstones.encode(self.index.ids(ordinals), start_ms, end_ms)
+            self.engine.delete(payload, start_ms * NS_PER_MS, end_ms * NS_PER_MS)
+        return len(ordinals)
+
+    def clean(self) -> int:
+        """Write the blocks anew that have deleted rows; returns their number. Raises: Unavailable, StorageFull."""
+        return self.engine.clean()
+
+    def _wait_for_labels(self) -> None:
+        """Until the index has the series that the WAL brings back. Raises: Unavailable."""
+        if not self.engine.wait_recovered(RECOVERY_WAIT_S):
+            raise Unavailable("cannot delete series: the WAL is still being read back; try again later")
+
     # --- what there is ---
 
     def series(self, selectors: Selectors, start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> list[Labels]:
@@ -217,7 +242,7 @@ class MetricStore:
     def sql_views(self) -> Iterator[Sequence[SqlView]]:
         """The views `metrics` and `series` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
-            yield sqlviews.sql_views(view)
+            yield sqlviews.sql_views(view, self._reader.catalog, self.index)
 
 
 def _head_overlaps(view: View, start_ms: int, end_ms: int) -> bool:
