@@ -32,6 +32,7 @@ from obs.columnar.limits import (
 from obs.columnar.memory import give_back
 from obs.columnar.options import EngineOptions
 from obs.columnar.state import EngineState
+from obs.errors import StorageFull
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,14 @@ class Compactor:
         return True
 
     def _merge(self, run: Sequence[Block]) -> None:
+        """Swap `run` for its merger. Raises: StorageFull, what the layout's `write_block` raises; all is as before."""
+        try:
+            self._merge_into_one(run)
+        except OSError as e:
+            folder = str(self._state.folder)
+            raise StorageFull(f"cannot merge blocks in {folder!r}: {e.strerror or e}; free space in it") from e
+
+    def _merge_into_one(self, run: Sequence[Block]) -> None:
         """One new block for `run`; nothing where an input proves damaged, which goes to quarantine by itself."""
         state = self._state
         tables = self._read(run)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 
 def sync_folder(folder: Path) -> None:
@@ -16,14 +13,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def sync_folder_if_possible(folder: Path) -> None:
-    """fsync a folder where what it names is already past recall: a failure only weakens it against a power cut."""
-    try:
-        sync_folder(folder)
-    except OSError as e:
-        log.warning("cannot sync %r: %s", str(folder), e.strerror)
 
 
 def sync_file(path: Path) -> None:

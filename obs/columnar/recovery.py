@@ -114,11 +114,11 @@ class Replay:
             state.replaying = state.new_head(generation)
         else:
             state.replaying.cover(generation)
-        reader = SegmentReader(path)
         deletes = [t for t in state.tombstones if generation < t.before]
         held: list[tuple[str, pa.RecordBatch]] = []
         good = 0
         try:
+            reader = SegmentReader(path)
             for parts in reader:
                 for tables in as_appends(parts):
                     state.layout.on_replay(tables)
@@ -127,6 +127,11 @@ class Replay:
                 state.recovering = min(1.0, (self._done + good) / max(1, self._total))
                 if self.stop:
                     return
+        except OSError as e:
+            state.replaying.segments.remove(generation)  # no flush deletes it
+            state.counters.wal_errors += 1
+            log.error("cannot read back WAL %r: %s; its rows are missing until a start can read it", str(path), e)
+            return
         except Exception:
             log.exception("cannot read back WAL %r past byte %d", str(path), good)
             reader.end, reader.offset = End.DAMAGED, good

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import orjson
 
-from obs.columnar.disk import sync_folder, sync_folder_if_possible, write_synced
+from obs.columnar.disk import sync_folder, write_synced
 from obs.columnar.filenames import BLOCKS, COMMIT, DROPPED, META, READY, TEMPORARY, temporary_path
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class LocalStorage:
         """See `Storage`."""
         for leftover in (self._folder / TEMPORARY).iterdir():
             shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
+        sync_folder(self._folder / READY)
         ready = sorted((self._folder / READY).iterdir())
         unsettled = tuple(self._finish(folder, _blocks_in(folder), _covers_of(folder)) for folder in ready)
         homeless = [b for commit in unsettled for b in commit.blocks if b.parent.parent.name == READY]
@@ -83,11 +84,16 @@ class LocalStorage:
         ready = self._folder / READY / staging.name
         names = _blocks_in(staging)
         os.rename(staging, ready)
+        try:
+            sync_folder(ready.parent)
+        except OSError as e:
+            if _taken_back(ready, staging):
+                raise
+            log.warning("cannot sync %r: %s; commit %r may not outlive a power cut", str(ready.parent), e, ready.name)
         return self._finish(ready, names, covers)
 
     def _finish(self, ready: Path, names: Iterable[str], covers: Iterable[int]) -> Commit:
         """Move a commit's blocks to where they belong. What cannot be moved is served from where it is."""
-        sync_folder_if_possible(ready.parent)
         return Commit(ready.name, tuple(self._move(ready / name) for name in names), tuple(covers))
 
     def _move(self, folder: Path) -> Path:
@@ -115,6 +121,15 @@ class LocalStorage:
         trash = temporary_path(self._folder, "gone")
         os.rename(block, trash)
         shutil.rmtree(trash, ignore_errors=True)
+
+
+def _taken_back(ready: Path, staging: Path) -> bool:
+    """Whether a commit that could not be synced was made none again."""
+    try:
+        os.rename(ready, staging)
+    except OSError:
+        return False
+    return True
 
 
 def _blocks_in(folder: Path) -> list[str]:

@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from obs.errors import ObsError
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,9 @@ class Worker:
             self._waker.clear()
             try:
                 wait_s = self._step()
+            except (ObsError, OSError) as e:
+                log.error("%s: %s; next try in %g s", threading.current_thread().name, e, self._on_error_s)
+                wait_s = self._on_error_s
             except Exception:
                 log.exception("%s failed; it goes on", threading.current_thread().name)
                 wait_s = self._on_error_s

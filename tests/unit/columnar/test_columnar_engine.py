@@ -22,7 +22,6 @@ from obs.columnar.filenames import segment_path
 from obs.columnar.layout import BlockWriter
 from obs.columnar.options import EngineOptions
 from obs.columnar.storage import Commit, LocalStorage
-from obs.columnar.view import View
 from obs.errors import ConfigError, Overloaded, StorageFull, Unavailable, UserError
 
 NOW = time.time_ns()
@@ -198,6 +197,72 @@ def test_a_full_disk_keeps_rows_and_recovers(tmp_path: Path) -> None:
         assert keys_of(engine) == [*taken, 5000]
 
 
+class Unsynced(LocalStorage):
+    """What is committed cannot be synced."""
+
+    def commit(self, staging: Path, covers: Sequence[int]) -> Commit:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("obs.columnar.storage.sync_folder", self._sync)
+            return super().commit(staging, covers)
+
+    def _sync(self, folder: Path) -> None:
+        if folder.name == "ready":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_commit_that_cannot_be_synced_is_none(tmp_path: Path) -> None:
+    with opened(tmp_path, storage=Unsynced(tmp_path)) as engine:
+        put(engine, 1)
+        with pytest.raises(StorageFull, match="cannot flush .*Input/output error"):
+            engine.flush()
+        assert keys_of(engine) == [1]
+        assert [list((tmp_path / name).iterdir()) for name in ("ready", "blocks")] == [[], []]
+        assert segment_path(tmp_path, 1).exists()
+    with opened(tmp_path) as engine:
+        assert keys_of(engine) == [1]
+
+
+def test_a_merge_on_a_full_disk_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    storage = FullDisk(tmp_path)
+    storage.full = False
+    with opened(tmp_path, EngineOptions(compact_interval_s=0.01), storage=storage) as engine:
+        for key in range(3):
+            put(engine, key)
+            engine.flush()
+        storage.full = True
+        with pytest.raises(StorageFull, match="cannot merge blocks in .*No space left.*; free space"):
+            engine.compact()
+        assert (keys_of(engine), engine.stats().blocks) == ([0, 1, 2], 3)
+        assert not list((tmp_path / "tmp").iterdir())
+        storage.full = False
+        put(engine, 3)
+        engine.flush()
+        until(lambda: engine.stats().blocks == 1)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_segment_that_cannot_be_read_waits_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path) as engine:
+        put(engine, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", _no_file_left)
+        with opened(tmp_path) as blind:
+            put(blind, 2)
+            blind.flush()
+            assert keys_of(blind) == [2]
+    with opened(tmp_path) as engine:
+        assert keys_of(engine) == [1, 2]
+
+
+def _no_file_left(path: Path) -> bytes:
+    if path.suffix == ".wal":
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def test_a_wal_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path) as engine:
         put(engine, 1)
@@ -238,24 +303,6 @@ def failing_sync(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fdatasync", fail)
-
-
-def test_an_append_that_cannot_be_synced_is_not_there_after_a_crash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(tmp_path, EngineOptions(fsync="always", compact_interval_s=3600.0)) as engine:
-        put(engine, 1)
-        with monkeypatch.context() as patch:
-            failing_sync(patch)
-            with pytest.raises(StorageFull, match="cannot write WAL .*Input/output error"):
-                put(engine, 2)
-        put(engine, 2)
-        with opened_copy(tmp_path) as copy, copy.view() as view:
-            assert sorted(row["key"] for table in _all_values(view) for row in table.to_pylist()) == [1, 2]
-
-
-def _all_values(view: View) -> list[pa.Table]:
-    return [view.head("values"), *(block.read("values") for block in view.blocks)]
 
 
 def test_rows_whose_sync_failed_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,20 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert same(SegmentReader(tmp_path / "s"), good)
 
 
+def test_a_frame_that_cannot_be_synced_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = [[("logs", batch(0, ["a"]))]]
+    segment = written(tmp_path / "s", good)
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(StorageFull, match=r"cannot write WAL .*Input/output error"):
+        segment.append([("logs", batch(1, ["b"]))], sync=True)
+    assert segment.broken  # what a later sync says of it is worth nothing
+    assert same(SegmentReader(tmp_path / "s"), good)
+
+
 def test_parts_of_one_frame_as_appends() -> None:
     a, b = batch(0, ["a"]), batch(0, ["b"], host="h")
     rounds = list(as_appends([("series", a), ("logs", a), ("logs", b), ("series", b)]))
