@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
+from obs.model.labels import Matcher
 from obs.tsdb import decimals
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
@@ -32,7 +34,8 @@ Mask = npt.NDArray[np.bool_]
 Key = tuple[str, int]
 """A block, and the last delete that hides rows of it, 0 where none does."""
 
-_COLUMNS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
+_NUMBERS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
+_COLUMNS = [*_NUMBERS, "metric"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,40 @@ class BlockSeries:
     powers: F64  # ten to the scale
     min_ms: I64
     max_ms: I64
+    metrics: Mapping[str, tuple[int, int]]  # series first:last of each metric, in their order
     group_starts: I64  # first row of each row group of samples, and the end
     footer: Any  # pq.FileMetaData of samples, None where there are none
     gone: Mask | None = None  # series of which deletes hide every sample
     deleted: Deleted | None = None  # by ordinal; None where no row is hidden
 
-    def chosen(self, mask: Mask, start_ms: int, end_ms: int) -> I64:
-        """Positions of the series of a mask that may have samples in start..end."""
-        in_time = (self.counts > 0) & (self.max_ms >= start_ms) & (self.min_ms <= end_ms)
+    def chosen(self, mask: Mask, start_ms: int, end_ms: int, names: Sequence[Matcher] = ()) -> I64:
+        """Positions of the series of a mask that may have samples in start..end.
+
+        `names`: matchers of the metric name that the mask satisfies; series of other metrics are not looked at.
+        """
+        found = [self._chosen(mask, start_ms, end_ms, part) for part in self._slices(names)]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if found else _NONE
+
+    def _slices(self, names: Sequence[Matcher]) -> list[slice]:
+        """The parts of the block whose metrics have these names; neighbours as one."""
+        parts: list[slice] = []
+        for name, (first, last) in self.metrics.items():
+            if not all(m.matches(name) for m in names):
+                continue
+            if parts and parts[-1].stop == first:
+                parts[-1] = slice(parts[-1].start, last)
+            else:
+                parts.append(slice(first, last))
+        return parts
+
+    def _chosen(self, mask: Mask, start_ms: int, end_ms: int, part: slice) -> I64:
+        wanted = mask[self.ordinals[part]] & (self.counts[part] > 0)
+        wanted &= (self.max_ms[part] >= start_ms) & (self.min_ms[part] <= end_ms)
         if self.gone is not None:
-            in_time &= ~self.gone
-        return np.flatnonzero(mask[self.ordinals] & in_time)
+            wanted &= ~self.gone[part]
+        return np.flatnonzero(wanted) + part.start
 
     def row_powers(self, start: int, stop: int) -> F64 | float:
         """The power of ten of each of the rows start..stop, or the one that all have."""
@@ -70,7 +96,7 @@ class BlockSeries:
 
 _NONE = np.empty(0, np.int64)
 NO_SERIES = BlockSeries(
-    np.empty(0, np.int32), _NONE, _NONE, np.empty(0), _NONE, _NONE, np.zeros(1, np.int64), None
+    np.empty(0, np.int32), _NONE, _NONE, np.empty(0), _NONE, _NONE, {}, np.zeros(1, np.int64), None
 )  # fmt: skip
 
 
@@ -107,11 +133,12 @@ class BlockCatalog:
         path = block.path(SERIES)
         if path is None:
             return NO_SERIES
-        series = block.read(SERIES)
+        series = block.read(SERIES, _COLUMNS)
         if not series.num_rows:
             return NO_SERIES
-        learn(self._index, series)
-        columns = [whole(series.column(name).fill_null(0)) for name in _COLUMNS]
+        if (self._index.ordinals(whole(series.column("series_id"))) < 0).any():
+            learn(self._index, block.read(SERIES, ["series_id", "labels"]))
+        columns = [whole(series.column(name).fill_null(0)) for name in _NUMBERS]
         footer = self._footer(block)
         if block.damaged:
             return NO_SERIES
@@ -119,6 +146,7 @@ class BlockCatalog:
         ids, first_rows, counts, scales, min_ms, max_ms = columns
         loaded = BlockSeries(
             self._index.ordinals(ids), first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
+            _metrics(series.column("metric")),
             np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer,
         )  # fmt: skip
         self._known[block.name, 0] = loaded
@@ -135,6 +163,13 @@ class BlockCatalog:
             if block.sound():
                 raise
             return None
+
+
+def _metrics(names: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
+    """The runs of equal metric names, in order."""
+    runs = pc.run_end_encode(names.combine_chunks())
+    ends = runs.run_ends.to_pylist()
+    return dict(zip(runs.values.to_pylist(), zip([0, *ends[:-1]], ends, strict=True), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

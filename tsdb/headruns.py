@@ -29,6 +29,14 @@ class Run:
     t_ms: I64
     values: F64
 
+    def chosen(self, wanted: I64) -> I64:
+        """Positions of those of some ordinals (rising) that are here."""
+        if 8 * len(wanted) < len(self.ordinals):
+            at = np.searchsorted(self.ordinals, wanted)
+            at = at[at < len(self.ordinals)]
+            return at[self.ordinals[at] == wanted[: len(at)]]
+        return np.flatnonzero(np.isin(self.ordinals, wanted, assume_unique=True, kind="table"))
+
     @property
     def nbytes(self) -> int:
         """Memory held."""

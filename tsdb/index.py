@@ -19,7 +19,7 @@ from obs.model.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from obs.model.schema import SERIES
 from obs.tsdb.growing import Growing, ranges
 from obs.tsdb.idtable import IdTable
-from obs.tsdb.limits import SORT_CELLS, StoreLimits
+from obs.tsdb.limits import StoreLimits
 from obs.tsdb.pairs import U32, PairNames, Pairs
 from obs.tsdb.postings import Postings
 
@@ -43,6 +43,8 @@ class SeriesIndex:
         self._offsets = Growing(np.int64)
         self._offsets.extend(np.zeros(1, np.int64))
         self._postings = Postings()
+        self._sorting = threading.Lock()
+        self._sorted: I64 = np.empty(0, np.int64)  # all series in the order of a block, as of the last flush
 
     def __len__(self) -> int:
         return self._ids.size
@@ -157,9 +159,16 @@ class SeriesIndex:
         ends = np.cumsum(counts)
         return [tuple(texts[a:b]) for a, b in zip((ends - counts).tolist(), ends.tolist(), strict=True)]
 
-    def metrics(self, ordinals: Ordinals) -> list[str]:
+    def metrics(self, ordinals: Ordinals) -> pa.Array:
         """The metric name of each series, empty where it has none."""
-        return [next((value for name, value in labels if name == METRIC_NAME), "") for labels in self.labels(ordinals)]
+        pairs, counts = gather(self._flat.view, self._offsets.view, ordinals)
+        number = self._pairs.names.number(METRIC_NAME)
+        mine = self._pairs.names.of(pairs) == (-1 if number is None else number)
+        named = np.zeros(len(counts), np.bool_)
+        named[np.repeat(np.arange(len(counts)), counts)[mine]] = True
+        _, names = self._pairs.to_arrow(pairs[mine])
+        places = np.cumsum(named) - 1
+        return names.take(pa.array(places, mask=~named)).fill_null("")
 
     def to_arrow(self, ordinals: Ordinals) -> pa.RecordBatch:
         """Series in the canonical schema."""
@@ -206,10 +215,9 @@ class SeriesIndex:
 
     def _seen(self, mask: Mask) -> Mask:
         """bool[pair]: which pairs the series of a mask have."""
-        pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
-        seen = np.zeros(len(self._pairs), np.bool_)
-        seen[pairs] = True
-        return seen
+        size = len(mask)
+        offsets = self._offsets.view[: size + 1]
+        return self._postings.seen(mask, len(self._pairs), self._flat.view[: offsets[-1]], offsets)
 
     def pair_counts(self, mask: Mask) -> list[tuple[tuple[str, str], int]]:
         """Each label pair with the number of the mask's series that have it."""
@@ -219,21 +227,33 @@ class SeriesIndex:
 
     def sorted_by_name(self, ordinals: Ordinals) -> Ordinals:
         """Ordinals in the order of a block: metric name, then labels."""
-        if not len(ordinals):
-            return ordinals
-        pairs, counts = gather(self._flat.view, self._offsets.view, ordinals)
-        width = int(counts.max()) + 1
-        if len(ordinals) * width > SORT_CELLS:
-            texts, names = self.labels(ordinals), self.metrics(ordinals)
-            return ordinals[sorted(range(len(texts)), key=lambda i: (names[i], texts[i]))]
-        distinct, inverse = np.unique(pairs, return_inverse=True)
-        ranks = (self._pairs.ranks(distinct.tolist()) + 1)[inverse]
-        is_name = np.array([self._pairs.texts[p][0] == METRIC_NAME for p in distinct.tolist()], np.bool_)[inverse]
-        rows = np.repeat(np.arange(len(ordinals)), counts)
-        cells = np.zeros((width, len(ordinals)), np.int32)  # the name's rank, then those of all pairs, then zeros
-        cells[1 + ranges(np.zeros(len(counts), np.int64), counts), rows] = ranks
-        cells[0, rows[is_name]] = ranks[is_name]
-        return ordinals[np.lexsort(cells[::-1])]
+        with self._sorting:
+            if len(self._sorted) < len(self):
+                self._sorted = self._all_sorted()
+            in_order = self._sorted
+        wanted = np.zeros(len(in_order), np.bool_)
+        wanted[ordinals] = True
+        return in_order[wanted[in_order]]
+
+    def _all_sorted(self) -> I64:
+        """All ordinals in the order of a block."""
+        offsets = self._offsets.view
+        series = len(offsets) - 1
+        pairs, counts = self._flat.view[: offsets[-1]], np.diff(offsets)
+        ranks = self._pairs.ranks(pairs) + np.int32(1)
+        number = self._pairs.names.number(METRIC_NAME)
+        is_name = self._pairs.names.of(pairs) == (-1 if number is None else number)
+        rows = np.repeat(np.arange(series), counts)
+        columns = np.arange(len(pairs)) - np.repeat(offsets[:-1], counts)
+        by_name = np.zeros(series, np.int32)
+        by_name[rows[is_name]] = ranks[is_name]
+        order = np.arange(series)
+        for column in range(int(counts.max(initial=0)) - 1, -1, -1):
+            here = columns == column
+            keys = np.zeros(series, np.int32)
+            keys[rows[here]] = ranks[here]
+            order = order[np.argsort(keys[order], kind="stable")]
+        return order[np.argsort(by_name[order], kind="stable")]
 
 
 def gather(flat: Ordinals, offsets: I64, rows: Ordinals) -> tuple[Ordinals, I64]:

@@ -107,6 +107,10 @@ class MetricLayout:
         if METADATA in tables:
             self._metadata.add(tables[METADATA])
 
+    def held(self, name: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Of series a head keeps the ids: the index has their labels, and the WAL."""
+        return batch.select(["series_id"]) if name == SERIES else batch
+
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
         """Sort, drop what was overwritten, write the files."""
         learn(self._index, tables[SERIES])
@@ -170,7 +174,7 @@ class MetricLayout:
         columns = {
             "ordinal": np.arange(len(series), dtype=np.uint32),
             "series_id": known.column("series_id"),
-            "metric": pa.array(self._index.metrics(series), pa.string()),
+            "metric": self._index.metrics(series),
             "labels": known.column("labels"),
             "first_row": offsets[:-1],
             "rows": counts,

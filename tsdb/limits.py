@@ -21,9 +21,6 @@ MISFITS_SHIFT = 6
 TAIL_SERIES = 4_096
 """Series that postings leave unsorted at least: to scan them takes under 0.1 ms."""
 
-SORT_CELLS = 1 << 26
-"""Cells of the matrix that sorts series by labels (256 MB); past it, label sets are compared one by one."""
-
 METADATA_PER_METRIC = 10
 """Differing descriptions kept of one metric, the latest; more are a sender's bug."""
 

@@ -5,7 +5,8 @@ In: Arrow maps of labels. Out: flat arrays of pair numbers, and the way back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow as pa
 from obs.tsdb.growing import Growing
 
 U32 = npt.NDArray[np.uint32]
+I32 = npt.NDArray[np.int32]
 Pair = tuple[str, str]
 
 
@@ -34,12 +36,47 @@ class PairNames:
         found: npt.NDArray[np.int32] = self._of.view[pairs]
         return found
 
-    def add(self, name: str) -> None:
-        """One more pair."""
-        if name not in self._numbers:
-            self.texts.append(name)
-            self._numbers[name] = len(self.texts) - 1
-        self._of.extend(np.array([self._numbers[name]], np.int32))
+    def add(self, names: Iterable[str]) -> None:
+        """The names of more pairs, in the pairs' order."""
+        numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
+        self.texts.extend(list(self._numbers)[len(self.texts) :])
+        self._of.extend(np.array(numbers, np.int32))
+
+
+class _Ordered:
+    """All pairs sorted by name, then value, as of some time; made anew when it is asked for and pairs were added."""
+
+    def __init__(self) -> None:
+        self._sorted: list[int] = []
+        self.ranks = np.empty(0, np.int32)
+
+    def of(self, texts: Sequence[Pair]) -> I32:
+        """The rank of each pair among all."""
+        known = len(self._sorted)
+        if known < len(texts):
+            merged = [*self._sorted, *range(known, len(texts))]
+            merged.sort(key=texts.__getitem__)  # quick where most are in order
+            ranks = np.empty(len(merged), np.int32)
+            ranks[merged] = np.arange(len(merged), dtype=np.int32)
+            self._sorted, self.ranks = merged, ranks
+        return self.ranks
+
+
+class _Columns:
+    """Names and values of all pairs as Arrow arrays, grown when they are asked for."""
+
+    def __init__(self) -> None:
+        self._names = self._values = pa.array([], pa.string())
+
+    def of(self, texts: Sequence[Pair]) -> tuple[pa.Array, pa.Array]:
+        """Both, for all pairs."""
+        names, values = self._names, self._values
+        if len(names) < len(texts):
+            new = texts[len(names) :]
+            names = pa.concat_arrays([names, pa.array([name for name, _ in new], pa.string())])
+            values = pa.concat_arrays([values, pa.array([value for _, value in new], pa.string())])
+            self._names, self._values = names, values
+        return names, values
 
 
 class Pairs:
@@ -50,6 +87,8 @@ class Pairs:
         self.by_name: dict[str, list[int]] = {}
         self.names = PairNames()
         self._numbers: dict[Pair, int] = {}
+        self._ordered, self._columns = _Ordered(), _Columns()
+        self._making = threading.Lock()  # of what is made when it is asked for
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -71,14 +110,15 @@ class Pairs:
         codes = names.indices.to_numpy().astype(np.int64) * width + texts.indices.to_numpy()
         distinct, inverse = np.unique(codes, return_inverse=True)
         name_list, text_list = names.dictionary.to_pylist(), texts.dictionary.to_pylist()
+        before = len(self.texts)
         numbers = [self._intern((name_list[c // width], text_list[c % width])) for c in distinct.tolist()]
+        self.names.add(name for name, _ in self.texts[before:])
         return np.array(numbers, np.uint32)[inverse]
 
     def _intern(self, pair: Pair) -> int:
         number = self._numbers.get(pair)
         if number is None:
             number = len(self.texts)
-            self.names.add(pair[0])
             self.texts.append(pair)
             self._numbers[pair] = number
             self.by_name.setdefault(pair[0], []).append(number)
@@ -86,15 +126,14 @@ class Pairs:
 
     def to_arrow(self, numbers: U32) -> tuple[pa.Array, pa.Array]:
         """Names and values of pairs as two columns."""
-        distinct, inverse = np.unique(numbers, return_inverse=True)
-        pairs = [self.texts[n] for n in distinct.tolist()]
-        positions = pa.array(inverse.astype(np.int64))
-        names = pa.array([name for name, _ in pairs], pa.string()).take(positions)
-        return names, pa.array([value for _, value in pairs], pa.string()).take(positions)
+        with self._making:
+            names, values = self._columns.of(self.texts)
+        positions = pa.array(numbers)
+        return names.take(positions), values.take(positions)
 
-    def ranks(self, numbers: Sequence[int]) -> npt.NDArray[np.int64]:
-        """The place of each of these distinct pairs among them, sorted by name, then value."""
-        order = sorted(range(len(numbers)), key=lambda i: self.texts[numbers[i]])
-        ranks = np.empty(len(numbers), np.int64)
-        ranks[order] = np.arange(len(numbers))
-        return ranks
+    def ranks(self, numbers: U32) -> I32:
+        """The place of each of these pairs among all, sorted by name, then value."""
+        with self._making:
+            ranks = self._ordered.of(self.texts)
+        found: I32 = ranks[numbers]
+        return found

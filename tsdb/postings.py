@@ -47,6 +47,20 @@ class Postings:
         settled = base.ordinals[ranges(starts, base.starts[known + 1] - starts)]
         return np.concatenate([settled, self._newest(base.series, pairs, flat, offsets)])
 
+    def seen(self, mask: npt.NDArray[np.bool_], pairs: int, flat: U32, offsets: I64) -> npt.NDArray[np.bool_]:
+        """bool[pair]: which pairs the series of a mask have."""
+        base = self._current(flat, offsets)
+        seen = np.zeros(pairs, np.bool_)
+        used = np.flatnonzero(np.diff(base.starts))
+        seen[used] = mask[base.ordinals[base.starts[used]]]  # its first series alone tells of nearly every pair
+        rest = used[~seen[used]]
+        counts = base.starts[rest + 1] - base.starts[rest]
+        hit = mask[base.ordinals[ranges(base.starts[rest], counts)]]
+        seen[np.repeat(rest, counts)[hit]] = True
+        newest = np.repeat(mask[base.series :], np.diff(offsets[base.series :]))
+        seen[flat[offsets[base.series] :][newest]] = True
+        return seen
+
     @staticmethod
     def _newest(first: int, pairs: I64, flat: U32, offsets: I64) -> U32:
         tail = flat[offsets[first] :]

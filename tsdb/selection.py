@@ -16,7 +16,7 @@ import numpy.typing as npt
 from obs.columnar.block import Block
 from obs.columnar.view import View
 from obs.errors import QueryError, QueryLimit
-from obs.model.labels import Matcher
+from obs.model.labels import METRIC_NAME, Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb import histograms
 from obs.tsdb.blocks import BlockCatalog, GroupCache
@@ -61,6 +61,11 @@ def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
     return block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
 
 
+def covers(block: Block, start_ms: int, end_ms: int) -> bool:
+    """Whether all rows of a block are in start..end."""
+    return block.meta.min_ns >= start_ms * 1_000_000 and block.meta.max_ns <= end_ms * 1_000_000
+
+
 def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
     """See `SampleSource`. Raises: QueryError, QueryLimit."""
     selection = plan(reader, view, matchers, start_ms, end_ms)
@@ -78,26 +83,27 @@ def plan(
     start_ms, end_ms = max(start_ms, FIRST_MS), min(end_ms, LAST_MS)
     series_of = reader.catalog.of(view.blocks)  # teaches the index
     mask = matching(reader.index, matchers)
+    wanted = np.flatnonzero(mask)
+    names = [m for m in matchers if m.name == METRIC_NAME]
     stats = Stats()
     sources: list[Source] = []
-    if mask.any() and start_ms <= end_ms:
+    if len(wanted) and start_ms <= end_ms:
         for block, series in zip(view.blocks, series_of, strict=True):
-            chosen = series.chosen(mask, start_ms, end_ms) if overlaps(block, start_ms, end_ms) else NO_ROWS
+            chosen = series.chosen(mask, start_ms, end_ms, names) if overlaps(block, start_ms, end_ms) else NO_ROWS
             if len(chosen):
                 sources.append(BlockSource.of(block, series, reader.cache, chosen))
         stats.add("blocks_read", len(sources))
         stats.add("rows_read", sum(int(source.rows.sum()) for source in sources))
-        sources += _heads(reader, view, mask)
+        sources += _heads(reader, view, wanted)
     stats.add("blocks_skipped", len(view.blocks) - stats.figures["blocks_read"])
     hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if histograms.has_any(view) else ()
-    return Selection(reader.index, view, sources, (start_ms, end_ms), stats, most_series, hists)
+    return Selection(reader.index, view, wanted, sources, (start_ms, end_ms), stats, most_series, hists)
 
 
-def _heads(reader: Reader, view: View, mask: Mask) -> Iterable[Source]:
+def _heads(reader: Reader, view: View, wanted: I64) -> Iterable[Source]:
     for table in view.head_runs(SAMPLES):
         run = reader.runs.of(table)
-        known = run.ordinals[: np.searchsorted(run.ordinals, len(mask))]
-        chosen = np.flatnonzero(mask[known])
+        chosen = run.chosen(wanted)
         if len(chosen):
             yield RunSource.of(run, chosen)
 
@@ -106,21 +112,23 @@ class Selection:
     """Series of several sources, cut into parts of whole series. Parts may be read by several threads at a time."""
 
     def __init__(
-        self, index: SeriesIndex, view: View, sources: Sequence[Source], range_ms: tuple[int, int], stats: Stats,
-        most_series: int, hists: Iterable[histograms.Row],
+        self, index: SeriesIndex, view: View, wanted: I64, sources: Sequence[Source], range_ms: tuple[int, int],
+        stats: Stats, most_series: int, hists: Iterable[histograms.Row],
     ) -> None:  # fmt: skip
         self._index, self._view, self._sources, self._stats = index, view, sources, stats
         self._start_ms, self._end_ms = range_ms
         self._hists: dict[int, list[tuple[int, Histogram]]] = {}
         for ordinal, t_ms, histogram in hists:
             self._hists.setdefault(ordinal, []).append((t_ms, histogram))
-        rows = np.zeros(len(index), np.int64)
-        for source in sources:
-            rows[source.ordinals] += source.rows
+        places = [places_in(wanted, source.ordinals) for source in sources]
+        rows = np.zeros(len(wanted), np.int64)
+        for source, at in zip(sources, places, strict=True):
+            rows[at] += source.rows
         self.rows = int(rows.sum())
-        self._ordinals = _in_order(rows, sources)
-        self._bounds = _cut(rows[self._ordinals], most_series)
-        self._parts = [_by_part(source.ordinals, self._ordinals, self._bounds, len(rows)) for source in sources]
+        order = _in_order(rows, places)
+        self._ordinals = wanted[order]
+        self._bounds = _cut(rows[order], most_series)
+        self._parts = [_by_part(at, order, self._bounds, len(wanted)) for at in places]
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
@@ -183,15 +191,15 @@ def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tu
     return merged.counts, merged.t_ms, merged.values
 
 
-def _in_order(rows: I64, sources: Sequence[Source]) -> I64:
-    """The ordinals that have rows, in the order of the source that has most of them, the others behind."""
-    ordinals = np.flatnonzero(rows)
-    if not sources:
-        return ordinals
+def _in_order(rows: I64, places: Sequence[I64]) -> I64:
+    """Which series have rows, in the order of the source that has most series, the others behind."""
+    found = np.flatnonzero(rows)
+    if not places:
+        return found
     rank = np.full(len(rows), len(rows))
-    largest = max(sources, key=lambda source: len(source.ordinals))
-    rank[largest.ordinals] = np.arange(len(largest.ordinals))
-    return ordinals[np.argsort(rank[ordinals], kind="stable")]
+    largest = max(places, key=len)
+    rank[largest] = np.arange(len(largest))
+    return found[np.argsort(rank[found], kind="stable")]
 
 
 def _cut(rows: I64, most_series: int) -> I64:
@@ -204,15 +212,24 @@ def _cut(rows: I64, most_series: int) -> I64:
     return np.concatenate([*bounds, [len(rows)]])
 
 
-def _by_part(mine: I64, ordinals: I64, bounds: I64, size: int) -> tuple[I64, I64]:
+def _by_part(mine: I64, order: I64, bounds: I64, size: int) -> tuple[I64, I64]:
     """Positions of a source's series by part (rising within each), and the bounds of each part among them."""
     if len(bounds) == 2:
         return np.arange(len(mine)), np.array([0, len(mine)])
     part_of = np.zeros(size, np.int32)
-    part_of[ordinals] = np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
+    part_of[order] = np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
     parts = part_of[mine]
     positions = np.argsort(parts, kind="stable")
     return positions, np.searchsorted(parts[positions], np.arange(len(bounds)))
+
+
+def places_in(rising: I64, ordinals: I64) -> I64:
+    """Where each ordinal stands among rising ones, all of which are there."""
+    if 16 * len(ordinals) < int(rising[-1]):
+        return np.searchsorted(rising, ordinals)
+    table = np.empty(int(rising[-1]) + 1, np.int64)
+    table[rising] = np.arange(len(rising))
+    return table[ordinals]
 
 
 def _places(ordinals: I64, wanted: I64) -> I64:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from obs.columnar.block import Block
@@ -19,6 +20,7 @@ from obs.tsdb.blocks import BlockCatalog, BlockSeries
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import series_gone
 from obs.tsdb.index import SeriesIndex
+from obs.tsdb.rows import whole
 from obs.tsdb.tombstones import intervals
 
 _VALUE = "coalesce(p.value_double, p.value_int / pow(10, p.scale))"
@@ -27,8 +29,7 @@ _COLUMNS = "make_timestamp(t_ms * 1000) AS time, metric, labels, value, t_ms, se
 
 def sql_views(view: View, catalog: BlockCatalog, index: SeriesIndex) -> Sequence[SqlView]:
     """Both views of a snapshot."""
-    samples, series = _or_empty(view.head(SAMPLES), SAMPLES_SCHEMA), _or_empty(view.head(SERIES), SERIES_SCHEMA)
-    arrow = {"_head_samples": samples, "_head_series": series}
+    arrow = {"_head_samples": _or_empty(view.head(SAMPLES), SAMPLES_SCHEMA), "_head_series": _head_series(view, index)}
     head_series = "SELECT DISTINCT series_id, labels, labels['__name__'] AS metric FROM _head_series"
     samples_of = ["SELECT s.metric, s.labels, p.value, p.t_ms, s.series_id "
                   f"FROM _head_samples p JOIN ({head_series}) s USING (series_id)"]  # fmt: skip
@@ -58,6 +59,14 @@ def sql_views(view: View, catalog: BlockCatalog, index: SeriesIndex) -> Sequence
 
 def _gone(block: Block, series: BlockSeries, index: SeriesIndex) -> pa.Table:
     return pa.table({"series_id": series_gone(block, series, index)})
+
+
+def _head_series(view: View, index: SeriesIndex) -> pa.Table:
+    """The series of the head with their labels."""
+    if not view.head_rows(SERIES):
+        return SERIES_SCHEMA.empty_table()
+    ordinals = np.unique(index.ordinals(whole(view.head(SERIES).column("series_id"))))
+    return pa.Table.from_batches([index.to_arrow(ordinals[ordinals >= 0])])
 
 
 def _file(path: Path) -> str:

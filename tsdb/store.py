@@ -37,7 +37,7 @@ from obs.tsdb.layout import NS_PER_MS, MetricLayout
 from obs.tsdb.limits import RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.rows import whole
-from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, matching, overlaps, plan, select
+from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, covers, matching, overlaps, plan, select
 from obs.tsdb.slices import slices
 
 log = logging.getLogger(__name__)
@@ -225,7 +225,9 @@ class MetricStore:
             mask = self._matching(selectors)
             held = np.zeros(len(mask), np.bool_)
             for block, series in zip(view.blocks, series_of, strict=True):
-                if overlaps(block, start_ms, end_ms):
+                if covers(block, start_ms, end_ms):
+                    held[series.ordinals[series.counts > 0]] = True
+                elif overlaps(block, start_ms, end_ms):
                     held[series.ordinals[series.chosen(mask, start_ms, end_ms)]] = True
             if _head_overlaps(view, start_ms, end_ms):
                 ordinals = self.index.ordinals(whole(view.head(SERIES).column("series_id")))

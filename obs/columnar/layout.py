@@ -61,6 +61,14 @@ class Layout(Protocol):
 
 
 @runtime_checkable
+class Lean(Protocol):
+    """What a layout adds whose heads keep less than the WAL has."""
+
+    def held(self, name: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns of a batch of table `name` that reads and flushes need, once it is in the WAL."""
+
+
+@runtime_checkable
 class Erasing(Protocol):
     """What a layout adds whose rows can be deleted; a tombstone's payload is what its store gave `Engine.delete`."""
 

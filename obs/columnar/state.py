@@ -18,7 +18,7 @@ from obs.columnar.blockset import BlockSet, remove_files
 from obs.columnar.counters import Counters
 from obs.columnar.filenames import quarantine_path
 from obs.columnar.head import Head
-from obs.columnar.layout import Layout
+from obs.columnar.layout import Layout, Lean
 from obs.columnar.options import EngineOptions
 from obs.columnar.storage import Storage
 from obs.columnar.tombstones import Tombstone
@@ -73,16 +73,22 @@ class EngineState:
 
     def add_rows(self, parts: Sequence[tuple[str, pa.RecordBatch]]) -> None:
         """Make written batches visible, all at once."""
+        held = self._held(parts)
         with self.changed:
-            self.active.add(parts)
+            self.active.add(held)
         self.counters.rows += sum(batch.num_rows for _, batch in parts)
 
     def add_replayed(self, parts: Sequence[tuple[str, pa.RecordBatch]]) -> None:
         """Make read-back batches visible, all at once."""
         assert self.replaying is not None
+        held = self._held(parts)
         with self.changed:
-            self.replaying.add(parts)
+            self.replaying.add(held)
         self.counters.rows_replayed += sum(batch.num_rows for _, batch in parts)
+
+    def _held(self, parts: Sequence[tuple[str, pa.RecordBatch]]) -> Sequence[tuple[str, pa.RecordBatch]]:
+        layout = self.layout
+        return [(name, layout.held(name, batch)) for name, batch in parts] if isinstance(layout, Lean) else parts
 
     def freeze_active(self, generation: int) -> None:
         """Begin a new head; the old one waits for its flush."""

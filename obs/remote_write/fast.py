@@ -19,7 +19,7 @@ from obs.otlp.slots import PENDING, STATE, STORED
 from obs.remote_write import kernels as kn
 from obs.remote_write import reasons, slow, wire
 from obs.remote_write.building import Builder
-from obs.remote_write.messages import labels_of, metadata_v1, series_v1
+from obs.remote_write.messages import Pairs, labels_of, metadata_v1, series_v1
 
 Int64s = npt.NDArray[np.int64]
 USUAL_SERIES_BYTES, USUAL_SAMPLE_BYTES = 48, 12
@@ -80,7 +80,10 @@ class _Walk:
         found = self._slots.find(h1, h2)
         if found >= 0:
             return found
-        labels = labels_of(series_v1(self._body[column[kn.AT] : column[kn.STOP]]).pairs)
+        pairs = _usual_pairs(self._body, column[kn.AT], column[kn.STOP])
+        if pairs is None:
+            pairs = series_v1(self._body[column[kn.AT] : column[kn.STOP]]).pairs
+        labels = labels_of(pairs)
         ids: list[int] = []
         sent: list[Labels] = []
         if isinstance(labels, str):
@@ -136,3 +139,21 @@ class _Walk:
             times = np.concatenate([times, np.array(more.times_ms, np.int64)])
             values = np.concatenate([values, np.array(more.values, np.float64)])
         return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(times), pa.array(values)], schema=SAMPLES)
+
+
+def _usual_pairs(body: bytes, at: int, stop: int) -> Pairs | None:
+    """The labels at the start of a series where each is a name, then a value, of under 128 bytes; else None."""
+    pairs: Pairs = []
+    try:
+        while at < stop and body[at] == kn.LABEL:
+            name_at = at + 4
+            value_at = name_at + body[at + 3] + 2
+            end = value_at + body[value_at - 1]
+            tags = body[at + 2], body[value_at - 2]
+            if tags != (0x0A, 0x12) or body[at + 1] > 127 or end != at + 2 + body[at + 1] or end > stop:
+                return None
+            pairs.append((body[name_at : value_at - 2].decode(), body[value_at:end].decode()))
+            at = end
+    except (IndexError, UnicodeDecodeError):
+        return None
+    return pairs

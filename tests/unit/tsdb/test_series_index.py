@@ -89,13 +89,21 @@ def test_labels_come_back(index: SeriesIndex) -> None:
     assert index.ordinals(np.array([labels_id(FLEET[3]), 12345], np.uint64)).tolist() == [3, -1]
 
 
-@pytest.mark.parametrize("cells", [limits.SORT_CELLS, 0])
-def test_order_of_a_block_is_metric_name_then_labels(
-    index: SeriesIndex, cells: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("obs.tsdb.index.SORT_CELLS", cells)
+def test_order_of_a_block_is_metric_name_then_labels(index: SeriesIndex) -> None:
     ordered = index.labels(index.sorted_by_name(np.array([0, 1, 2, 3, 4, 5])))
     assert ordered == sorted(FLEET, key=lambda labels: (dict(labels).get("__name__", ""), labels))
+    between = make_labels({"__name__": "up", "instance": "a", "job": "ab"})
+    index.add(table([between]))
+    ordered = index.labels(index.sorted_by_name(np.array([6, 5, 0])))
+    assert ordered == sorted(
+        [between, FLEET[5], FLEET[0]], key=lambda labels: (dict(labels).get("__name__", ""), labels)
+    )
+
+
+def test_metric_names_are_empty_where_there_are_none(index: SeriesIndex) -> None:
+    expected = [dict(labels).get("__name__", "") for labels in FLEET]
+    assert index.metrics(np.arange(len(FLEET))).to_pylist() == expected
+    assert SeriesIndex().metrics(np.empty(0, np.int64)).to_pylist() == []
 
 
 def test_adding_again_changes_nothing(index: SeriesIndex) -> None:
