@@ -22,7 +22,7 @@ from obs.columnar.view import View
 from obs.errors import Unavailable, UserError
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
-from obs.model.labels import Labels, Matcher
+from obs.model.labels import METRIC_NAME, Labels, Matcher
 from obs.model.ports import SeriesSet, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
@@ -224,14 +224,17 @@ class MetricStore:
             series_of = self._reader.catalog.of(view.blocks)
             mask = self._matching(selectors)
             held = np.zeros(len(mask), np.bool_)
-            for block, series in zip(view.blocks, series_of, strict=True):
-                if covers(block, start_ms, end_ms):
-                    held[series.ordinals[series.counts > 0]] = True
-                elif overlaps(block, start_ms, end_ms):
-                    held[series.ordinals[series.chosen(mask, start_ms, end_ms)]] = True
             if _head_overlaps(view, start_ms, end_ms):
                 ordinals = self.index.ordinals(whole(view.head(SERIES).column("series_id")))
                 held[ordinals[(ordinals >= 0) & (ordinals < len(held))]] = True
+            names = [m for m in selectors[0] if m.name == METRIC_NAME] if len(selectors) == 1 else []
+            for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
+                if not selectors and bool(held.all()):  # most blocks have most series
+                    break
+                if not selectors and covers(block, start_ms, end_ms):
+                    held[series.ordinals[series.counts > 0]] = True
+                elif overlaps(block, start_ms, end_ms):
+                    held[series.ordinals[series.chosen(mask, start_ms, end_ms, names)]] = True
         return mask & held
 
     # --- SQL ---
