@@ -206,7 +206,8 @@ class SeriesIndex:
 
     def label_names(self, mask: Mask) -> list[str]:
         """Names of labels that series of the mask have, sorted."""
-        return sorted({self._pairs.texts[p][0] for p in np.flatnonzero(self._seen(mask)).tolist()})
+        names = self._pairs.names
+        return sorted(names.texts[n] for n in np.unique(names.of(np.flatnonzero(self._seen(mask)))).tolist())
 
     def label_values(self, name: str, mask: Mask) -> list[str]:
         """Values of a label among the series of the mask, sorted."""

@@ -36,6 +36,9 @@ SORTED_RUN_ROWS = 16_384
 PART_ROWS = 1 << 18
 """Samples of one part of a selection: 4 MB, so that a part stays in a core's cache from decoding to its last sum."""
 
+AHEAD_S = 0.5
+"""How often the series of new blocks are read ahead of queries: those of a million take a third of a second."""
+
 STATUS_TOP = 10
 """Entries of each list of status/tsdb, as in Prometheus, where no limit is given."""
 

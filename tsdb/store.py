@@ -34,7 +34,7 @@ from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
 from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
-from obs.tsdb.limits import RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
+from obs.tsdb.limits import AHEAD_S, RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.rows import whole
 from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, covers, matching, overlaps, plan, select
@@ -66,7 +66,7 @@ class MetricStore:
             self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), HeadRuns(self.index), limits.max_rows
         )
         self._loader: threading.Thread | None = None
-        self._metadata_read = threading.Event()
+        self._metadata_read, self._closing = threading.Event(), threading.Event()
 
     # --- Store ---
 
@@ -77,15 +77,19 @@ class MetricStore:
         self._loader.start()
 
     def _load(self) -> None:
-        """Read the series and the metadata of all blocks; a query before that does it itself."""
+        """Read the metadata of all blocks, and the series of each as it comes; a query before that does it itself."""
         try:
             with self.view() as view:
                 for block in reversed(view.blocks):
                     self._metadata.add_older(block.read(METADATA))
                 self._metadata_read.set()
-                self._reader.catalog.of(view.blocks)
+            ended = False
+            while not ended:
+                with self.view() as view:
+                    self._reader.catalog.of(view.blocks)
+                ended = self._closing.wait(AHEAD_S)
         except Exception:
-            log.exception("cannot read the series of all blocks ahead; the first query does")
+            log.exception("cannot read the series of blocks ahead; queries do")
         finally:
             self._metadata_read.set()
 
@@ -106,6 +110,7 @@ class MetricStore:
 
     def close(self) -> None:
         """Flush the WAL and stop; safe to call twice and without `open`."""
+        self._closing.set()
         if self._loader is not None:
             self._loader.join()
         self.engine.close()
