@@ -236,7 +236,7 @@ class MetricStore:
             for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
                 if not selectors and bool(held.all()):  # most blocks have most series
                     break
-                if not selectors and covers(block, start_ms, end_ms):
+                if not selectors and series.gone is None and covers(block, start_ms, end_ms):
                     held[series.ordinals[series.counts > 0]] = True
                 elif overlaps(block, start_ms, end_ms):
                     held[series.ordinals[series.chosen(mask, start_ms, end_ms, names)]] = True
