@@ -54,5 +54,8 @@ FOLLOW_BATCHES = 256
 """Batches a tail may be behind before the oldest are dropped and counted; 256 of 2,000 records are seconds of a full
 load, and a client that stops reading holds no more than they do."""
 
+FOLLOW_BYTES = 32 << 20
+"""Bytes a tail may be behind, where batches are large: what it is sent at once becomes objects of ten times that."""
+
 FOLLOW_PAUSE_S = 0.1
 """How long a tail waits before it looks for new records: below what an eye calls late."""

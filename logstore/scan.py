@@ -131,7 +131,7 @@ class FirstRows:
         if not self.found:
             return []
         times = np.concatenate([f.times for f in self.found])
-        order = np.argsort(-times if self._newest else times, kind="stable")[: self._limit]
+        order = np.argsort(~times if self._newest else times, kind="stable")[: self._limit]  # -times has no -2**63
         place = np.full(len(times), -1)
         place[order] = np.arange(len(order))
         parts, at = [], 0

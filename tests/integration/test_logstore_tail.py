@@ -88,3 +88,11 @@ def test_a_slow_follower_loses_the_oldest_and_says_so(store: LogStore) -> None:
         batches, dropped = follower.take()
         assert (len(batches), dropped) == (256, 44)
         assert follower.take() == ([], 0)
+
+
+def test_a_slow_follower_holds_few_bytes(store: LogStore) -> None:
+    with store.follow() as follower:
+        for _ in range(5):
+            store.consume(logs_batch([record("x" * (10 << 20))]))
+        batches, dropped = follower.take()
+        assert (len(batches), dropped) == (3, 2)

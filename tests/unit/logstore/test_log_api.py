@@ -170,6 +170,15 @@ def test_series_times_steps_are_limited(client: Client, monkeypatch: pytest.Monk
     assert (answer.status_code, answer.text.split(":")[0]) == (422, "cannot build more than 1 series at 10 steps")
 
 
+def test_the_first_time_of_all_is_the_oldest(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    store.open()
+    store.consume(logs_batch([Record(t, str(t)) for t in (-(1 << 63), 0)]))
+    found = LogQL(store).records("{}", -(1 << 63), 1, 1).entries
+    assert [entry.time_ns for entry in found] == [0]
+    store.close()
+
+
 def test_times_past_64_bits_are_the_last_time(client: Client) -> None:
     for start, end in [("-1e300", "1e300"), ("-" + "9" * 30, "9" * 30)]:
         result = client.data("query_range", query="{}", start=start, end=end)["result"]
