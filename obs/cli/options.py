@@ -16,6 +16,15 @@ class Output(StrEnum):
     CSV = "csv"
 
 
+class FileFormat(StrEnum):
+    """Files of samples, as `obs.interchange.sources` knows them."""
+
+    OPENMETRICS = "openmetrics"
+    DUMP = "promtool-dump"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 Server = Annotated[str, typer.Option("--server", envvar="OBS_SERVER", help="Address of a running obs.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How the result is written.")]
 Start = Annotated[str, typer.Option("--start", help="From when: `-1h`, RFC 3339 or unix seconds.")]

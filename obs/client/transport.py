@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from obs.errors import ObsError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
 
 Params = Iterable[tuple[str, object]]
 FORM_BYTES = 2000
@@ -18,12 +22,18 @@ BAD_ADDRESS = "bad_address"
 
 
 class ClientError(ObsError):
-    """A request that was not answered with a result; `status` is HTTP's, None where there was no answer."""
+    """A request that was not answered with a result; `status` is HTTP's, None where there was no answer.
 
-    def __init__(self, message: str, status: int | None = None, kind: str = "") -> None:
+    `retry_after_s` is how long the server asks to wait before the next try, where it says so.
+    """
+
+    def __init__(
+        self, message: str, status: int | None = None, kind: str = "", retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
+        self.retry_after_s = retry_after_s
 
 
 class Transport:
@@ -55,15 +65,36 @@ class Transport:
             return self._exchange("POST", path, pairs.encode(), typed)
         return self._exchange("GET", f"{path}?{pairs}" if pairs else path, None, headers)
 
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """The answer to a body. Raises: ClientError."""
+        return self._exchange("POST", path, body, headers)
+
+    @contextmanager
+    def stream(self, path: str, params: Params = (), headers: Mapping[str, str] = {}) -> Iterator[IO[bytes]]:
+        """The body at `path` as it comes. Raises: ClientError, in the context too."""
+        pairs = urlencode([(k, v) for k, v in params if v is not None])
+        with self._answer("GET", f"{path}?{pairs}", None, headers) as answer:
+            yield answer
+
     def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        with self._answer(method, target, body, headers) as answer:
+            return answer.read()
+
+    @contextmanager
+    def _answer(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Iterator[HTTPResponse]:
+        """An answer that is no refusal, to be read in the context. Raises: ClientError, while it is read as well."""
         import http.client  # half of what this package costs to import; `obs --help` asks for nothing
 
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._netloc, timeout=self._timeout_s)
+        connection: HTTPConnection = kind(self._netloc, timeout=self._timeout_s)
         try:
             connection.request(method, self._prefix + target, body, {"Accept": "application/json", **headers})
             answer = connection.getresponse()
-            data = answer.read()
+            if answer.status >= 400:
+                raise _refusal(answer.status, target, answer.read(), answer.getheader("Retry-After"))
+            yield answer
         except ConnectionRefusedError:
             raise ClientError(
                 f"cannot reach obs at {self.base_url}: connection refused; is `obs up` running?"
@@ -76,9 +107,6 @@ class Transport:
             raise ClientError(f"cannot talk to obs at {self.base_url}: {e or type(e).__name__}") from None
         finally:
             connection.close()
-        if answer.status >= 400:
-            raise _refusal(answer.status, target, data)
-        return data
 
 
 def _http_url(text: str) -> SplitResult | None:
@@ -96,7 +124,7 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
-def _refusal(status: int, target: str, data: bytes) -> ClientError:
+def _refusal(status: int, target: str, data: bytes, retry_after: str | None = None) -> ClientError:
     text = data.decode(errors="replace").strip()
     try:
         said = json.loads(text)
@@ -104,7 +132,8 @@ def _refusal(status: int, target: str, data: bytes) -> ClientError:
         said = text
     message, kind = _message(said)
     path = target.partition("?")[0]
-    return ClientError(message or f"cannot get {path!r}: the server answered {status}", status, kind)
+    wait_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return ClientError(message or f"cannot get {path!r}: the server answered {status}", status, kind, wait_s)
 
 
 def _message(said: Any) -> tuple[str, str]:

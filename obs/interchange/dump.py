@@ -1,0 +1,108 @@
+"""The output of `promtool tsdb dump`: one `{labels} value t_ms` a line, labels quoted as Go quotes strings.
+
+Source: prometheus/cmd/promtool tsdb.go, "dumpSamples"; model/labels, "String"; go.dev/ref/spec, "String literals".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from obs.interchange.faults import Faults, Unreadable
+from obs.interchange.limits import FIRST_MS, LAST_MS
+from obs.interchange.pieces import Draft, LabelSets, Piece
+from obs.model.labels import Labels
+
+_STRING = r'"(?:\\.|[^"\\])*"'
+_PAIR = re.compile(rf"(?:({_STRING})|([^\s=\",{{}}]+))=({_STRING})(?:, ?|$)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
+_NAMED = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
+
+
+def read(file: str, lines: Iterable[tuple[int, bytes]], sets: LabelSets, faults: Faults) -> Iterator[Piece]:
+    """Pieces of the samples; lines that are none go to `faults`."""
+    draft = Draft()
+    for number, line in lines:
+        head, _, time = line.rpartition(b" ")
+        head, _, value = head.rpartition(b" ")
+        try:
+            t_ms, sample = int(time), float(value)
+            if not FIRST_MS <= t_ms <= LAST_MS or b"_" in value:
+                raise ValueError
+            place = draft.places.get(head)
+            if place is None:
+                place = draft.place(head, lambda head=head: labels(head, sets))  # type: ignore[misc]
+        except ValueError:
+            if line.strip():
+                faults.add(file, number, why(line))
+            continue
+        except Unreadable as e:
+            faults.add(file, number, e)
+            continue
+        draft.which.append(place)
+        draft.t_ms.append(t_ms)
+        draft.values.append(sample)
+        if draft.is_full:
+            yield draft.take()
+    yield draft.take()
+
+
+def labels(head: bytes, sets: LabelSets) -> Labels:
+    """`{a="b", c="d"}` as labels. Raises: Unreadable."""
+    text = head.decode("utf-8", "surrogateescape")
+    if not (text.startswith("{") and text.endswith("}")):
+        raise Unreadable("labels", text, "they do not stand between { and }")
+    pairs, at, end = [], 1, len(text) - 1
+    while at < end:
+        found = _PAIR.match(text, at, end)
+        if found is None:
+            raise Unreadable("labels", text[at:end], 'this is no name="value"', at + 1)
+        quoted, name, value = found.groups()
+        pairs.append((unquoted(quoted) if quoted else name, unquoted(value)))
+        at = found.end()
+    try:
+        "".join(name + value for name, value in pairs).encode()
+    except UnicodeEncodeError:
+        raise Unreadable("labels", text.encode("utf-8", "replace").decode(), "they are not UTF-8") from None
+    return sets.make(pairs, text)
+
+
+def unquoted(text: str) -> str:
+    """The value of a quoted string of Go; bytes that are no UTF-8 become lone surrogates."""
+    body = text[1:-1]
+    if "\\" not in body:
+        return body
+    return _ESCAPE.sub(_unescaped, body).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1]
+    if code[0] in "uU" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    if len(code) == 1:
+        return chr(_NAMED.get(code, ord(code)))
+    byte = int(code[1:], 16) if code[0] == "x" else int(code, 8) & 0xFF
+    return bytes([byte]).decode("utf-8", "surrogateescape")
+
+
+def quoted(text: str) -> str:
+    """Text as Go quotes it, as far as lines need it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'
+
+
+def why(line: bytes) -> Unreadable:
+    """What is wrong with a line whose time or value is no number."""
+    text = line.decode("utf-8", "replace")
+    head, _, time = text.rpartition(" ")
+    close = text.rfind("}")
+    value = text[close + 1 :].strip().rpartition(" ")[0] or time
+    if close < 0 or not head or not text[close + 1 :].startswith(" "):
+        return Unreadable("line", text, "it is no `{labels} value t_ms`")
+    if value.startswith("{"):
+        return Unreadable("value", value, "native histograms are not read from text", close + 3)
+    try:
+        float(value.replace("_", "?"))
+    except ValueError:
+        return Unreadable("value", value, "it is no number", close + 3)
+    return Unreadable("time", time, "it is no number of milliseconds in 64 bits", len(head) + 2)
