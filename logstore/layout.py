@@ -55,7 +55,8 @@ class LogLayout:
     def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
         """Learn the labels of the streams that recovery brings back."""
         if RECORDS in tables:
-            self._streams.ids(tables[RECORDS])
+            records = tables[RECORDS]
+            self._streams.renamed |= not self._streams.ids(records).equals(records.column(STREAM_ID))
 
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
         """Sort, fold what is past the limit of columns, write records, streams and filters."""

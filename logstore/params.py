@@ -83,8 +83,11 @@ class Params:
         return direction == "backward"
 
     def limit(self) -> int:
-        """`limit`: how many lines."""
-        return self.whole("limit", limits.DEFAULT_ENTRIES)
+        """`limit`: how many lines, or series. Raises: QueryError."""
+        found = self.whole("limit", limits.DEFAULT_ENTRIES)
+        if found < 1:
+            raise QueryError(f"cannot answer with limit {found}: it must be above zero")
+        return found
 
 
 def time_ns(name: str, text: str) -> int:

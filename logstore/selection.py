@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from obs.logstore import limits
-from obs.logstore.blockindex import BlockIndex, BlockIndexes
+from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.chunks import Chunk, Rows, group_chunk, head_chunk
-from obs.logstore.filenames import RECORDS
 from obs.logstore.matching import matches_stream
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.streams import StreamTable
@@ -95,12 +93,17 @@ class StreamFilter:
 
 
 def units(
-    view: Any, indexes: BlockIndexes, labels_of: Callable[[int], Labels], selection: Selection, stats: Stats
+    head: pa.Table,
+    blocks: Iterable[Block],
+    indexes: BlockIndexes,
+    labels_of: Callable[[int], Labels],
+    selection: Selection,
+    stats: Stats,
 ) -> list[Unit]:
-    """All chunks of a view that may hold rows of the selection, in no order."""
+    """All chunks of a view's head and blocks that may hold rows of the selection, in no order."""
     streams = StreamFilter(selection.matchers)
-    found = head_units(view.head(RECORDS), labels_of, selection, streams, stats)
-    for block in view.blocks:
+    found = head_units(head, labels_of, selection, streams, stats)
+    for block in blocks:
         index = indexes.get(block)
         if index is not None:
             found += block_units(index, selection, streams, stats)

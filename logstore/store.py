@@ -17,7 +17,7 @@ from obs.columnar.view import View
 from obs.logstore.blockindex import BlockIndexes
 from obs.logstore.filenames import RECORDS
 from obs.logstore.follow import Follower
-from obs.logstore.layout import LogLayout
+from obs.logstore.layout import LogLayout, with_stream_ids
 from obs.logstore.names import STREAM_ID
 from obs.logstore.selection import Selection, Stats, StreamFilter, Unit, units
 from obs.logstore.streams import DEFAULT_STREAM_ATTRIBUTES, StreamMapper
@@ -70,7 +70,7 @@ class LogStore:
         """The units that may hold rows of a selection, valid until the context is left."""
         with self.view() as view:
             self._indexes.keep(view.blocks)
-            yield units(view, self._indexes, self.streams.labels, selection, stats)
+            yield units(self._head(view), view.blocks, self._indexes, self.streams.labels, selection, stats)
 
     @contextmanager
     def follow(self) -> Iterator[Follower]:
@@ -81,6 +81,11 @@ class LogStore:
             yield follower
         finally:
             self._followers.remove(follower)
+
+    def _head(self, view: View) -> pa.Table:
+        """The head's records with stream ids that have labels: what was read back may be older than our attributes."""
+        head = view.head(RECORDS)
+        return with_stream_ids(head, self.streams) if self.streams.renamed and head.num_rows else head
 
     def view(self) -> View:
         """A snapshot of head and blocks; the caller closes it."""
@@ -94,7 +99,7 @@ class LogStore:
         wanted = StreamFilter(matchers)
         found: set[Labels] = set()
         with self.view() as view:
-            head = view.head(RECORDS)
+            head = self._head(view)
             if head.num_rows:
                 ids = head.column(STREAM_ID).unique().to_pylist()
                 found.update(_chosen([(i, self.streams.labels(i)) for i in ids], wanted))

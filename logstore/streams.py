@@ -53,6 +53,7 @@ class StreamMapper:
     def __init__(self, attributes: Sequence[str] = DEFAULT_STREAM_ATTRIBUTES) -> None:
         self._columns = tuple((attribute_column("resource", key, "str"), label_name(key)) for key in attributes)
         self.label_names = frozenset(label for _, label in self._columns)
+        self.renamed = False  # rows of the head bear ids of another list of attributes
         self._ids: dict[tuple[str | None, ...], int] = {}
         self._labels: dict[int, Labels] = {}
         self._lock = threading.Lock()

@@ -51,7 +51,8 @@ _NAMES = {
     "NUMBER": "a number", "SIGNED": "a number", "DURATION": "a duration", "BYTES": "a size", "LBRACE": "'{'",
     "RBRACE": "'}'", "LPAR": "'('", "RPAR": "')'", "COMMA": "','", "VBAR": "'|'", "$END": "the end",
     "RANGE_OP": "a range aggregation", "VECTOR_OP": "an aggregation", "COMPARE": "a comparison",
-    "MATCH_OP": "one of = != =~ !~",
+    "MATCH_OP": "one of = != =~ !~", "ADD": "'+' or '-'", "MUL": "one of * / %", "POW": "'^'", "CMP": "a comparison",
+    "VECTOR": "vector(…)", "SIGNED_DURATION": "a duration",
 }  # fmt: skip
 
 

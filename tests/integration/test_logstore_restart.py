@@ -43,6 +43,22 @@ def test_records_survive_flush_and_restart(tmp_path: Path) -> None:
     store.close()
 
 
+def test_another_list_of_stream_attributes_applies_to_what_is_read_back(tmp_path: Path) -> None:
+    store = LogStore(tmp_path, stream_attributes=("service.name",))
+    store.open()
+    store.consume(logs_batch([Record(i, f"on {h}", {"service.name": "s", "host.name": h}) for i, h in enumerate("ab")]))
+    store.close()
+    store = LogStore(tmp_path, stream_attributes=("host.name",))
+    store.open()
+    assert store.engine.wait_recovered()
+    for _ in range(2):
+        found = LogQL(store).records('{host_name="b"}', 0, NS).entries
+        assert [(e.line, dict(e.stream)["host_name"]) for e in found] == [("on b", "b")]
+        assert len(store.stream_labels((), 0, NS)) == 2
+        store.flush()
+    store.close()
+
+
 def test_equal_records_are_both_kept(tmp_path: Path) -> None:
     store = opened(tmp_path)
     for _ in range(2):

@@ -142,6 +142,8 @@ def test_index_answers(client: Client) -> None:
         ({"query": "{}", "start": "9", "end": "8"}, "the end is before the start"),
         ({"query": "{}", "direction": "up"}, "known values are backward, forward"),
         ({"query": "{}", "limit": "many"}, "cannot read limit 'many'"),
+        ({"query": "{}", "limit": "-1"}, "limit -1: it must be above zero"),
+        ({"query": ""}, "expected '(', '+' or '-', '{', a number"),
         ({"query": "count_over_time({}[1s])", "start": "0", "end": "9", "step": "0"}, "above zero"),
         ({"query": "count_over_time({}[1s])", "step": "inf"}, "cannot read step 'inf'"),
         ({"query": "{}", "since": "inf"}, "cannot read since 'inf'"),
