@@ -214,11 +214,21 @@ class Appender:
         """fsync what was written; never waits for appends. Raises: OSError."""
         with self._syncing:
             while self._old_segments:
-                self._state.counters.fsyncs += self._old_segments[0].sync()
-                self._old_segments.popleft().close()
+                self._sync_old(self._old_segments.popleft())
             segment = self._segment
             if segment is not None:
                 self._state.counters.fsyncs += segment.sync()
+
+    def _sync_old(self, segment: SegmentWriter) -> None:
+        """Its rows are on their way to blocks, which are synced by themselves: nothing waits where this fails."""
+        try:
+            self._state.counters.fsyncs += segment.sync()
+        except OSError as e:
+            log.error(
+                "cannot sync WAL %r: %s; its rows are safe once they are in blocks", str(segment.path), e.strerror
+            )
+        finally:
+            segment.close()
 
     def close(self) -> None:
         """No append is taken from now on; what was written is synced."""

@@ -17,7 +17,7 @@ from obs.columnar.deletes import Deleter
 from obs.columnar.filenames import FOLDERS, segment_generation
 from obs.columnar.flush import Flusher
 from obs.columnar.layout import Layout
-from obs.columnar.limits import PACE_BLOCKS
+from obs.columnar.limits import PACE_BLOCKS, SYNC_RETRY_S
 from obs.columnar.lock import FolderLock
 from obs.columnar.options import EngineOptions
 from obs.columnar.partition import time_range
@@ -98,7 +98,7 @@ class Engine:
         self._flush_worker = Worker(f"obs-{name}-flush", self._flush_step)
         self._workers = [self._flush_worker, Worker(f"obs-{name}-compact", self._compact_step)]
         if self.options.fsync == "interval":
-            self._workers.append(Worker(f"obs-{name}-sync", self._sync_step))
+            self._workers.append(Worker(f"obs-{name}-sync", self._sync_step, SYNC_RETRY_S))
         for worker in self._workers:
             worker.start()
         self._replayer.start()

@@ -46,6 +46,9 @@ ZSTD_LEVEL = 3
 FLUSH_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between tries of a flush that failed (a full disk); the last one repeats."""
 
+SYNC_RETRY_S = 2.0
+"""Wait after a sync that failed: the rows written since are only as safe as the kernel's memory."""
+
 RETRY_AFTER_S = 1.0
 """What a sender is told when the memory limit is reached: about the time one flush takes."""
 

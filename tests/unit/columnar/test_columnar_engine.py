@@ -319,6 +319,24 @@ def test_rows_whose_sync_failed_are_flushed(tmp_path: Path, monkeypatch: pytest.
             assert set(view.head("names")["key"].to_pylist()) == {1, 2}  # the new segment stands alone
 
 
+def test_a_segment_that_cannot_be_synced_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path, EngineOptions(fsync_interval_s=3600.0, compact_interval_s=3600.0)) as engine:
+        until(lambda: engine.counters.fsyncs == 1)  # the timer's first; the next is an hour away
+        put(engine, 1)
+        engine._appender.rotate()
+        put(engine, 2)
+        real = os.fdatasync
+
+        def fail_once(fd: int) -> None:
+            monkeypatch.setattr(os, "fdatasync", real)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(os, "fdatasync", fail_once)
+        before = engine.counters.fsyncs
+        engine._appender.sync()
+        assert engine.counters.fsyncs == before + 1
+
+
 def test_flushed_segments_leave_no_open_file(tmp_path: Path) -> None:
     with opened(tmp_path, EngineOptions(fsync="always", compact_interval_s=3600.0)) as engine:
         for key in range(3):
