@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from obs.collector import limits
 from obs.errors import Overloaded
 from obs.model.batch import Batch, Signal
-from obs.model.ports import Consumer
+from obs.model.ports import Consumer, Stored
 
 Processor = Callable[[Batch], Batch]
 
@@ -72,9 +72,9 @@ class Pipeline:
                 )
             self._in_flight += nbytes
 
-    def consume(self, batch: Batch) -> None:
-        """Process the batch and make it durable. Raises: Overloaded, StorageFull, UnknownSeries."""
+    def consume(self, batch: Batch) -> Stored:
+        """Process the batch and make it durable; says what was. Raises: Overloaded, StorageFull, UnknownSeries."""
         for process in self._processors:
             batch = process(batch)
-        if batch.tables:
-            self._stores[batch.signal].consume(batch)
+        stored = self._stores[batch.signal].consume(batch) if batch.tables else None
+        return stored or Stored(batch)

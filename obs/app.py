@@ -23,7 +23,7 @@ from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.remote_write.http import RemoteWrite
 from obs.columnar.options import EngineOptions
-from obs.config import Config, StoreConfig, host_port
+from obs.config import Config, StoreConfig, TsdbConfig, host_port
 from obs.logstore import api as logs_api
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
@@ -41,6 +41,7 @@ from obs.sql.engine import SqlEngine
 from obs.tracestore import api as traces_api
 from obs.tracestore.store import TraceStore
 from obs.tsdb import api as metrics_api
+from obs.tsdb.limits import StoreLimits
 from obs.tsdb.promql import PromQL
 from obs.tsdb.store import MetricStore
 from obs.ui import app as ui
@@ -59,10 +60,14 @@ def make_stores(config: Config, clock: Clock = SYSTEM_CLOCK) -> tuple[MetricStor
     """The three stores of a data folder, not yet opened."""
     folder = config.data
     return (
-        MetricStore(folder / "metrics", _engine_options(config, config.metrics), clock),
+        MetricStore(folder / "metrics", _engine_options(config, config.metrics), clock, _store_limits(config.tsdb)),
         LogStore(folder / "logs", _engine_options(config, config.logs), clock),
         TraceStore(folder / "traces", _engine_options(config, config.traces), clock),
     )
+
+
+def _store_limits(tsdb: TsdbConfig) -> StoreLimits:
+    return StoreLimits(max_series=tsdb.max_series, max_series_per_metric=tsdb.max_series_per_metric)
 
 
 def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
@@ -122,8 +127,8 @@ class App:
 
     def consume(self, signal: Signal, batch: Batch, receiver: str) -> None:
         """Store a batch that obs itself made, and enter it in the ledger."""
-        self.pipeline.consume(batch)
-        self.ledger.record(signal, receiver, batch.items, {})
+        stored = self.pipeline.consume(batch)
+        self.ledger.record(signal, receiver, stored.batch.items, stored.dropped)
 
     # --- making the parts, in the order in which they need each other ---
 

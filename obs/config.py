@@ -73,6 +73,13 @@ class StoreConfig(_Section):
     memory_limit: Size = 512 << 20
 
 
+class TsdbConfig(_Section):
+    """How many series metrics may have; new ones past a limit are dropped, known ones go on."""
+
+    max_series_per_metric: Annotated[int, Field(gt=0)] = 200_000
+    max_series: Annotated[int, Field(gt=0, le=1 << 30)] = 5_000_000
+
+
 class Limits(_Section):
     """What a sender may ask for."""
 
@@ -118,6 +125,7 @@ class Config(_Section):
     otlp_grpc: str = "127.0.0.1:4317"
     otlp_http: str = "127.0.0.1:4318"
     metrics: StoreConfig = StoreConfig()
+    tsdb: TsdbConfig = TsdbConfig()
     logs: StoreConfig = StoreConfig()
     traces: StoreConfig = StoreConfig()
     limits: Limits = Limits()

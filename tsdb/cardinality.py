@@ -38,12 +38,13 @@ def cardinality(index: SeriesIndex, mask: npt.NDArray[np.bool_], top: int) -> Ca
     return Cardinality(
         series=int(mask.sum()),
         pairs=len(counts),
-        series_by_metric=_top(((value, n) for (name, value), n in counts if name == METRIC_NAME), top),
-        values_by_label=_top(values.items(), top),
-        bytes_by_label=_top(sizes.items(), top),
-        series_by_pair=_top(((f"{name}={value}", n) for (name, value), n in counts), top),
+        series_by_metric=top_counts(((value, n) for (name, value), n in counts if name == METRIC_NAME), top),
+        values_by_label=top_counts(values.items(), top),
+        bytes_by_label=top_counts(sizes.items(), top),
+        series_by_pair=top_counts(((f"{name}={value}", n) for (name, value), n in counts), top),
     )
 
 
-def _top(counts: Iterable[Count], top: int) -> list[Count]:
+def top_counts(counts: Iterable[Count], top: int) -> list[Count]:
+    """The greatest first, equal ones by name."""
     return sorted(counts, key=lambda c: (-c[1], c[0]))[:top]

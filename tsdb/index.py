@@ -19,7 +19,6 @@ from obs.model.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from obs.model.schema import SERIES
 from obs.tsdb.growing import Growing, ranges
 from obs.tsdb.idtable import IdTable
-from obs.tsdb.limits import StoreLimits
 from obs.tsdb.pairs import U32, PairNames, Pairs
 from obs.tsdb.postings import Postings
 
@@ -33,8 +32,7 @@ Ordinals = npt.NDArray[Any]
 class SeriesIndex:
     """All series that the store has seen since it was opened. Any thread may add and ask."""
 
-    def __init__(self, limits: StoreLimits | None = None) -> None:
-        self._limits = limits or StoreLimits()
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._table = IdTable()
         self._pairs = Pairs()
@@ -85,7 +83,7 @@ class SeriesIndex:
     def add(self, series: pa.RecordBatch) -> None:
         """Learn the labels of series, in the canonical schema.
 
-        Raises: UserError where an id has other labels already, or the index is full; no series is then added.
+        Raises: UserError where an id has other labels already; no series is then added.
         """
         if not series.num_rows:
             return
@@ -106,7 +104,6 @@ class SeriesIndex:
         new = np.sort(rows[~old])
         if not len(new):
             return
-        self._check_room(len(new))
         counts = np.diff(offsets)[new]
         ordinals = np.arange(len(self), len(self) + len(new), dtype=np.int32)
         begin = self._flat.size
@@ -132,14 +129,6 @@ class SeriesIndex:
             f"cannot store series {labels!r}: its id {int(ids[row]):016x} belongs to other labels; "
             "add a label to either series"
         )
-
-    def _check_room(self, new: int) -> None:
-        limit = self._limits.max_series
-        if len(self) + new > limit:
-            raise UserError(
-                f"cannot store {new} new series: the store holds {len(self)}, the limit is {limit}; "
-                "send fewer distinct label values, or raise the limit"
-            )
 
     # --- known series ---
 

@@ -46,10 +46,34 @@ MOST_STATUS_TOP = 10_000
 """Entries of each list of status/tsdb at most, as in Prometheus."""
 
 
+RECOUNT_S = 30.0
+"""The series of metrics at their limit are counted anew at most so often: a million take a tenth of a second."""
+
+MAX_REFUSED = 1 << 18
+"""Ids of refused series that are remembered (12 MB); past it all are forgotten and their senders asked for labels."""
+
+INDEX_ROOM = 2
+"""Label sets in the index for each series allowed: those that lost their last rows stay in it until the next start."""
+
+NAMED_METRICS = 100
+"""Metrics whose dropped samples are counted by name, so that a flood of names makes no flood of our own series."""
+
+OTHER_METRICS = "(other metrics)"
+"""Under this name the dropped samples of all further ones are counted; no metric can be called so."""
+
+TOLD_METRICS = 3
+"""Metrics that one answer to a sender names."""
+
+LABELS_WAIT_S = 2.0
+"""How long after opening new series wait for those of the blocks and the WAL, so that limits count right from the
+first; a larger store takes new series without limits until it has read all."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
     """What a user may set about the metric store."""
 
-    max_series: int = 5_000_000  # label sets in the index, about 300 bytes each
+    max_series: int = 5_000_000  # with rows in the store; about 300 bytes of index each
+    max_series_per_metric: int = 200_000  # a fifth of the million that 4 GB serve well, so that one metric is no flood
     cache_bytes: int = 256 << 20  # decoded samples of blocks, 16 bytes each
     max_rows: int = 50_000_000  # samples read for one selector: what PromQL allows a query, about 2 GB on the way

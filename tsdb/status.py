@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obs.model.ports import StoreStats
-from obs.tsdb.cardinality import Cardinality, Count
+from obs.tsdb.cardinality import Cardinality, Count, top_counts
 from obs.tsdb.promql.context import QueryOptions
 from obs.tsdb.promql.plan import duration_text
 from obs.tsdb.remote_read.limits import FRAME_BYTES, MAX_PLAIN_SAMPLES
@@ -21,8 +21,13 @@ _NS_PER_MS = 1_000_000
 
 
 def tsdb(store: MetricStore, top: int) -> dict[str, Any]:
-    """Cardinality, and how much there is."""
-    return tsdb_status(store.stats(), store.cardinality(top))
+    """Cardinality, how much there is, and which metrics are past their limit."""
+    limits = {
+        "maxSeriesPerMetric": store.limits.max_series_per_metric,
+        "maxSeries": store.limits.max_series,
+        "droppedSamplesByMetricName": _named(top_counts(store.admission.dropped.items(), top)),
+    }
+    return {**tsdb_status(store.stats(), store.cardinality(top)), "cardinalityLimits": limits}
 
 
 def tsdb_status(stats: StoreStats, found: Cardinality) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,10 +24,11 @@ from obs.errors import Unavailable, UserError
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.labels import METRIC_NAME, Labels, Matcher
-from obs.model.ports import SeriesSet, StoreStats
+from obs.model.ports import SeriesSet, Stored, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
 from obs.tsdb import exemplars, sqlviews, tombstones
+from obs.tsdb.admission import REASON, Admission
 from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.exemplars import Exemplar
@@ -34,7 +36,7 @@ from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
 from obs.tsdb.headruns import HeadRuns
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
-from obs.tsdb.limits import AHEAD_S, RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
+from obs.tsdb.limits import AHEAD_S, LABELS_WAIT_S, RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.rows import whole
 from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, covers, matching, overlaps, plan, select
@@ -43,6 +45,9 @@ from obs.tsdb.slices import slices
 log = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
+DROPPED_BY_METRIC = "dropped_by_metric"
+"""In the stats: samples of new series past a limit, by metric."""
+
 Selectors = Sequence[Sequence[Matcher]]
 """Any of several lists of matchers; no list at all selects everything."""
 
@@ -59,20 +64,25 @@ class MetricStore:
     ) -> None:
         limits = limits or StoreLimits()
         self.clock = clock
-        self.index = SeriesIndex(limits)
+        self.index = SeriesIndex()
+        self.limits = limits
         self._metadata = MetadataRegistry()
         self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
         self._reader = Reader(
             self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), HeadRuns(self.index), limits.max_rows
         )
+        self.admission = Admission(self.index, limits, self._held, self._all_labels_known)
         self._loader: threading.Thread | None = None
         self._metadata_read, self._closing = threading.Event(), threading.Event()
+        self._labels_read = threading.Event()
+        self._labels_wait_ends_s = 0.0  # monotonic
 
     # --- Store ---
 
     def open(self) -> None:
         """Take the folder and start recovery; samples are taken as soon as this returns."""
         self.engine.open()
+        self._labels_wait_ends_s = time.monotonic() + LABELS_WAIT_S
         self._loader = threading.Thread(target=self._load, name="obs-metrics-index", daemon=True)
         self._loader.start()
 
@@ -87,11 +97,21 @@ class MetricStore:
             while not ended:
                 with self.view() as view:
                     self._reader.catalog.of(view.blocks)
+                self._labels_read.set()
                 ended = self._closing.wait(AHEAD_S)
         except Exception:
             log.exception("cannot read the series of blocks ahead; queries do")
         finally:
             self._metadata_read.set()
+            self._labels_read.set()
+
+    def _all_labels_known(self) -> bool:
+        """Whether the series of the blocks and the WAL are in the index; waits for it a little after opening."""
+        wait_s = max(self._labels_wait_ends_s - time.monotonic(), 0.0)
+        return self._labels_read.wait(wait_s) and self.engine.wait_recovered(wait_s)
+
+    def _held(self) -> Mask:
+        return self._chosen((), FIRST_MS, LAST_MS)
 
     def flush(self) -> None:
         """Write the head out as blocks and wait for it."""
@@ -105,6 +125,7 @@ class MetricStore:
             "label_pairs": self.index.pairs,
             "bytes_index": self.index.nbytes,
             "bytes_cache": self._reader.cache.nbytes + self._reader.runs.nbytes,
+            DROPPED_BY_METRIC: self.admission.dropped,
         }
         return replace(stats, extra={**stats.extra, **extra})
 
@@ -117,19 +138,21 @@ class MetricStore:
 
     # --- Consumer ---
 
-    def consume(self, batch: Batch) -> None:
-        """Store a metrics batch whole; durable and visible when it returns.
+    def consume(self, batch: Batch) -> Stored:
+        """Store a metrics batch whole, but for new series past a limit; durable and visible when it returns.
 
-        Raises: UnknownSeries, UserError (an id with two sets of labels, too many series), Overloaded, StorageFull.
+        Raises: UnknownSeries, UserError (an id with two sets of labels), Overloaded, StorageFull.
         """
-        tables = {name: _canonical(name, table) for name, table in batch.tables.items() if table.num_rows}
-        series = tables.pop(SERIES, None)
-        if series is not None:
-            self.index.add(series)
+        given = {name: _canonical(name, table) for name, table in batch.tables.items() if table.num_rows}
+        refused = self.admission.admit(given.pop(SERIES, None))
+        tables, left_out = self.admission.sift(given, refused)
         if tables:
             self.engine.append(tables)
         if METADATA in tables:
             self._metadata.add(tables[METADATA])
+        if left_out is None:
+            return Stored(batch)
+        return Stored(Batch(batch.signal, tables), {REASON: left_out.samples}, {REASON: left_out.why})
 
     # --- SampleSource ---
 
@@ -168,6 +191,7 @@ class MetricStore:
         if len(ordinals) and start_ms <= end_ms:
             payload = tombstones.encode(self.index.ids(ordinals), start_ms, end_ms)
             self.engine.delete(payload, start_ms * NS_PER_MS, end_ms * NS_PER_MS)
+            self.admission.recount()
         return len(ordinals)
 
     def clean(self) -> int:

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def doctor(output: OutputOption = Output.TABLE, server: Server = DEFAULT_SERVER) -> None:
     """Write each check; exit with 1 where one is an error."""
     status = ObsClient(server).status()
-    checks = [*_stores(status), *_ledger(status), _agent(status), _kernels(status)]
+    checks = [*_stores(status), *_cardinality(status), *_ledger(status), _agent(status), _kernels(status)]
     if output is Output.JSON:
         write_json([dict(zip(("check", "state", "detail"), c, strict=True)) for c in checks])
     else:
@@ -42,6 +42,17 @@ def _stores(status: dict[str, Any]) -> list[Check]:
             state, facts = "error", f"{store['extra']['quarantined']} damaged files in quarantine/; {facts}"
         checks.append((f"store {name}", state, facts))
     return checks
+
+
+def _cardinality(status: dict[str, Any]) -> list[Check]:
+    """A line for each metric of which samples were dropped since it has too many series."""
+    dropped = status["stores"]["metrics"]["extra"].get("dropped_by_metric", {})
+    advice = "send fewer distinct label values, or raise tsdb.max_series_per_metric or tsdb.max_series"
+    return [
+        (f"series of {metric or 'no metric name'}", "warning",
+         f"{count:,} samples of new series dropped past a limit; {advice}")
+        for metric, count in sorted(dropped.items(), key=lambda entry: -entry[1])
+    ]  # fmt: skip
 
 
 def _ledger(status: dict[str, Any]) -> list[Check]:

@@ -55,6 +55,7 @@ class Decoded:
     batch: Batch
     rejected: Mapping[str, int] = field(default_factory=dict)
     pending: object = None  # the decoder's own: what `SeriesCache.commit` records once a store took the batch
+    why: Mapping[str, str] = field(default_factory=dict)  # reason → a sentence, where a store was the one to refuse
 
     @property
     def rejected_items(self) -> int:

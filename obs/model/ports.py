@@ -23,13 +23,22 @@ class UnknownSeries(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store took of a batch, and the items it left out for good: reason → count, reason → a sentence."""
+
+    batch: Batch
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
 class Consumer(Protocol):
     """Whoever takes a batch: a processor, the pipeline, a store."""
 
-    def consume(self, batch: Batch) -> None:
-        """Take the batch whole or not at all; when this returns it is durable (written to the WAL).
+    def consume(self, batch: Batch) -> Stored | None:
+        """Take the batch, or nothing of it; when this returns it is durable (written to the WAL).
 
-        Raises: Overloaded, StorageFull, UnknownSeries.
+        None: all was taken. Raises: Overloaded, StorageFull, UnknownSeries.
         """
 
 

@@ -29,7 +29,8 @@ def _message(signal: Signal, decoded: Decoded) -> Any:
 
 
 def _explain(noun: str, decoded: Decoded) -> str:
-    causes = (f"{count} because {SENTENCES.get(reason, reason)}" for reason, count in decoded.rejected.items())
+    sentences = {**SENTENCES, **decoded.why}
+    causes = (f"{count} because {sentences.get(reason, reason)}" for reason, count in decoded.rejected.items())
     return f"cannot store {decoded.rejected_items} {noun}: {'; '.join(causes)}"
 
 

@@ -39,6 +39,11 @@ class StoreCollector:
         items = GaugeMetricFamily("obs_store_block_items", "Items in blocks.", labels=["store"])
         disk = GaugeMetricFamily("obs_store_disk_bytes", "Bytes on disk, WAL included.", labels=["store"])
         events = CounterMetricFamily("obs_store_events", "What the engine did.", labels=["store", "event"])
+        dropped = CounterMetricFamily(
+            "obs_cardinality_dropped",
+            "Samples dropped since their series were new and past a limit, by metric; of bounded length.",
+            labels=["store", "metric"],
+        )
         for signal, store in self._stores.items():
             stats, name = store.stats(), [signal.value]
             head.add_metric(name, stats.items_head)
@@ -49,7 +54,9 @@ class StoreCollector:
             for event, count in stats.extra.items():
                 if isinstance(count, int):
                     events.add_metric([*name, event], count)
-        yield from (head, head_bytes, blocks, items, disk, events)
+            for metric, count in stats.extra.get("dropped_by_metric", {}).items():
+                dropped.add_metric([*name, metric], count)
+        yield from (head, head_bytes, blocks, items, disk, events, dropped)
 
 
 def registry(ledger: Ledger, stores: Mapping[Signal, Store], others: Iterable[object] = ()) -> CollectorRegistry:
@@ -109,8 +116,8 @@ class OwnMetrics:
     def write(self) -> None:
         """Write the registry as of now."""
         batch = to_batch(self._registry.collect(), self._target, self._clock.now_ns() // 1_000_000)
-        self._pipeline.consume(batch)
-        self._ledger.record(Signal.METRICS, RECEIVER, batch.items, {})
+        stored = self._pipeline.consume(batch)
+        self._ledger.record(Signal.METRICS, RECEIVER, stored.batch.items, stored.dropped)
 
     def _run(self) -> None:
         while True:

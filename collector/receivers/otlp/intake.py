@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 
 from obs import otlp
@@ -18,7 +20,7 @@ from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline, Room
 from obs.errors import ObsError, Overloaded, StorageFull, TooLarge, Unavailable, UnsupportedMedia, UserError
 from obs.model.batch import Decoded, Signal
-from obs.model.ports import UnknownSeries
+from obs.model.ports import Stored, UnknownSeries
 
 log = logging.getLogger("obs.intake")
 
@@ -48,6 +50,14 @@ def _fault(signal: Signal, receiver: str, error: Exception) -> ObsError:
     fault = secrets.token_hex(8)
     log.error("fault %s in %s from %s", fault, signal.value, receiver, exc_info=error)
     return Fault(f"internal error {fault}; the server's log has the details under this id")
+
+
+def _with(decoded: Decoded, stored: Stored) -> Decoded:
+    """What came of a body once a store took of it what it has room for."""
+    if not stored.dropped:
+        return decoded
+    rejected = Counter(decoded.rejected) + Counter(stored.dropped)
+    return replace(decoded, batch=stored.batch, rejected=rejected, why=stored.why)
 
 
 class Intake:
@@ -104,8 +114,7 @@ class Intake:
         if signal is Signal.METRICS:
             return self._store_metrics(body)
         decoded = otlp.decode_traces(body) if signal is Signal.TRACES else otlp.decode_logs(body)
-        self._pipeline.consume(decoded.batch)
-        return decoded
+        return _with(decoded, self._pipeline.consume(decoded.batch))
 
     def _store_metrics(self, body: bytes) -> Decoded:
         decode = partial(otlp.decode_metrics, body)
@@ -120,11 +129,11 @@ class Intake:
     ) -> Decoded:
         for _ in range(SERIES_TRIES):
             try:
-                self._pipeline.consume(decoded.batch)
+                stored = self._pipeline.consume(decoded.batch)
             except UnknownSeries:
                 cache.clear()
                 decoded = decode(cache)
             else:
                 cache.commit(decoded)
-                return decoded
+                return _with(decoded, stored)
         raise Unavailable("cannot take metrics: their series were forgotten while they were read; send them again")

@@ -119,7 +119,8 @@ def answer(decoded: Decoded, second: bool) -> Response:
         }
     if not decoded.rejected:
         return Response(status_code=204, headers=headers)
-    why = "; ".join(f"{count} because {reasons.SENTENCES[r]}" for r, count in decoded.rejected.items())
+    sentences = {**reasons.SENTENCES, **decoded.why}
+    why = "; ".join(f"{count} because {sentences[r]}" for r, count in decoded.rejected.items())
     said = f"cannot store {decoded.rejected_items} samples: {why}; the other {decoded.batch.items} are stored\n"
     return PlainTextResponse(said, 400, headers)
 

@@ -11,7 +11,6 @@ from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
 from obs.tsdb import limits
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.limits import StoreLimits
 
 FLEET = [
     make_labels(labels)
@@ -127,14 +126,6 @@ def test_one_batch_may_not_disagree_with_itself() -> None:
     with pytest.raises(UserError, match="belongs to other labels"):
         index.add(table(FLEET[:2], [7, 7]))
     assert len(index) == 0
-
-
-def test_a_full_index_says_so() -> None:
-    index = SeriesIndex(StoreLimits(max_series=3))
-    index.add(table(FLEET[:3]))
-    with pytest.raises(UserError, match="cannot store 1 new series: the store holds 3, the limit is 3"):
-        index.add(table(FLEET[2:4]))
-    index.add(table(FLEET[:3]))
 
 
 def test_many_series_grow_everything() -> None:
