@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cramjam
-from obs_process import ObsProcess
+from obs_process import ObsProcess, eventually
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
 
 NOW_S = 1_790_000_000
@@ -88,7 +88,26 @@ def test_past_the_limit(tmp_path: Path) -> None:
         obs.start()
         assert otlp(obs, "logins", range(900, 901))["partialSuccess"]["rejectedDataPoints"] == "1"
         assert otlp(obs, "logins", range(LIMIT)) == {}
-        assert len(get(obs, "/api/v1/series?match[]=logins")["data"]) == LIMIT
+        assert len(users(obs)) == LIMIT
+        deletes_make_room(obs)
+
+
+def users(obs: ObsProcess) -> set[str]:
+    """Who has a series of the guilty metric."""
+    return {labels["user"] for labels in get(obs, "/api/v1/series?match[]=logins")["data"]}
+
+
+def deletes_make_room(obs: ObsProcess) -> None:
+    """A delete that was answered outlives SIGKILL; what is written after it is there."""
+    request = urllib.request.Request(f"{obs.url}/api/v1/admin/tsdb/delete_series?match[]=logins", method="POST")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 204
+    assert otlp(obs, "logins", range(900, 901)) == {}
+    obs.kill()
+    obs.start()
+    assert eventually(lambda: users(obs), lambda found: bool(found)) == {"900"}
+    assert otlp(obs, "logins", range(LIMIT - 1)) == {}
+    assert len(users(obs)) == LIMIT
 
 
 def told(obs: ObsProcess) -> None:
