@@ -21,6 +21,7 @@ from obs.tsdb.admin import clean_tombstones, delete_series
 from obs.tsdb.api_query import BadParameter, error_response
 from obs.tsdb.cors import OpenRoute
 from obs.tsdb.exemplars import Exemplar
+from obs.tsdb.export import export
 from obs.tsdb.limits import MOST_STATUS_TOP, STATUS_TOP
 from obs.tsdb.params import Params, label_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
@@ -55,6 +56,7 @@ def router(
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
     _add(api, "/query_exemplars", BOTH, lambda p: _exemplars(store, p))
+    _add(api, "/export", BOTH, lambda p: export(store, p))
     _add(api, "/query_why", BOTH, lambda p: query_why(store, promql, p))
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add(api, "/admin/tsdb/delete_series", ["POST", "PUT"], lambda p: delete_series(store, p))

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from obs.cli import agent, compact, demo, doctor, import_, logs, query, scripts, sql, trace, up
+from obs.cli import agent, compact, demo, doctor, export, import_, logs, query, scripts, sql, trace, up
 from obs.cli import version as version_verb
 from obs.client.transport import BAD_ADDRESS, ClientError
 from obs.errors import ObsError, QueryError, UserError
@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (up, agent, demo, query, logs, trace, sql, doctor, import_, compact, scripts, version_verb):
+for verb in (up, agent, demo, query, logs, trace, sql, doctor, import_, export, compact, scripts, version_verb):
     verb.register(app)
 
 

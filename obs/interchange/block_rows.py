@@ -71,7 +71,7 @@ class _Block:
     def of(cls, folder: Path, sets: LabelSets, faults: Faults) -> _Block:
         """A block's small parts. Raises: OSError, pa.ArrowException."""
         table = pq.read_table(folder / SERIES, columns=["ordinal", "series_id", "labels"])
-        ordinals = table.column("ordinal").to_numpy()
+        ordinals = table.column("ordinal").to_numpy().astype(np.int64)
         series: list[Labels] = []
         places = np.full(int(ordinals.max(initial=-1)) + 1, -1)
         for ordinal, pairs in zip(ordinals.tolist(), table.column("labels").to_pylist(), strict=True):
@@ -96,24 +96,29 @@ class _Block:
         return ordinals, table.column("t_ms").to_numpy(), table.column("count").to_numpy()
 
     def pieces(self) -> Iterator[Piece]:
-        """Samples first; native histograms then replace those that are their counts."""
+        """Floats first, then native histograms, whose samples are only their counts."""
         for batch in pq.ParquetFile(self.folder / SAMPLES).iter_batches(PIECE_SAMPLES):
             ordinals = batch.column("ordinal").to_numpy().astype(np.int64)
             t_ms, values = batch.column("t_ms").to_numpy(), values_of(batch)
-            self._agree(ordinals, t_ms, values)
-            yield self._piece(ordinals, t_ms, values)
+            floats = np.ones(len(ordinals), np.bool_)
+            floats[self._natives_among(ordinals, t_ms, values)] = False
+            yield self._piece(ordinals[floats], t_ms[floats], values[floats])
         if self.hist_agrees.any():
             yield from self._natives()
 
-    def _agree(self, ordinals: I64, t_ms: I64, values: F64) -> None:
-        """Mark the histograms whose sample is among these rows, which are in the order of ordinal and time."""
+    def _natives_among(self, ordinals: I64, t_ms: I64, values: F64) -> list[int]:
+        """The rows that are counts of histograms, which are marked; rows are in the order of ordinal and time."""
+        found = []
         few = np.flatnonzero((self.hist_ordinals >= ordinals[0]) & (self.hist_ordinals <= ordinals[-1]))
         starts = np.searchsorted(ordinals, self.hist_ordinals[few])
         stops = np.searchsorted(ordinals, self.hist_ordinals[few], side="right")
         for hist, start, stop in zip(few.tolist(), starts.tolist(), stops.tolist(), strict=True):
             row = start + int(np.searchsorted(t_ms[start:stop], self.hist_times[hist]))
-            if row < stop and t_ms[row] == self.hist_times[hist]:
-                self.hist_agrees[hist] = values[row].tobytes() == self.hist_counts[hist].tobytes()
+            is_there = row < stop and t_ms[row] == self.hist_times[hist]
+            if is_there and values[row].tobytes() == self.hist_counts[hist].tobytes():
+                self.hist_agrees[hist] = True
+                found.append(row)
+        return found
 
     def _piece(self, ordinals: I64, t_ms: I64, values: F64, hists: pa.StructArray | None = None) -> Piece:
         places = self.places[ordinals]

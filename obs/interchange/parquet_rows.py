@@ -77,9 +77,10 @@ class _Rows:
         columns = csv_rows.header(self.file, self.names)
         at = {name: batch.column(name) for name in batch.schema.names}
         time, value = at[self.names[columns.time]], at["value"]
-        good = np.array(pc.and_(time.is_valid(), value.is_valid()))
-        self._count(~good, Unreadable("row", "null", "it has no time or no value"))
         hists = at.get(HISTOGRAM_COLUMN)
+        given = value.is_valid() if hists is None else pc.or_(value.is_valid(), hists.is_valid())
+        good = np.array(pc.and_(time.is_valid(), given))
+        self._count(~good, Unreadable("row", "null", "it has no time or no value"))
         parts = [_pairs(name, at[self.names[i]]) for i, name in columns.labels]
         if columns.json is not None:
             parts.append(_label_sets(at["labels"]))
@@ -89,8 +90,8 @@ class _Rows:
         self.seen += batch.num_rows
         kept = np.flatnonzero(good)
         times = _times(time.filter(pa.array(good)), columns.unit)
-        values = value.filter(pa.array(good)).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return Piece(series, places[which[kept]], times, values.astype(np.float64), _histograms(hists, good))
+        values = value.filter(pa.array(good)).cast(pa.float64(), safe=False).fill_null(0.0).to_numpy()
+        return Piece(series, places[which[kept]], times, values, _histograms(hists, good))
 
     def _labels(self, pairs: list[Any], which: I64, good: Any) -> tuple[list[Labels], I64]:
         """Label sets, and which of them each of `pairs` is; -1 where it is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from obs.remote_write.messages import labels_of
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
-HISTOGRAM = pa.struct(list(HISTOGRAMS)[2:])
+HISTOGRAM = pa.struct([field.with_nullable(True) for field in list(HISTOGRAMS)[2:]])
 """A native histogram as one value: the columns of `HISTOGRAMS` without its series and time."""
 
 Family = tuple[str, str, str, str]
@@ -36,7 +36,7 @@ class Piece:
     t_ms: I64
     values: F64
     hists: pa.StructArray | None = None  # of HISTOGRAM, per sample, null where it is a float; None: floats only
-    families: tuple[Family, ...] = field(default=())
+    families: tuple[Family, ...] = ()
 
     def __len__(self) -> int:
         return len(self.t_ms)
