@@ -34,9 +34,9 @@ def pieces(source: Source, kind: Format | None, sets: LabelSets, faults: Faults)
         from obs.interchange import dump
 
         return dump.read(source.name, source.lines(), sets, faults)
-    from obs.interchange import openmetrics
+    from obs.interchange.openmetrics import read
 
-    return openmetrics.read(source.name, source.lines(), sets, faults)
+    return read(source.name, source.lines(), sets, faults)
 
 
 def keep(found: Iterable[Piece], sink: Sink, faults: Faults, tell: Callable[[int], None]) -> None:

@@ -29,6 +29,7 @@ TRY_AGAIN = (429, 500, 502, 503, 504)
 RECOVERY_S = 3600.0
 
 _IN_PART = re.compile(r"cannot store (\d+) samples: (.*); the other \d+ are stored", re.DOTALL)
+_COUNT = re.compile(r"\b\d+ because ")
 
 
 class Sink(Protocol):
@@ -60,7 +61,7 @@ class Server:
             refused = _IN_PART.search(str(e)) if e.status == 400 else None
             if refused is None:
                 raise
-            faults.refused(str(e).strip(), f"server: {refused[2]}", int(refused[1]))
+            faults.refused(str(e).strip(), f"the server: {_COUNT.sub('', refused[2])}", int(refused[1]))
             return len(piece) - int(refused[1])
         return len(piece)
 
@@ -102,11 +103,14 @@ class Folder:
         """See `Sink`."""
         batch = encoding.batch(piece)
         try:
-            self._store.consume(batch)
+            stored = self._store.consume(batch)
         except Unavailable:  # memory is full: what is in it becomes blocks
             self._store.flush()
-            self._store.consume(batch)
-        return len(piece)
+            stored = self._store.consume(batch)
+        for reason, count in stored.dropped.items():
+            cause = stored.why.get(reason, reason)
+            faults.refused(f"cannot store {count} samples: {cause}", cause, count)
+        return stored.batch.items
 
     def close(self) -> None:
         """Write blocks, and let the folder go."""
