@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from obs.errors import UserError
 from obs.interchange.faults import Faults, Unreadable
@@ -26,6 +27,7 @@ class Columns:
     labels: tuple[tuple[int, str], ...]  # a column and the label that it holds
     json: int | None
     width: int
+    key: Callable[[Sequence[str]], Hashable]  # the cells of a row that say its series
 
 
 def read(file: str, lines: Iterable[tuple[int, bytes]], sets: LabelSets, faults: Faults) -> Iterator[Piece]:
@@ -69,7 +71,9 @@ def header(file: str, names: Sequence[str]) -> Columns:
     taken = {*times, names.index("value"), *([names.index("labels")] if "labels" in names else [])}
     own = tuple((i, METRIC_NAME if name == "metric" else name) for i, name in enumerate(names) if i not in taken)
     json_at = names.index("labels") if "labels" in names else None
-    return Columns(times[0], names.index("value"), NAMES[names[times[0]]], own, json_at, len(names))
+    keys = [i for i, _ in own] + ([] if json_at is None else [json_at])
+    key = itemgetter(*keys) if keys else lambda _: None
+    return Columns(times[0], names.index("value"), NAMES[names[times[0]]], own, json_at, len(names), key)
 
 
 def json_pairs(text: str) -> list[tuple[str, str]]:
@@ -114,7 +118,7 @@ def _sample(row: Sequence[str], columns: Columns, sets: LabelSets, draft: Draft)
         cause = f"it has {len(row)} cells, the header has {columns.width}"
         raise Unreadable("line", ",".join(row), cause, min(len(row), columns.width))
     try:
-        key = (*(row[i] for i, _ in columns.labels), "" if columns.json is None else row[columns.json])
+        key = columns.key(row)
         place = draft.places.get(key)
         if place is None:
             place = draft.place(key, lambda: _labels(row, columns, sets))

@@ -6,7 +6,6 @@ year 5138), below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. 
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -16,8 +15,8 @@ import numpy.typing as npt
 from obs.interchange.faults import Unreadable
 from obs.interchange.limits import FIRST_MS, LAST_MS
 
-UNITS = {"s": Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000), "ns": Fraction(1, 1_000_000)}
-"""Milliseconds of each unit."""
+UNITS = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+"""Milliseconds are numbers of each unit times this, over that."""
 
 NAMES: dict[str, str | None] = {
     "time": None, "timestamp": None, "ts": None, "t": None,
@@ -36,7 +35,8 @@ def read_time(text: str, unit: str | None) -> int:
         number: int | Fraction = int(text) if text.lstrip("-").isdigit() else Fraction(text)
     except (ValueError, ZeroDivisionError):
         return _calendar(text)
-    t_ms = math.floor(number * UNITS[unit or unit_of(number)])
+    times, over = UNITS[unit or unit_of(number)]
+    t_ms = int(number * times // over)
     if not FIRST_MS <= t_ms <= LAST_MS:
         raise Unreadable("time", text, "it is past what 64 bits of milliseconds hold")
     return t_ms
@@ -44,7 +44,10 @@ def read_time(text: str, unit: str | None) -> int:
 
 def unit_of(number: int | Fraction) -> str:
     """The unit that a number's size speaks for."""
-    return next((unit for limit, unit in _SIZES if -limit < number < limit), "ns")
+    for limit, unit in _SIZES:
+        if -limit < number < limit:
+            return unit
+    return "ns"
 
 
 def _calendar(text: str) -> int:
@@ -58,5 +61,5 @@ def _calendar(text: str) -> int:
 def whole_times(numbers: npt.NDArray[np.int64], unit: str | None) -> npt.NDArray[np.int64]:
     """Milliseconds of whole numbers; the unit of all is that of the greatest."""
     greatest = max(abs(int(numbers.min(initial=0))), abs(int(numbers.max(initial=0))))
-    factor = UNITS[unit or unit_of(greatest)]
-    return numbers * factor.numerator if factor >= 1 else np.floor_divide(numbers, factor.denominator)
+    times, over = UNITS[unit or unit_of(greatest)]
+    return np.floor_divide(numbers * times, over)
