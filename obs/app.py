@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -22,6 +23,10 @@ from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.remote_write.http import RemoteWrite
+from obs.collector.receivers.scrape import api as targets_api
+from obs.collector.receivers.scrape.config import Defaults, Job
+from obs.collector.receivers.scrape.config import parse as scrape_jobs
+from obs.collector.receivers.scrape.receiver import Scraper
 from obs.columnar.options import EngineOptions
 from obs.config import Config, StoreConfig, TsdbConfig, host_port
 from obs.logstore import api as logs_api
@@ -83,14 +88,20 @@ def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
     )
 
 
+def _jobs(config: Config) -> tuple[Job, ...]:
+    """What the configuration says of scraping. Raises: ConfigError."""
+    shared = config.global_
+    return scrape_jobs(config.scrape_configs, Defaults.seconds(shared.scrape_interval, shared.scrape_timeout))
+
+
 class App:
     """One obs server. The constructor takes the data folder and binds the addresses; `run` serves until told to stop.
 
     Raises: ConfigError where the folder, an address or a file cannot be used.
     """
 
-    def __init__(self, config: Config, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.config = config
+    def __init__(self, config: Config, clock: Clock = SYSTEM_CLOCK, reread: Callable[[], Config] | None = None) -> None:
+        self.config, self._reread = config, reread
         self._clock = clock
         self._started_ns = clock.now_ns()
         self._folder = DataFolder(config.data)
@@ -163,6 +174,8 @@ class App:
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
         self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
+        self._jobs = _jobs(self.config)
+        self._scraper = Scraper(self.intake, self._clock, Path())
 
     def _make_queries(self) -> None:
         self.promql = PromQL(self.metrics)
@@ -191,6 +204,15 @@ class App:
         )
         self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
 
+    def _reload(self) -> None:
+        """Read the configuration file and the rule files again; of the former, what is scraped. Raises: ConfigError."""
+        if self._reread is not None:
+            jobs = _jobs(self._reread())
+            self.alerts.reload()
+            self._scraper.apply(jobs)
+        else:
+            self.alerts.reload()
+
     def _compact(self) -> int:
         return sum(store.engine.compact() for store in (self.metrics, self.logs, self.traces))
 
@@ -199,7 +221,7 @@ class App:
             title="obs", version=__version__, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
         )
         faults.install(api)
-        api.include_router(control.router(self.status, self._registry, self.stores, self.alerts, self._compact))
+        api.include_router(control.router(self.status, self._registry, self.stores, self._reload, self._compact))
         api.include_router(
             metrics_api.router(
                 self.metrics,
@@ -210,6 +232,7 @@ class App:
                 external_labels=self.config.external_labels,
             )
         )
+        api.include_router(targets_api.router(self._scraper))
         api.include_router(logs_api.router(self.logs, self.logql))
         api.include_router(traces_api.router(self.traces))
         api.include_router(alerts_api.router(self.alerts))
@@ -232,6 +255,8 @@ class App:
         host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
         self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"
         self._closers.append(self._tracing.shutdown)
+        self._scraper.apply(self._jobs)
+        self._closers.append(self._scraper.close)
         self._own_metrics.start()
         self._closers.append(self._own_metrics.close)
         self.alerts.start()

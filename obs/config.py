@@ -117,6 +117,13 @@ class SqlConfig(_Section):
     timeout: Duration = 30.0
 
 
+class GlobalConfig(_Section):
+    """What Prometheus's `global` says of scraping."""
+
+    scrape_interval: Duration = 60.0
+    scrape_timeout: Duration | None = None
+
+
 class Config(_Section):
     """Everything `obs up` can be told."""
 
@@ -134,6 +141,8 @@ class Config(_Section):
     self_: Annotated[SelfConfig, Field(alias="self")] = SelfConfig()
     sql: SqlConfig = SqlConfig()
     external_labels: dict[str, str] = {}  # added to what /federate gives, where a series has them not
+    global_: Annotated[GlobalConfig, Field(alias="global")] = GlobalConfig()
+    scrape_configs: list[Any] = []  # Prometheus's own; checked by the receiver
     rule_files: list[str] = []
     alerting: dict[str, Any] = {}  # Alertmanager's own configuration: route, receivers, inhibit_rules …
 

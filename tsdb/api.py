@@ -154,7 +154,6 @@ def _add_status(api: APIRouter, store: MetricStore, promql: PromQL, version: str
         "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns),
         "/status/flags": lambda _: status.flags(store, promql.options),
         "/status/walreplay": lambda _: status.walreplay(store.stats()),
-        "/targets": lambda _: {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}},
     }
     for path, answer in answers.items():
         _add(api, path, ["GET"], answer)

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,8 +47,8 @@ def up(
     from obs.config import load
 
     overrides = {"data": data, "listen": listen, "otlp_grpc": otlp_grpc, "otlp_http": otlp_http}
-    settings = load(config, {**overrides, "agent.enabled": False if no_agent else None})
-    App(settings).run(_announce)
+    read = partial(load, config, {**overrides, "agent.enabled": False if no_agent else None})
+    App(read(), reread=read).run(_announce)
 
 
 def _announce(app: App) -> None:

@@ -8,7 +8,6 @@ import orjson
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from obs.alertmanager.service import AlertService
 from obs.errors import ConfigError
 from obs.model.batch import Signal
 from obs.model.ports import Store
@@ -19,7 +18,7 @@ def router(
     status: Status,
     registry: CollectorRegistry,
     stores: Mapping[Signal, Store],
-    alerts: AlertService,
+    reload: Callable[[], None],
     compact: Callable[[], int],
 ) -> APIRouter:
     """All routes of the process itself."""
@@ -37,9 +36,9 @@ def router(
 
     @api.post("/-/reload")
     @api.put("/-/reload")
-    def reload() -> Response:
+    def reload_all() -> Response:
         try:
-            alerts.reload()
+            reload()
         except ConfigError as e:
             return Response(f"{e}\n", 400, media_type="text/plain")
         return Response("reloaded\n", media_type="text/plain")

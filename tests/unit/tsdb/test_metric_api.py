@@ -64,7 +64,6 @@ ANSWERS: list[tuple[str, Any]] = [
         {"seriesLabels": SERIES_0, "exemplars": [{"labels": {"t": "1"}, "value": "0.5", "timestamp": 1700000000.001}]}
     ]),
     ("query_exemplars?query=1", []),
-    ("targets", {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
     ("status/walreplay", {"min": 0, "max": 100, "current": 100}),
     ("status/config", {"yaml": "global:\n  external_labels: {}\n"}),
     ("metadata?metric=m0&limit=-1&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),

@@ -1,0 +1,1 @@
+"""Scraping: Prometheus's `scrape_configs` as a receiver of metrics."""

@@ -1,0 +1,118 @@
+"""HTTP requests as a job's settings say, and a page's text out of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from obs.collector.receivers.scrape.config import HttpClient
+from obs.collector.receivers.scrape.targets import Target
+from obs.errors import UserError
+from obs.version import __version__
+
+ACCEPT = (
+    "application/openmetrics-text;version=1.0.0;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+"""The formats that are read, the richest first."""
+
+PIECE_BYTES = 1 << 16
+
+
+class ScrapeError(UserError):
+    """A target gave no page; its text is the `lastError` of the target."""
+
+
+def request_options(config: HttpClient) -> dict[str, Any]:
+    """What aiohttp is told for every request. Raises: ScrapeError where a file cannot be read."""
+    options: dict[str, Any] = {"allow_redirects": config.follow_redirects, "headers": _headers(config)}
+    if config.tls_config is not None:
+        options["ssl"] = _tls(config)
+        if config.tls_config.server_name:
+            options["server_hostname"] = config.tls_config.server_name
+    if config.proxy_url:
+        options["proxy"] = config.proxy_url
+    return options
+
+
+def _headers(config: HttpClient) -> dict[str, str]:
+    headers = {"User-Agent": f"obs/{__version__}"}
+    if config.basic_auth is not None:
+        auth = config.basic_auth
+        user, password = auth.username or _read(auth.username_file), auth.password or _read(auth.password_file)
+        headers["Authorization"] = aiohttp.BasicAuth(user, password).encode()
+    elif config.authorization is not None:
+        given = config.authorization
+        headers["Authorization"] = f"{given.type} {given.credentials or _read(given.credentials_file)}"
+    elif config.bearer_token or config.bearer_token_file:
+        headers["Authorization"] = f"Bearer {config.bearer_token or _read(config.bearer_token_file)}"
+    for name, values in config.http_headers.items():
+        for value in values.get("values", []) + values.get("secrets", []):
+            headers[name] = value
+    return headers
+
+
+def _read(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ScrapeError(f"cannot read credentials of {path!r}: {e}") from None
+
+
+def _tls(config: HttpClient) -> ssl.SSLContext:
+    assert config.tls_config is not None
+    tls = config.tls_config
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file or None)
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file or None)
+    except (OSError, ssl.SSLError) as e:
+        raise ScrapeError(f"cannot set up TLS: {e}") from None
+    if tls.insecure_skip_verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[str, Any]) -> tuple[str, bool]:
+    """The page and whether it is OpenMetrics. Raises: ScrapeError."""
+    headers = {
+        **options["headers"],
+        "Accept": ACCEPT,
+        "Accept-Encoding": "gzip" if target.job.enable_compression else "identity",
+        "X-Prometheus-Scrape-Timeout-Seconds": f"{target.timeout_s:g}",
+    }
+    try:
+        async with (
+            asyncio.timeout(target.timeout_s),
+            session.get(target.url, **{**options, "headers": headers}) as answer,
+        ):
+            if answer.status != 200:
+                raise ScrapeError(f"server returned HTTP status {answer.status} {answer.reason}")
+            body = await _body(answer, target.job.body_size_limit)
+            kind = answer.headers.get("Content-Type", "")
+    except TimeoutError:
+        raise ScrapeError(f"context deadline exceeded: no whole page within {target.timeout_s:g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as e:
+        raise ScrapeError(f"cannot get {target.url!r}: {e or type(e).__name__}") from None
+    try:
+        return body.decode(), "openmetrics" in kind
+    except UnicodeDecodeError as e:
+        raise ScrapeError(
+            f"cannot read the page of {target.url!r}: it is not UTF-8 ({e.reason} at byte {e.start})"
+        ) from None
+
+
+async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in answer.content.iter_chunked(PIECE_BYTES):
+        size += len(piece)
+        if limit and size > limit:
+            raise ScrapeError(f"the body is over the body_size_limit of {limit} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,227 @@
+"""The receiver: discovers targets, scrapes each at its own moment of the interval, feeds the pages to the intake.
+
+All of it runs in one event loop in a thread of its own; what decodes and stores runs in a few worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.receivers.scrape.config import Job
+from obs.collector.receivers.scrape.discovery import Discovery, discoveries
+from obs.collector.receivers.scrape.fetching import fetch, request_options
+from obs.collector.receivers.scrape.series import TargetSeries
+from obs.collector.receivers.scrape.targets import Dropped, Group, Target, targets_of
+from obs.errors import ObsError
+from obs.exposition import parse
+from obs.exposition.text import Family
+from obs.model.batch import Decoded
+from obs.model.clock import Clock
+from obs.otlp import SeriesCache
+
+log = logging.getLogger("obs.scrape")
+RECEIVER = "scrape"
+
+WORKERS = 2
+"""Threads that read pages: parsing holds the interpreter, storing does not."""
+
+STOP_S = 10.0
+"""How long the end of the process waits for scrapes that are under way."""
+
+
+@dataclass(slots=True)
+class Scraped:
+    """How a target is doing."""
+
+    target: Target
+    health: str = "unknown"
+    last_error: str = ""
+    last_ns: int = 0
+    took_s: float = 0.0
+    families: dict[str, Family] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+
+
+class Pool:
+    """One job: its sources, and its targets as they are now."""
+
+    def __init__(self, job: Job, sources: Sequence[Discovery]) -> None:
+        self.job, self.sources = job, sources
+        self.given: dict[int, list[Group]] = {}
+        self.active: dict[Any, Scraped] = {}
+        self.dropped: list[Dropped] = []
+
+
+class Scraper:
+    """Runs the jobs of a configuration; `apply` changes them while it runs."""
+
+    def __init__(self, intake: Intake, clock: Clock, folder: Path) -> None:
+        self._intake, self._clock, self._folder = intake, clock, folder
+        self._cache = SeriesCache()
+        self._workers = ThreadPoolExecutor(WORKERS, "obs-scrape")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.pools: dict[str, Pool] = {}
+
+    def apply(self, jobs: Sequence[Job]) -> None:
+        """Scrape these jobs from now on; targets that stay go on as they were."""
+        if self._thread is None:
+            if not jobs:
+                return
+            self._start()
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._apply(list(jobs)), self._loop).result(STOP_S)
+
+    def close(self) -> None:
+        """Stop scraping; what is under way is stored. Series are not ended: they go on after a restart."""
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(self._stop(), loop).result(STOP_S)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_S)
+            self._loop = self._thread = None
+        self._workers.shutdown()
+
+    def _start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="obs-scrape-loop", daemon=True)
+        self._thread.start()
+
+    async def _apply(self, jobs: list[Job]) -> None:
+        await self._cancel(self._tasks)
+        old, self.pools = self.pools, {job.job_name: Pool(job, discoveries(job, self._folder)) for job in jobs}
+        for name, pool in old.items():
+            if name in self.pools and self.pools[name].job == pool.job:
+                self.pools[name].active = pool.active
+            else:
+                await self._end(pool, list(pool.active))
+        self._tasks = [
+            asyncio.create_task(self._discover(pool, number))
+            for pool in self.pools.values()
+            for number in range(len(pool.sources))
+        ]
+
+    async def _stop(self) -> None:
+        await self._cancel(self._tasks)
+        await self._cancel([s.task for pool in self.pools.values() for s in pool.active.values() if s.task])
+
+    async def _cancel(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _discover(self, pool: Pool, number: int) -> None:
+        """Ask one source for ever."""
+        source = pool.sources[number]
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+            while True:
+                try:
+                    groups = await source.ask(session)
+                except ObsError as e:
+                    log.warning("%s discovery of job %r: %s", source.name, pool.job.job_name, e)
+                else:
+                    if pool.given.get(number) != groups:
+                        pool.given[number] = groups
+                        await self._sync(pool)
+                if source.every_s is None:
+                    return
+                await asyncio.sleep(source.every_s)
+
+    async def _sync(self, pool: Pool) -> None:
+        """Start and end targets so that they are what the sources say, once each has said something."""
+        if len(pool.given) < len(pool.sources) and pool.active:
+            return  # after a reload: do not end what a source is about to give again
+        groups = [group for number in sorted(pool.given) for group in pool.given[number]]
+        found, pool.dropped = targets_of(pool.job, groups)
+        error = ""
+        if pool.job.target_limit and len(found) > pool.job.target_limit:
+            error = f"{len(found)} targets are over the target_limit of {pool.job.target_limit}"
+        wanted = {target.key: target for target in found}
+        await self._end(pool, [key for key in pool.active if key not in wanted])
+        for key, target in wanted.items():
+            if key not in pool.active:
+                scraped = pool.active[key] = Scraped(target)
+                scraped.task = asyncio.create_task(self._scrape_for_ever(scraped, error))
+
+    async def _end(self, pool: Pool, keys: Sequence[Any]) -> None:
+        gone = [pool.active.pop(key) for key in keys]
+        await self._cancel([scraped.task for scraped in gone if scraped.task])
+
+    async def _scrape_for_ever(self, scraped: Scraped, error: str) -> None:
+        target = scraped.target
+        series = TargetSeries(target)
+        loop = asyncio.get_running_loop()
+        stopping = False
+        try:
+            async with aiohttp.ClientSession(auto_decompress=True) as session:
+                now = self._clock.now_ns() / 1e9
+                due = now + (target.offset_s - now) % target.interval_s
+                while True:
+                    await asyncio.sleep(max(0.0, due - self._clock.now_ns() / 1e9))
+                    await self._scrape(scraped, series, session, self._clock.now_ns(), error)
+                    behind = max(0.0, self._clock.now_ns() / 1e9 - due)  # a scrape that took too long leaves some out
+                    due += target.interval_s * (1 + behind // target.interval_s)
+        except asyncio.CancelledError:
+            stopping = self._loop is None or not any(scraped in p.active.values() for p in self.pools.values())
+            raise
+        finally:
+            if stopping:
+                decode = series.ended(self._clock.now_ns() // 1_000_000)
+                await asyncio.shield(loop.run_in_executor(self._workers, self._store, series, decode))
+
+    async def _scrape(
+        self, scraped: Scraped, series: TargetSeries, session: aiohttp.ClientSession, at_ns: int, error: str
+    ) -> None:
+        """One scrape, stored whatever becomes of it."""
+        loop, target, began = asyncio.get_running_loop(), scraped.target, time.perf_counter()
+        text, openmetrics = "", False
+        try:
+            if not error:
+                text, openmetrics = await fetch(session, target, request_options(target.job))
+        except ObsError as e:
+            error = str(e)
+        took = time.perf_counter() - began
+        found = await loop.run_in_executor(
+            self._workers, self._take, series, (text, openmetrics), at_ns // 1_000_000, took, error
+        )
+        scraped.last_error, families = found
+        scraped.health = "down" if scraped.last_error else "up"
+        scraped.families = families or scraped.families
+        scraped.last_ns, scraped.took_s = at_ns, took
+
+    def _take(
+        self, series: TargetSeries, page: tuple[str, bool], at_ms: int, took_s: float, error: str
+    ) -> tuple[str, dict[str, Family]]:
+        """Read and store a page, or the failure; returns what went wrong, and the page's families."""
+        families: dict[str, Family] = {}
+        try:
+            if error:
+                decode = series.failed(at_ms, took_s)
+            else:
+                parsed = parse(*page)
+                decode, _ = series.page(parsed, at_ms, took_s)
+                families = parsed.families
+        except ObsError as e:
+            error, decode = str(e), series.failed(at_ms, took_s)
+        return self._store(series, decode) or error, families
+
+    def _store(self, series: TargetSeries, decode: Callable[[SeriesCache], Decoded]) -> str:
+        try:
+            self._intake.take_metrics(decode, self._cache, RECEIVER)
+        except ObsError as e:
+            series.refused()
+            return str(e)
+        series.stored()
+        return ""

@@ -1,0 +1,201 @@
+"""One target's pages as batches: what each line's series became is kept, so that a page costs a look-up a line.
+
+A series that is not on the next page, and all of them where a page cannot be had, end with a stale marker.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from obs.collector.receivers.scrape.config import Job
+from obs.collector.receivers.scrape.relabel import relabel
+from obs.collector.receivers.scrape.targets import Target
+from obs.errors import UserError
+from obs.exposition import Page, Row, series_labels
+from obs.model.batch import Decoded
+from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels
+from obs.model.schema import SAMPLES
+from obs.otlp import SeriesCache
+from obs.otlp.draft import Draft
+
+STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+"""Prometheus's stale marker."""
+
+FORGET_AFTER = 4
+"""A text that was on none of so many pages is forgotten, once there are more of these than of others."""
+
+_DROPPED = 0
+
+
+class LimitExceeded(UserError):
+    """A page is over a limit of its job: it counts as a scrape that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a page came to."""
+
+    scraped: int  # rows of the page
+    kept: int  # after relabeling
+    added: int  # series that were not on the last page
+
+
+class TargetSeries:
+    """What is known of one target's series. Owned by the target's task, and by one thread at a time."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._job: Job = target.job
+        self._rules = [rule.rule() for rule in target.job.metric_relabel_configs]
+        self._own = dict(target.labels)
+        self._ids: dict[str, int] = {}  # by a series' text; 0: relabeling drops it
+        self._labels: dict[int, Labels] = {}
+        self._live: dict[int, None] = {}  # series of the last page without times of their own
+        self._kept_by = -1  # the cache's generation in which the store was told all labels
+        self._untold: list[int] = []
+        self._reports = {name: make_labels({**self._own, METRIC_NAME: name}) for name in REPORTS}
+        self._report_ids = {name: labels_id(labels) for name, labels in self._reports.items()}
+
+    def page(self, page: Page, at_ms: int, took_s: float) -> tuple[Callable[[SeriesCache], Decoded], Told]:
+        """The batch of a page. Raises: LimitExceeded, ExpositionError; then `failed` is to be told."""
+        texts = [row.series for row in page.rows]
+        ids = self._resolve(texts)
+        rows = [(i, row) for i, row in zip(ids, page.rows, strict=True) if i != _DROPPED]
+        if self._job.sample_limit and len(rows) > self._job.sample_limit:
+            raise LimitExceeded(f"{len(rows)} samples are over the sample_limit of {self._job.sample_limit}")
+        timed = self._job.honor_timestamps
+        tracked = self._job.track_timestamps_staleness
+        live = dict.fromkeys(i for i, row in rows if tracked or not timed or row.t_ms is None)
+        gone = [i for i in self._live if i not in live]
+        told = Told(len(texts), len(rows), sum(i not in self._live for i in live))
+        figures = (1.0, took_s, float(told.scraped), float(told.kept), float(told.added))
+        times = [at_ms if row.t_ms is None or not timed else row.t_ms for _, row in rows]
+        samples = _samples(
+            [*(i for i, _ in rows), *gone, *self._report_ids.values()],
+            [*times, *([at_ms] * (len(gone) + len(REPORTS)))],
+            [*(row.value for _, row in rows), *([STALE] * len(gone)), *figures],
+        )
+        self._live = live
+        self._forget(texts)
+        return self._decoder(samples, rows, page, at_ms), told
+
+    def failed(self, at_ms: int, took_s: float) -> Callable[[SeriesCache], Decoded]:
+        """The batch of a scrape that gave nothing: all series end, `up` is 0."""
+        gone, self._live = list(self._live), {}
+        samples = _samples(
+            [*gone, *self._report_ids.values()],
+            [at_ms] * (len(gone) + len(REPORTS)),
+            [*([STALE] * len(gone)), 0.0, took_s, 0.0, 0.0, 0.0],
+        )
+        return self._decoder(samples, (), Page(), at_ms)
+
+    def ended(self, at_ms: int) -> Callable[[SeriesCache], Decoded]:
+        """The batch that ends everything of a target that is no more, its reports too."""
+        ids = [*self._live, *self._report_ids.values()]
+        self._live = {}
+        return self._decoder(_samples(ids, [at_ms] * len(ids), [STALE] * len(ids)), (), Page(), at_ms)
+
+    def _decoder(
+        self, samples: pa.RecordBatch, rows: Sequence[tuple[int, Row]], page: Page, at_ms: int
+    ) -> Callable[[SeriesCache], Decoded]:
+        def decode(cache: SeriesCache) -> Decoded:
+            draft = Draft(cache)
+            known = self._kept_by == cache.generation
+            self._kept_by = cache.generation
+            for series_id in self._untold if known else self._labels:
+                draft.note(series_id, self._labels[series_id])
+            for name, labels in self._reports.items():
+                draft.note(self._report_ids[name], labels)
+            for series_id, row in rows:
+                if row.exemplar is not None:
+                    e = row.exemplar
+                    draft.exemplar(series_id, at_ms if e.t_ms is None else e.t_ms, e.value, e.labels)
+            for name, family in page.families.items():
+                draft.family((name, family.kind, family.unit, family.help))
+            return draft.finish(samples, {})
+
+        return decode
+
+    def stored(self) -> None:
+        """The store has taken what the last decoder made."""
+        self._untold = []
+
+    def refused(self) -> None:
+        """It has not: all labels go along next time."""
+        self._kept_by = -1
+
+    def _resolve(self, texts: Sequence[str]) -> list[int]:
+        known = self._ids
+        try:
+            return [known[text] for text in texts]
+        except KeyError:
+            for text in texts:
+                if text not in known:
+                    known[text] = self._series(text)
+        return [known[text] for text in texts]
+
+    def _series(self, text: str) -> int:
+        labels = relabel(self._with_own(dict(series_labels(text))), self._rules)
+        if labels is None or not labels.get(METRIC_NAME):
+            return _DROPPED
+        self._check(labels)
+        made = make_labels(labels)
+        series_id = labels_id(made)
+        if series_id not in self._labels:
+            self._labels[series_id] = made
+            self._untold.append(series_id)
+        return series_id
+
+    def _with_own(self, labels: dict[str, str]) -> dict[str, str]:
+        """With the target's labels; where both have one, the page's is kept as `exported_…`, or wins if honoured."""
+        for name, value in self._own.items():
+            if name not in labels:
+                labels[name] = value
+            elif not self._job.honor_labels:
+                exported = f"exported_{name}"
+                while exported in labels:
+                    exported = f"exported_{exported}"
+                labels[exported], labels[name] = labels[name], value
+        return labels
+
+    def _check(self, labels: dict[str, str]) -> None:
+        job = self._job
+        if job.label_limit and len(labels) > job.label_limit:
+            raise LimitExceeded(f"{len(labels)} labels of a series are over the label_limit of {job.label_limit}")
+        for limit, name, texts in (
+            (job.label_name_length_limit, "label_name_length_limit", labels.keys()),
+            (job.label_value_length_limit, "label_value_length_limit", labels.values()),
+        ):
+            longest = max(map(len, texts), default=0)
+            if limit and longest > limit:
+                raise LimitExceeded(f"a text of {longest} characters is over the {name} of {limit}")
+
+    def _forget(self, texts: Iterable[str]) -> None:
+        """Let go of texts that are on no page any more, before they outnumber the others."""
+        here = set(texts)
+        if len(self._ids) <= FORGET_AFTER * len(here) + 1000:
+            return
+        self._ids = {text: i for text, i in self._ids.items() if text in here}
+        kept = set(self._ids.values())
+        self._labels = {i: labels for i, labels in self._labels.items() if i in kept}
+        self._untold = [i for i in self._untold if i in kept]
+
+
+REPORTS = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+"""What is reported of each scrape, in the order of its figures."""
+
+
+def _samples(ids: Sequence[int], times_ms: Sequence[int], values: Sequence[float]) -> pa.RecordBatch:
+    columns = (np.array(ids, np.uint64), np.array(times_ms, np.int64), np.array(values, np.float64))
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=SAMPLES)
