@@ -22,7 +22,7 @@ def router(scraper: Scraper) -> APIRouter:
     api = APIRouter(prefix=PREFIX, tags=["scraping"])
 
     @api.get("/targets")
-    def targets(state: str = "any", scrapePool: str = "") -> Response:  # noqa: N803: the parameter's name in the API
+    def targets(state: str = "any", scrapePool: str = "") -> Response:
         pools = [pool for name, pool in sorted(scraper.pools.items()) if scrapePool in ("", name)]
         active = [_active(s) for pool in pools for s in list(pool.active.values())] if state != "dropped" else []
         dropped = [_dropped(d) for pool in pools for d in pool.dropped] if state != "active" else []
