@@ -166,7 +166,7 @@ def main() -> None:
             refused = send(bodies(known, start_s, points))
             spent = time.perf_counter() - began
             samples = given.series * points
-            print(f"sent {samples:,} samples in {spent:.0f} s ({samples / spent:,.0f}/s), asked to come back {refused} times")
+            print(f"sent {samples:,} samples in {spent:.0f} s ({samples / spent:,.0f}/s), put off {refused} times")
             print(f"memory {server.memory_mb('VmRSS')} MB, at most {server.memory_mb('VmHWM')} MB")
             for name, path in questions(start_s, start_s + points * STEP_S).items():
                 print(f"{name:24}{server.ask(path)}")
