@@ -22,6 +22,8 @@ from obs.collector.pipeline import Pipeline
 from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.receivers.push import api as push_api
+from obs.collector.receivers.push.receiver import Push
 from obs.collector.receivers.remote_write.http import RemoteWrite
 from obs.collector.receivers.scrape import api as targets_api
 from obs.collector.receivers.scrape.config import Defaults, Job
@@ -175,6 +177,7 @@ class App:
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
         self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
         self._jobs = _jobs(self.config)
+        self._push = Push(self.intake, self._clock, self.config.data / "push")
         self._scraper = Scraper(self.intake, self._clock, Path())
 
     def _make_queries(self) -> None:
@@ -233,6 +236,7 @@ class App:
             )
         )
         api.include_router(targets_api.router(self._scraper))
+        api.include_router(push_api.router(self._push, self.config.limits.body))
         api.include_router(logs_api.router(self.logs, self.logql))
         api.include_router(traces_api.router(self.traces))
         api.include_router(alerts_api.router(self.alerts))
@@ -255,6 +259,8 @@ class App:
         host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
         self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"
         self._closers.append(self._tracing.shutdown)
+        self._push.start()
+        self._closers.append(self._push.close)
         self._scraper.apply(self._jobs)
         self._closers.append(self._scraper.close)
         self._own_metrics.start()

@@ -6,7 +6,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/ and https:/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -166,6 +166,16 @@ def series_labels(series: str) -> Labels:
     except ValueError as e:
         raise ExpositionError(f"cannot read series {series[:200]!r}: {e}") from None
     return labels
+
+
+def series_text(labels: Mapping[str, str]) -> str:
+    """The other way: a series' text, its name quoted among the labels."""
+    named = [_quoted(labels.get(METRIC_NAME, ""))]
+    return "{" + ",".join(named + [f"{_quoted(k)}={_quoted(v)}" for k, v in labels.items() if k != METRIC_NAME]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _pairs(inside: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from obs.collector.receivers.scrape.relabel import relabel
 from obs.collector.receivers.scrape.targets import Target
 from obs.errors import UserError
 from obs.exposition import Page, Row, series_labels
+from obs.exposition.delimited import bound_text
 from obs.model.batch import Decoded
 from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels
 from obs.model.schema import SAMPLES
@@ -48,7 +49,7 @@ class Told:
 class TargetSeries:
     """What is known of one target's series. Owned by the target's task, and by one thread at a time."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, reports: Sequence[str] | None = None) -> None:
         self._target = target
         self._job: Job = target.job
         self._rules = [rule.rule() for rule in target.job.metric_relabel_configs]
@@ -58,7 +59,9 @@ class TargetSeries:
         self._live: dict[int, None] = {}  # series of the last page without times of their own
         self._kept_by = -1  # the cache's generation in which the store was told all labels
         self._untold: list[int] = []
-        self._reports = {name: make_labels({**self._own, METRIC_NAME: name}) for name in REPORTS}
+        self._reports = {
+            name: make_labels({**self._own, METRIC_NAME: name}) for name in (REPORTS if reports is None else reports)
+        }
         self._report_ids = {name: labels_id(labels) for name, labels in self._reports.items()}
 
     def page(self, page: Page, at_ms: int, took_s: float) -> tuple[Callable[[SeriesCache], Decoded], Told]:
@@ -73,11 +76,11 @@ class TargetSeries:
         live = dict.fromkeys(i for i, row in rows if tracked or not timed or row.t_ms is None)
         gone = [i for i in self._live if i not in live]
         told = Told(len(texts), len(rows), sum(i not in self._live for i in live))
-        figures = (1.0, took_s, float(told.scraped), float(told.kept), float(told.added))
+        figures = (1.0, took_s, float(told.scraped), float(told.kept), float(told.added))[: len(self._reports)]
         times = [at_ms if row.t_ms is None or not timed else row.t_ms for _, row in rows]
         samples = _samples(
             [*(i for i, _ in rows), *gone, *self._report_ids.values()],
-            [*times, *([at_ms] * (len(gone) + len(REPORTS)))],
+            [*times, *([at_ms] * (len(gone) + len(self._reports)))],
             [*(row.value for _, row in rows), *([STALE] * len(gone)), *figures],
         )
         self._live = live
@@ -89,7 +92,7 @@ class TargetSeries:
         gone, self._live = list(self._live), {}
         samples = _samples(
             [*gone, *self._report_ids.values()],
-            [at_ms] * (len(gone) + len(REPORTS)),
+            [at_ms] * (len(gone) + len(self._reports)),
             [*([STALE] * len(gone)), 0.0, took_s, 0.0, 0.0, 0.0],
         )
         return self._decoder(samples, (), Page(), at_ms)
@@ -140,7 +143,7 @@ class TargetSeries:
         return [known[text] for text in texts]
 
     def _series(self, text: str) -> int:
-        labels = relabel(self._with_own(dict(series_labels(text))), self._rules)
+        labels = relabel(self._with_own(_normal(dict(series_labels(text)))), self._rules)
         if labels is None or not labels.get(METRIC_NAME):
             return _DROPPED
         self._check(labels)
@@ -184,6 +187,17 @@ class TargetSeries:
         kept = set(self._ids.values())
         self._labels = {i: labels for i, labels in self._labels.items() if i in kept}
         self._untold = [i for i in self._untold if i in kept]
+
+
+def _normal(labels: dict[str, str]) -> dict[str, str]:
+    """With buckets' edges and quantiles as OpenMetrics writes them, so that exporters of either format agree."""
+    name = "le" if labels[METRIC_NAME].endswith("_bucket") else "quantile"
+    if name in labels:
+        try:
+            labels[name] = bound_text(float(labels[name]))
+        except ValueError:
+            pass
+    return labels
 
 
 REPORTS = (

@@ -1,0 +1,102 @@
+"""Groups of pushed metrics: each is kept until it is deleted, and outlives a restart.
+
+Source: https://github.com/prometheus/pushgateway#api
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from obs.exposition import Page, Row, series_labels
+from obs.exposition.text import Family, series_text
+from obs.model.labels import METRIC_NAME, Labels, make_labels
+
+SUFFIXES = ("_bucket", "_sum", "_count", "_total", "_created")
+"""What the names of a family's series end with."""
+
+PUSHED, FAILED = "push_time_seconds", "push_failure_time_seconds"
+
+
+@dataclass(slots=True)
+class Group:
+    """What was pushed under one set of labels: series texts and their values, by family."""
+
+    labels: Labels
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    families: dict[str, Family] = field(default_factory=dict)
+    pushed_s: float = 0.0
+    failed_s: float = 0.0
+
+    def take(self, page: Page, replace: bool, now_s: float) -> None:
+        """Keep a page: in the place of everything, or of the families it names. Raises: ExpositionError."""
+        found: dict[str, dict[str, float]] = {}
+        for row in page.rows:
+            labels = {**dict(series_labels(row.series)), **dict(self.labels)}
+            family = family_of(labels[METRIC_NAME], page.families)
+            found.setdefault(family, {})[series_text(dict(make_labels(labels)))] = row.value
+        self.values = found if replace else {**self.values, **found}
+        families = page.families if replace else {**self.families, **page.families}
+        self.families = {name: family for name, family in families.items() if name in self.values}
+        self.pushed_s = now_s
+
+    def page(self) -> Page:
+        """All of it, and when it was pushed."""
+        rows = [Row(text, value, None, None) for values in self.values.values() for text, value in values.items()]
+        for name, value in ((PUSHED, self.pushed_s), (FAILED, self.failed_s)):
+            rows.append(Row(series_text({METRIC_NAME: name, **dict(self.labels)}), value, None, None))
+        told = {
+            PUSHED: Family("gauge", "", "Last Unix time when changing this group succeeded."),
+            FAILED: Family("gauge", "", "Last Unix time when changing this group failed."),
+        }
+        return Page(rows, {**self.families, **told})
+
+
+def family_of(name: str, families: Mapping[str, Family]) -> str:
+    """The family that a metric belongs to."""
+    if name not in families:
+        for suffix in SUFFIXES:
+            if name.endswith(suffix) and name.removesuffix(suffix) in families:
+                return name.removesuffix(suffix)
+    return name
+
+
+class GroupFile:
+    """All groups in one JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[Labels, Group]:
+        """The groups; none where there is no file yet."""
+        if not self._path.exists():
+            return {}
+        groups = [_group(each) for each in json.loads(self._path.read_text(encoding="utf-8"))]
+        return {group.labels: group for group in groups}
+
+    def write(self, groups: Mapping[Labels, Group]) -> None:
+        """Replace the file. Raises: OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        spare = self._path.with_suffix(".new")
+        with spare.open("w", encoding="utf-8") as file:
+            json.dump([_plain(group) for group in groups.values()], file)
+            file.flush()
+            os.fsync(file.fileno())
+        spare.rename(self._path)
+
+
+def _plain(group: Group) -> dict[str, Any]:
+    families = {name: [f.kind, f.unit, f.help] for name, f in group.families.items()}
+    values = {name: {text: repr(v) for text, v in values.items()} for name, values in group.values.items()}
+    times = {"pushed_s": group.pushed_s, "failed_s": group.failed_s}
+    return {"labels": dict(group.labels), "values": values, "families": families, **times}
+
+
+def _group(plain: Mapping[str, Any]) -> Group:
+    values = {name: {t: float(v) for t, v in texts.items()} for name, texts in plain["values"].items()}
+    families = {name: Family(*said) for name, said in plain["families"].items()}
+    return Group(make_labels(plain["labels"]), values, families, plain["pushed_s"], plain["failed_s"])

@@ -1,0 +1,99 @@
+"""Pushgateway's API with Python's own client: pushed, replaced, added to, kept over a restart, deleted."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from obs_process import ObsProcess, eventually
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    delete_from_gateway,
+    push_to_gateway,
+    pushadd_to_gateway,
+)
+
+
+def value(obs: ObsProcess, query: str) -> list[tuple[dict[str, str], str]]:
+    answer = json.loads(obs.client.transport.raw("/api/v1/query", [("query", query)]))
+    return [(r["metric"], r["value"][1]) for r in answer["data"]["result"]]
+
+
+def registry(**gauges: float) -> CollectorRegistry:
+    made = CollectorRegistry()
+    for name, number in gauges.items():
+        Gauge(name, f"What {name} is.", registry=made).set(number)
+    return made
+
+
+def send(obs: ObsProcess, method: str, path: str, body: bytes = b"", kind: str = "text/plain") -> tuple[int, str]:
+    connection = http.client.HTTPConnection(obs.url.removeprefix("http://"), timeout=20)
+    connection.request(method, path, body, {"Content-Type": kind})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def test_a_job_pushes(tmp_path: Path) -> None:
+    with ObsProcess(tmp_path / "data") as obs:
+        group: dict[str, Any] = {"job": "backup", "grouping_key": {"host": "a/b"}}
+        push_to_gateway(obs.url, registry=registry(files=3, took=1.5), **group)
+        labels = {"job": "backup", "host": "a/b"}
+        assert value(obs, "files") == [({"__name__": "files", **labels}, "3")]
+        assert len(value(obs, "push_time_seconds > 0")) == 1
+        pushadd_to_gateway(obs.url, registry=registry(files=4), **group)
+        assert [v for _, v in value(obs, 'sort_by_label({__name__=~"files|took"}, "__name__")')] == ["4", "1.5"]
+        push_to_gateway(obs.url, registry=registry(files=5), **group)
+        assert [v for _, v in value(obs, '{__name__=~"files|took"}')] == ["5"]
+        other = CollectorRegistry()
+        Histogram("size", "Sizes.", buckets=(1, 2), registry=other).observe(1.5)
+        push_to_gateway(obs.url, job="other", registry=other)
+        obs.stop()
+        obs.start()
+        assert eventually(lambda: value(obs, "files"))[0][1] == "5"
+        assert [v for _, v in value(obs, 'size_bucket{le="2.0"}')] == ["1"]
+        delete_from_gateway(obs.url, **group)
+        assert value(obs, "files") == []
+        assert value(obs, "size_count")[0][0] == {"__name__": "size_count", "job": "other"}
+
+
+def field(number: int, wire: int, payload: bytes) -> bytes:
+    return bytes([number << 3 | wire]) + (bytes([len(payload)]) if wire == 2 else b"") + payload
+
+
+def test_other_forms_and_faults(tmp_path: Path) -> None:
+    label = field(1, 2, field(1, 2, b"mode") + field(2, 2, b"x"))
+    metric = field(4, 2, label + field(2, 2, field(1, 1, struct.pack("<d", 2.5))))
+    family = field(1, 2, b"level") + field(2, 2, b"How high.") + field(3, 0, b"\x01") + metric
+    kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    with ObsProcess(tmp_path / "data") as obs:
+        assert send(obs, "PUT", "/metrics/job@base64/YS9i/dir@base64/=", bytes([len(family)]) + family, kind)[0] == 200
+        assert value(obs, "level") == [({"__name__": "level", "job": "a/b", "mode": "x"}, "2.5")]
+        faults = [
+            ("PUT", "/metrics/job/j/odd", b"a 1\n", "each label needs a value"),
+            ("PUT", "/metrics/job/j/__x/1", b"a 1\n", "no label to group by"),
+            ("PUT", "/metrics/job@base64/%25%25", b"a 1\n", "base64url"),
+            ("POST", "/metrics/job/j", b"a 1 1000\n", "timestamps"),
+            ("POST", "/metrics/job/j", b"a one\n", "line 1"),
+            ("POST", "/metrics/job/j", b"a{b} 1\n", "cannot read series"),
+            ("POST", "/metrics/job/j", b"\xff 1\n", "UTF-8"),
+        ]
+        for method, path, body, cause in faults:
+            status, said = send(obs, method, path, body)
+            assert (status, cause in said) == (400, True), (path, status, said)
+        assert send(obs, "PUT", "/metrics/job/j", family[:9], kind)[0] == 400
+        assert value(obs, '{job="j", __name__!~"push_.*"}') == []
+        assert send(obs, "DELETE", "/metrics/job/none")[0] == 202
+        assert send(obs, "GET", "/metrics")[0] == 200
+
+
+def test_a_damaged_file_is_told_and_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "data" / "push").mkdir(parents=True)
+    (tmp_path / "data" / "push" / "groups.json").write_text("[{")
+    with ObsProcess(tmp_path / "data") as obs:
+        assert send(obs, "PUT", "/metrics/job/j", b"a 1\n")[0] == 200
+        assert "cannot read pushed groups" in obs.errors()
