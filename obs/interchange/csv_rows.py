@@ -80,8 +80,8 @@ def json_pairs(text: str) -> list[tuple[str, str]]:
     """The labels of a JSON object. Raises: Unreadable."""
     try:
         found = json.loads(text) if text else {}
-    except ValueError as e:
-        raise Unreadable("labels", text, f"they are no JSON ({e})") from None
+    except ValueError:
+        raise Unreadable("labels", text, "they are no JSON") from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise Unreadable("labels", text, "they are no JSON object of strings")
     return list(found.items())

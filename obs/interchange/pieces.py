@@ -101,10 +101,10 @@ class Draft:
         """Whether it is time to take the piece."""
         return len(self.t_ms) >= PIECE_SAMPLES or self._label_bytes >= PIECE_LABEL_BYTES
 
-    def take(self) -> Piece:
+    def take(self, families: tuple[Family, ...] = ()) -> Piece:
         """What was collected; the draft is empty again."""
         which, t_ms = np.array(self.which, np.int64), np.array(self.t_ms, np.int64)
-        piece = Piece(self._series, which, t_ms, np.array(self.values, np.float64))
+        piece = Piece(self._series, which, t_ms, np.array(self.values, np.float64), families=families)
         self._empty()
         return piece
 
