@@ -15,6 +15,7 @@ from obs.model.labels import Labels
 
 _STRING = r'"(?:\\.|[^"\\])*"'
 _PAIR = re.compile(rf"(?:({_STRING})|([^\s=\",{{}}]+))=({_STRING})(?:, ?|$)", re.DOTALL)
+_LABELS = re.compile(rf"\{{(?:[^\"}}]|{_STRING})*\}}", re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
 _NAMED = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 
@@ -94,15 +95,16 @@ def quoted(text: str) -> str:
 def why(line: bytes) -> Unreadable:
     """What is wrong with a line whose time or value is no number."""
     text = line.decode("utf-8", "replace")
-    head, _, time = text.rpartition(" ")
-    close = text.rfind("}")
-    value = text[close + 1 :].strip().rpartition(" ")[0] or time
-    if close < 0 or not head or not text[close + 1 :].startswith(" "):
+    found = _LABELS.match(text)
+    rest = text[found.end() :] if found else ""
+    value, _, time = rest[1:].rpartition(" ")
+    if found is None or not rest.startswith(" ") or not value:
         return Unreadable("line", text, "it is no `{labels} value t_ms`")
+    at = found.end() + 2
     if value.startswith("{"):
-        return Unreadable("value", value, "native histograms are not read from text", close + 3)
+        return Unreadable("value", value, "native histograms are not read from text", at)
     try:
         float(value.replace("_", "?"))
     except ValueError:
-        return Unreadable("value", value, "it is no number", close + 3)
-    return Unreadable("time", time, "it is no number of milliseconds in 64 bits", len(head) + 2)
+        return Unreadable("value", value, "it is no number", at)
+    return Unreadable("time", time, "it is no number of milliseconds in 64 bits", at + len(value) + 1)

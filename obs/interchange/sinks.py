@@ -74,6 +74,7 @@ class Server:
                 self._is_reached = True
                 return
             except ClientError as e:
+                self._is_reached |= e.status is not None
                 is_passing = e.status in TRY_AGAIN if e.status is not None else self._is_reached
                 if not is_passing or waited >= self._wait_s:
                     raise

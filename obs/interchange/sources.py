@@ -145,7 +145,7 @@ def _inflated(raw: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
 
 def _guess(head: bytes) -> Format:
     """By the first line that says something; text of samples where nothing speaks for anything else."""
-    first = next((line.strip() for line in head.splitlines() if line.strip()), b"")
+    first = next((line.strip() for line in head.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()), b"")
     words = [word.strip().strip(b'"') for word in first.split(b",")]
     if b"value" in words:
         return Format.CSV
