@@ -25,6 +25,10 @@ from obs.interchange.sources import Source
 from obs.model.labels import Labels
 
 SAMPLES, SERIES, HISTOGRAMS, META = "samples.parquet", "series.parquet", "histograms.parquet", "meta.json"
+DROPPED = "dropped"
+ASIDE = {"tmp", "quarantine", "snapshots"}
+"""Folders of a data folder whose blocks do not count."""
+
 POWERS = 10.0 ** np.arange(10)
 
 
@@ -37,13 +41,18 @@ def folder_of(path: Path | None) -> Path | None:
 
 def read(source: Source, folder: Path, sets: LabelSets, faults: Faults) -> Iterator[Piece]:
     """Pieces of the samples and native histograms of all blocks in a folder. Raises: UserError where there are none."""
-    found = [path.parent for path in folder.rglob(SAMPLES)]
+    found = [path.parent for path in folder.rglob(SAMPLES) if _counts(path.relative_to(folder), path.parent)]
     if not found:
         raise UserError(f"cannot import folder {str(folder)!r}: no block is in it; name a file, or a folder of blocks")
     for block in sorted(found, key=_written):
         with source.readable():
             yield from _Block.of(block, sets, faults).pieces()
         source.read_share(1 / len(found))
+
+
+def _counts(within: Path, block: Path) -> bool:
+    """Whether a block is none that was replaced, is damaged or not whole, or a copy. Source: columnar/FORMAT.md."""
+    return not (block / DROPPED).exists() and not ASIDE & set(within.parts)
 
 
 def _written(folder: Path) -> tuple[int, int]:

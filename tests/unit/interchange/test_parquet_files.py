@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def test_blocks_into_an_empty_store(tmp_path: Path) -> None:
     assert not faults.total
     for store in (first, second):
         store.close()
+
+
+def test_blocks_that_do_not_count_are_left_out(tmp_path: Path) -> None:
+    store = MetricStore(tmp_path / "metrics")
+    store.open()
+    store.consume(mixed_batch([(UP, T, 1.0)]))
+    store.flush()
+    store.close()
+    (block,) = (tmp_path / "metrics" / "blocks").iterdir()
+    for copy in ("quarantine/x", "tmp/x", "snapshots/1/metrics/blocks/x", "blocks/x"):
+        shutil.copytree(block, tmp_path / "metrics" / copy)
+    (tmp_path / "metrics" / "blocks" / "x" / "dropped").touch()
+    source = Source(str(tmp_path))
+    assert sum(map(len, pieces(source, None, LabelSets(), Faults(print)))) == 1
 
 
 def test_a_folder_without_blocks(tmp_path: Path) -> None:
