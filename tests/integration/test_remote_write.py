@@ -6,13 +6,13 @@ import http.client
 import struct
 import time
 from collections.abc import Iterator
+from functools import cache
 from urllib.parse import urlparse
 
 import cramjam
 import pytest
 from obs_process import ObsProcess
 
-NOW_MS = int(time.time() * 1000)
 V2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 
@@ -38,15 +38,21 @@ def labels(**pairs: str) -> bytes:
     return b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(pairs.items()))
 
 
-def sample(value: float, t_ms: int = NOW_MS) -> bytes:
-    return field(1, value) + field(2, t_ms)
+@cache
+def now_ms() -> int:
+    """When the tests began, the same for all; the file may have been read long before."""
+    return int(time.time() * 1000)
 
 
-def histogram(t_ms: int = NOW_MS) -> bytes:
+def sample(value: float, t_ms: int | None = None) -> bytes:
+    return field(1, value) + field(2, now_ms() if t_ms is None else t_ms)
+
+
+def histogram() -> bytes:
     """Six observations in the buckets (0.5, 1], (1, 2] and (4, 8] of schema 0."""
     spans = field(11, field(1, 0) + field(2, 2)) + field(11, field(1, 2) + field(2, 1))
     deltas = field(12, varint(2) + varint(2) + varint(2))  # 1, 2, 3
-    return field(1, 6) + field(3, 21.0) + spans + deltas + field(15, t_ms)
+    return field(1, 6) + field(3, 21.0) + spans + deltas + field(15, now_ms())
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def packed(body: bytes) -> bytes:
 @pytest.mark.parametrize("flushed", [False, True])
 def test_the_first_protocol(obs: ObsProcess, flushed: bool) -> None:
     job = f"one-{flushed}"
-    exemplar = field(1, field(1, b"trace_id") + field(2, b"abc")) + field(2, 0.5) + field(3, NOW_MS)
+    exemplar = field(1, field(1, b"trace_id") + field(2, b"abc")) + field(2, 0.5) + field(3, now_ms())
     series = labels(__name__="rw_total", job=job) + field(2, sample(3.0)) + field(3, exemplar)
     native = labels(__name__="rw_seconds", job=job) + field(4, histogram())
     metadata = field(3, field(1, 1) + field(2, b"rw") + field(4, b"What was written."))
