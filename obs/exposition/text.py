@@ -127,12 +127,13 @@ def _number(text: str) -> float:
 
 def _time(text: str, openmetrics: bool) -> int:
     """Milliseconds; OpenMetrics writes seconds."""
-    if openmetrics:
-        return round(_number(text) * 1000)
     try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no time in milliseconds") from None
+        t_ms = round(_number(text) * 1000) if openmetrics else int(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time in {'seconds' if openmetrics else 'milliseconds'}") from None
+    if not -(1 << 63) <= t_ms < 1 << 63:
+        raise ValueError(f"time {text!r} is out of range")
+    return t_ms
 
 
 def _without_exemplar(line: str) -> tuple[str, Exemplar | None]:
