@@ -54,8 +54,8 @@ class BlockSeries:
     gone: Mask | None = None  # series of which deletes hide every sample
     deleted: Deleted | None = None  # by ordinal; None where no row is hidden
 
-    def chosen(self, mask: Mask, start_ms: int, end_ms: int, names: Sequence[Matcher] = ()) -> I64:
-        """Positions of the series of a mask that may have samples in start..end.
+    def chosen(self, mask: Mask | None, start_ms: int, end_ms: int, names: Sequence[Matcher] = ()) -> I64:
+        """Positions of the series of a mask (None: of all) that may have samples in start..end.
 
         `names`: matchers of the metric name that the mask satisfies; series of other metrics are not looked at.
         """
@@ -76,8 +76,10 @@ class BlockSeries:
                 parts.append(slice(first, last))
         return parts
 
-    def _chosen(self, mask: Mask, start_ms: int, end_ms: int, part: slice) -> I64:
-        wanted = mask[self.ordinals[part]] & (self.counts[part] > 0)
+    def _chosen(self, mask: Mask | None, start_ms: int, end_ms: int, part: slice) -> I64:
+        wanted = self.counts[part] > 0
+        if mask is not None:
+            wanted &= mask[self.ordinals[part]]
         wanted &= (self.max_ms[part] >= start_ms) & (self.min_ms[part] <= end_ms)
         if self.gone is not None:
             wanted &= ~self.gone[part]

@@ -49,8 +49,12 @@ class Postings:
 
     def seen(self, mask: npt.NDArray[np.bool_], pairs: int, flat: U32, offsets: I64) -> npt.NDArray[np.bool_]:
         """bool[pair]: which pairs the series of a mask have."""
-        base = self._current(flat, offsets)
         seen = np.zeros(pairs, np.bool_)
+        few = np.flatnonzero(mask)
+        if 8 * len(few) < len(mask):
+            seen[flat[ranges(offsets[few], offsets[few + 1] - offsets[few])]] = True
+            return seen
+        base = self._current(flat, offsets)
         used = np.flatnonzero(np.diff(base.starts))
         seen[used] = mask[base.ordinals[base.starts[used]]]  # its first series alone tells of nearly every pair
         rest = used[~seen[used]]

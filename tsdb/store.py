@@ -263,7 +263,7 @@ class MetricStore:
                 if not selectors and series.gone is None and covers(block, start_ms, end_ms):
                     held[series.ordinals[series.counts > 0]] = True
                 elif overlaps(block, start_ms, end_ms):
-                    held[series.ordinals[series.chosen(mask, start_ms, end_ms, names)]] = True
+                    held[series.ordinals[series.chosen(mask if selectors else None, start_ms, end_ms, names)]] = True
         return mask & held
 
     # --- SQL ---

@@ -13,7 +13,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from obs.columnar.limits import HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS
+from obs.columnar.limits import HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS, HEAD_TAIL_ROWS
 
 
 def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
@@ -77,7 +77,7 @@ class TableChunks:
         table is what came since.
         """
         with self._joining:
-            if len(self._tail) > HEAD_TAIL_CHUNKS:
+            if len(self._tail) > HEAD_TAIL_CHUNKS or sum(b.num_rows for b in self._tail) > HEAD_TAIL_ROWS:
                 self._join()
             runs, tail = list(self._runs), list(self._tail)
         return [*runs, concatenate(stack(tail))] if tail else runs

@@ -34,6 +34,9 @@ HEAD_TAIL_CHUNKS = 128
 """Chunks a head keeps as they came before a read joins them: fewer are as cheap to scan as they are (3 ms for 128
 chunks of 35 columns), and a head of wide records is flushed before it has many more."""
 
+HEAD_TAIL_ROWS = 1 << 16
+"""Rows in such chunks past which they are joined where a reader keeps what it makes of a run."""
+
 HEAD_RUN_ROWS = 1 << 18
 """Runs of joined chunks grow to this and are then left alone: a read never copies a whole head, and no row often."""
 
