@@ -153,7 +153,7 @@ def test_prometheus_text_has_milliseconds(tmp_path: Path) -> None:
 
 FORMATS = [
     ("a.om", b"x 1\n", Format.OPENMETRICS),
-    ("a.csv.gz", gzip.compress(b"x"), Format.CSV),
+    ("a.csv.gz", gzip.compress(b"x", mtime=0), Format.CSV),
     ("a.dump", b"", Format.DUMP),
     ("a", b'\n{__name__="x"} 1 2\n', Format.DUMP),
     ("a", b"# TYPE x counter\nx 1 2\n", Format.OPENMETRICS),
