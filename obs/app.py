@@ -181,7 +181,7 @@ class App:
         self._scraper = Scraper(self.intake, self._clock, Path())
 
     def _make_queries(self) -> None:
-        self.promql = PromQL(self.metrics)
+        self.promql = PromQL(self.metrics, changes=self.metrics.changes)
         self.logql = LogQL(self.logs)
         sql = self.config.sql
         sources = (self.metrics, self.logs, self.traces)

@@ -87,7 +87,8 @@ def _range(promql: PromQL, p: Parameters) -> Response:
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
     lookback, timeout = read_duration(p, "lookback_delta"), _seconds(p, "timeout")
-    return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout))
+    anew = p.get("nocache", "") not in ("", "0", "false")
+    return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout, anew))
 
 
 def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:

@@ -39,6 +39,12 @@ PART_ROWS = 1 << 18
 AHEAD_S = 0.5
 """How often the series of new blocks are read ahead of queries: those of a million take a third of a second."""
 
+CHANGE_GRAIN_MS = 10_000
+"""How exactly it is known from when on samples changed: a day of writes in order is 8,640 entries."""
+
+MOST_CHANGES = 16_384
+"""Entries kept of what writes touched; past it two become one, and older answers count as changed sooner."""
+
 STATUS_TOP = 10
 """Entries of each list of status/tsdb, as in Prometheus, where no limit is given."""
 

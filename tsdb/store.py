@@ -31,6 +31,7 @@ from obs.tsdb import exemplars, sqlviews, tombstones
 from obs.tsdb.admission import REASON, Admission
 from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.cardinality import Cardinality, cardinality
+from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
 from obs.tsdb.headruns import HeadRuns
@@ -71,6 +72,7 @@ class MetricStore:
         self._reader = Reader(
             self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), HeadRuns(self.index), limits.max_rows
         )
+        self.changes = Changes(self._losses)
         self.admission = Admission(self.index, limits, self._held, self._all_labels_known)
         self._loader: threading.Thread | None = None
         self._metadata_read, self._closing = threading.Event(), threading.Event()
@@ -113,6 +115,11 @@ class MetricStore:
     def _held(self) -> Mask:
         return self._chosen((), FIRST_MS, LAST_MS)
 
+    def _losses(self) -> int:
+        """Grows with all that changes answers but for writes: deletes, blocks dropped, rows read back from the WAL."""
+        counters = self.engine.counters
+        return counters.deletes + counters.blocks_retired + counters.quarantined + counters.rows_replayed
+
     def flush(self) -> None:
         """Write the head out as blocks and wait for it."""
         self.engine.flush()
@@ -148,6 +155,8 @@ class MetricStore:
         tables, left_out = self.admission.sift(given, refused)
         if tables:
             self.engine.append(tables)
+        if SAMPLES in tables:
+            self.changes.note(int(tables[SAMPLES].column("t_ms").to_numpy().min()))
         if METADATA in tables:
             self._metadata.add(tables[METADATA])
         if left_out is None:

@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from obs.errors import QueryError, QueryLimit
 from obs.model.ports import SampleSource, VectorSample
+from obs.tsdb.changes import Changes
 from obs.tsdb.promql import plan as plans
 from obs.tsdb.promql import result as results
 from obs.tsdb.promql.annotations import Annotations
 from obs.tsdb.promql.context import ExecutionError, Frame, Query, QueryOptions
+from obs.tsdb.promql.kept import KeptAnswers, sees_ahead
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.values import Scalar, Steps, Text, Vector, Windows
@@ -23,8 +25,12 @@ from obs.tsdb.promql.values import Scalar, Steps, Text, Vector, Windows
 class PromQL:
     """Evaluates queries; implements `obs.model.ports.Evaluator`."""
 
-    def __init__(self, source: SampleSource, options: QueryOptions | None = None) -> None:
+    def __init__(
+        self, source: SampleSource, options: QueryOptions | None = None, changes: Changes | None = None
+    ) -> None:
+        """`changes`: of the source; with it, answers to range queries are kept."""
         self.source = source
+        self.kept = None if changes is None else KeptAnswers(changes)
         self.options = options or QueryOptions()
 
     def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
@@ -51,14 +57,22 @@ class PromQL:
         step_ms: int,
         lookback_ms: int | None = None,
         timeout_s: float | None = None,
+        anew: bool = False,
     ) -> Result:
-        """Evaluate at start, start + step … up to end."""
+        """Evaluate at start, start + step … up to end; `anew`: without what is kept of earlier answers."""
         steps = self._grid(start_ms, end_ms, step_ms)
         plan = parse(query, step_ms, end_ms - start_ms)
         if not results.range_kind(plan.kind):
             kind = plan.kind.value
             raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
-        return self._evaluate(query, plan, steps, False, lookback_ms, timeout_s)
+
+        def evaluate(steps: Steps) -> Result:
+            return self._evaluate(query, plan, steps, False, lookback_ms, timeout_s)
+
+        ahead_ms = None if self.kept is None or anew else sees_ahead(plan)
+        if self.kept is None or ahead_ms is None:
+            return evaluate(steps)
+        return self.kept.answer((query, step_ms, start_ms % step_ms, lookback_ms), steps, ahead_ms, evaluate)
 
     def check(self, query: str) -> None:
         """Whether a rule may use a query: it parses, and gives a vector or a scalar. Raises: QueryError."""

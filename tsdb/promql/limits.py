@@ -19,3 +19,12 @@ SUBQUERY_STEP_MS = 60_000
 
 SLICE_CELLS = 1 << 19
 """Cells (series × steps) of one slice of an aggregation over windows: 4 MB of floats, the size of a cache."""
+
+KEPT_BYTES = 64 << 20
+"""Memory for answers to range queries that are kept for when they are asked again: 700 of 250 series over a day."""
+
+KEPT_ANSWER_BYTES = KEPT_BYTES // 8
+"""Larger ones are not kept, so that one does not push out all others."""
+
+KEPT_SERIES_BYTES = 512
+"""What the labels of a series weigh in that, about."""
