@@ -57,8 +57,8 @@ from obs.version import __version__
 KERNELS_WAIT_S = 3.0
 """How long readiness waits for compiled kernels to load from disk. It never waits for a compiler."""
 
-QUIET_S, QUIET_TRIES = 0.5, 20
-"""A quiet moment: so long with less than half of one core in use. After so many tries the UI loads in any case."""
+QUIET_S = 20.0
+"""The UI loads ahead of its first page after so long with less than a tenth of a core in use."""
 
 log = logging.getLogger("obs.app")
 
@@ -281,9 +281,8 @@ class App:
     def _load_ui(self) -> None:
         """Kernels first, then in a quiet moment: telemetry is waiting, while a page request loads the UI by itself."""
         warm.start().join()
-        for _ in range(QUIET_TRIES):
+        used = -QUIET_S
+        while time.process_time() - used >= QUIET_S / 10:
             used = time.process_time()
             time.sleep(QUIET_S)
-            if time.process_time() - used < QUIET_S / 2:
-                break
         self._ui.start()

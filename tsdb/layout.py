@@ -19,28 +19,16 @@ from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.tombstones import Tombstone
 from obs.model.ports import UnknownSeries
 from obs.model.schema import METADATA as METADATA_SCHEMA
-from obs.tsdb import decimals, exemplars, histograms
+from obs.tsdb import exemplars, histograms, writing
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STORE
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.limits import ROW_GROUP_ROWS
 from obs.tsdb.metadata import MetadataRegistry
 from obs.tsdb.rows import SampleRows, block_rows, head_rows, whole
-from obs.tsdb.sorting import sort_rows
 from obs.tsdb.tombstones import Deleted, erase
 
 log = logging.getLogger(__name__)
 
 NS_PER_MS = 1_000_000
-_SAMPLE_OPTIONS = {
-    "use_dictionary": ["ordinal", "scale"],
-    "column_encoding": {
-        "t_ms": "DELTA_BINARY_PACKED",
-        "value_int": "DELTA_BINARY_PACKED",
-        "value_double": "BYTE_STREAM_SPLIT",
-    },
-    "write_statistics": ["ordinal", "t_ms", "value_int"],
-}
-
 Tables = Mapping[str, pa.RecordBatch]
 
 
@@ -121,7 +109,7 @@ class MetricLayout:
         series = self._index.sorted_by_name(used)
         rank = np.zeros(len(self._index), np.int32)
         rank[series] = np.arange(len(series), dtype=np.int32)
-        facts = self._write_samples(rows, rank, series, out)
+        facts = writing.write_samples(rows, rank[rows.ordinals], series, self._index, out)
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, histograms.in_order(tables[HISTOGRAMS], self._index, rank))
         if exemplar_table.num_rows:
@@ -139,50 +127,6 @@ class MetricLayout:
         if orphans:
             log.error("%d samples of series whose labels were lost are left out", orphans)
         return rows
-
-    def _write_samples(
-        self, rows: SampleRows, rank: npt.NDArray[np.int32], series: npt.NDArray[Any], out: BlockWriter
-    ) -> Mapping[str, Any]:
-        order, counts = sort_rows(rank[rows.ordinals], rows.t_ms, len(series))
-        t_ms, values = rows.t_ms[order], rows.values[order]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        scaled = decimals.scale(values, offsets)
-        if len(t_ms):
-            ints, doubles = decimals.to_columns(values, scaled)
-            columns = {
-                "ordinal": np.repeat(np.arange(len(series), dtype=np.uint32), counts),
-                "t_ms": t_ms,
-                "value_int": ints,
-                "value_double": doubles,
-                "scale": np.repeat(np.maximum(scaled.scales, 0).astype(np.int8), counts),
-            }
-            out.parquet(SAMPLES, pa.table(columns), row_group_rows=ROW_GROUP_ROWS, **_SAMPLE_OPTIONS)
-        if len(series):
-            out.parquet(SERIES, self._series_table(series, t_ms, offsets, scaled.scales))
-        misfits = 0 if scaled.inexact is None else int(scaled.inexact.sum())
-        return {"series": len(series), "overwritten": len(rows.t_ms) - len(t_ms), "doubles": misfits}
-
-    def _series_table(
-        self, series: npt.NDArray[Any], t_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64],
-        scales: npt.NDArray[np.int32],
-    ) -> pa.Table:  # fmt: skip
-        known = self._index.to_arrow(series)
-        counts = np.diff(offsets)
-        empty = counts == 0
-        padded = np.append(t_ms, 0)
-        first, last = padded[offsets[:-1]], padded[offsets[1:] - 1]
-        columns = {
-            "ordinal": np.arange(len(series), dtype=np.uint32),
-            "series_id": known.column("series_id"),
-            "metric": self._index.metrics(series),
-            "labels": known.column("labels"),
-            "first_row": offsets[:-1],
-            "rows": counts,
-            "scale": pa.array(scales.astype(np.int8), mask=scales < 0),
-            "min_ms": pa.array(first, mask=empty),
-            "max_ms": pa.array(last, mask=empty),
-        }
-        return pa.table(columns)
 
     def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
         """See `obs.tsdb.tombstones`."""

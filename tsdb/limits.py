@@ -8,6 +8,9 @@ ROW_GROUP_ROWS = 65_536
 """Rows of a row group of samples: a single series costs the decoding of one (about 1 ms); half of it would double
 the footer for 0.4 ms, twice of it saves under 1 % of size."""
 
+SLICE_ROWS = 4 * ROW_GROUP_ROWS
+"""Rows that are scaled and encoded at one time: its columns are 2 MB each, which the next slice uses again."""
+
 MAX_SCALE = 9
 """Decimal digits after the point that are tried: nanoseconds in seconds. Past it what is exact by chance costs more
 bits as a scaled integer than as a double."""

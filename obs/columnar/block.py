@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from obs.columnar.meta import BlockMeta, FileFacts, encode_meta, load_meta
 from obs.columnar.tombstones import Tombstone
 
 OnDamage = Callable[["Block", str], None]
+AddRows = Callable[[pa.Table, int], None]
+"""Takes a table, and the rows of a row group."""
 
 
 class BlockFolderWriter:
@@ -31,16 +35,41 @@ class BlockFolderWriter:
 
     def parquet(self, name: str, table: pa.Table, *, row_group_rows: int = ROW_GROUP_ROWS, **options: Any) -> None:
         """See `obs.columnar.layout.BlockWriter`."""
+        with self._parquet(name, table.schema, options) as write:
+            write(table, row_group_rows)
+
+    def parquet_parts(
+        self, name: str, parts: Iterable[pa.Table], *, row_group_rows: int = ROW_GROUP_ROWS, **options: Any
+    ) -> None:
+        """See `obs.columnar.layout.BlockWriter`."""
+        rest = iter(parts)
+        first = next(rest)
+        with self._parquet(name, first.schema, options) as write:
+            for part in chain([first], rest):
+                groups = -(-part.num_rows // row_group_rows)
+                write(part, -(-part.num_rows // max(groups, 1)))
+
+    @contextmanager
+    def _parquet(
+        self, name: str, schema: pa.Schema, options: dict[str, Any]
+    ) -> Iterator[Callable[[pa.Table, int], None]]:
+        """What adds tables to a file, in row groups of so many rows; afterwards the file is synced and counted."""
         options = {"compression": "zstd", **options}
         if options["compression"] == "zstd":
             options.setdefault("compression_level", ZSTD_LEVEL)
         path = self.folder / parquet_name(name)
-        pq.write_table(table, path, row_group_size=row_group_rows, **options)
+        self.table_rows[name] = 0
+        with pq.ParquetWriter(path, schema, **options) as file:
+
+            def write(table: pa.Table, row_group_rows: int) -> None:
+                file.write_table(table, row_group_rows)
+                self.table_rows[name] += table.num_rows
+                self.decoded_bytes += table.nbytes
+
+            yield write
         sync_file(path)
         data = pa.OSFile(str(path), "rb").read_buffer()
         self.files[path.name] = FileFacts(len(data), google_crc32c.value(data))
-        self.table_rows[name] = table.num_rows
-        self.decoded_bytes += table.nbytes
 
     def file(self, filename: str, data: bytes) -> None:
         """See `obs.columnar.layout.BlockWriter`."""

@@ -6,7 +6,7 @@ so a store's sort, dedupe and index code exists once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -31,6 +31,11 @@ class BlockWriter(Protocol):
 
     def parquet(self, name: str, table: pa.Table, *, row_group_rows: int = 131_072, **options: Any) -> None:
         """Write `<name>.parquet`; zstd level 3 unless `options` (pyarrow.parquet.write_table's) say otherwise."""
+
+    def parquet_parts(
+        self, name: str, parts: Iterable[pa.Table], *, row_group_rows: int = 131_072, **options: Any
+    ) -> None:
+        """The same of tables (one at least) as they are made; row groups end with them and are of a like size."""
 
     def file(self, filename: str, data: bytes) -> None:
         """Write an index file beside the tables."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
 
 import pyarrow as pa
 
@@ -23,6 +24,10 @@ SPARE_BYTES = 64 << 20
 """What an arena keeps of freed memory until the next flush or merge: a query whose scratch memory is mapped anew for
 every part of its series takes twice as long."""
 
+REST_S = 10.0
+"""Under load the next flush is near: it takes the memory that the last one left, where new pages cost as much as the
+work that is done in them."""
+
 ARENAS = 4
 """Heaps that threads share: two cores seldom allocate at one time, and each arena keeps free memory of its own."""
 
@@ -36,8 +41,15 @@ def keep_little() -> None:
         libc.mallopt(M_ARENA_MAX, ARENAS)
 
 
+_last_s = -REST_S
+
+
 def give_back() -> None:
-    """Return free memory to the system; some ms."""
+    """Return free memory to the system, unless that was done a moment ago; some ms."""
+    global _last_s
+    if time.monotonic() - _last_s < REST_S:
+        return
+    _last_s = time.monotonic()
     pa.default_memory_pool().release_unused()
     libc = _glibc()
     if libc is not None:

@@ -251,8 +251,12 @@ def test_a_block_reads_with_one_expression(store: MetricStore) -> None:
     assert [list(column) for _, column in rows] == [list(column) for column in values.values()]
 
 
-def test_a_series_over_several_row_groups(store: MetricStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obs.tsdb.layout.ROW_GROUP_ROWS", 10)
+@pytest.mark.parametrize("slice_rows", [10, 40, 1000])
+def test_series_over_several_row_groups_and_slices(
+    store: MetricStore, monkeypatch: pytest.MonkeyPatch, slice_rows: int
+) -> None:
+    monkeypatch.setattr("obs.tsdb.writing.ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("obs.tsdb.writing.SLICE_ROWS", slice_rows)
     put(store, *((each, T0 + i, float(i)) for each in UP for i in range(35)))
     store.flush()
     for each in UP:
