@@ -5,16 +5,21 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#format-overvi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import add
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.promql.result import Result
-from obs.tsdb.promql.values import F64, I64, is_hist
+from obs.tsdb.promql.values import F64, I64, Bool, is_hist
+
+POINTS = 1 << 18
+"""Points that are written at one time: about 8 MB of text."""
 
 
 def data(result: Result, limit: int = 0) -> bytes:
@@ -25,13 +30,12 @@ def data(result: Result, limit: int = 0) -> bytes:
     if result.kind == "string":
         body = orjson.dumps(result.text).decode()
         return f'{{"resultType":"string","result":[{times[0]},{body}]}}'.encode()
-    rows = range(len(result.labels) if limit <= 0 else min(limit, len(result.labels)))
+    count = len(result.labels) if limit <= 0 else min(limit, len(result.labels))
     if result.kind == "vector":
-        body = ",".join(_vector_row(result, row, times) for row in rows)
+        rows = [_vector_row(result, row, times).encode() for row in range(count)]
     else:
-        opened = [f'[{t},"' for t in times]
-        body = ",".join(_matrix_row(result, row, times, opened) for row in rows)
-    return f'{{"resultType":"{result.kind}","result":[{body}]}}'.encode()
+        rows = list(_matrix_rows(result, count, times))
+    return b'{"resultType":"%s","result":[%s]}' % (result.kind.encode(), b",".join(rows))
 
 
 def time_texts(times: I64) -> list[str]:
@@ -51,35 +55,53 @@ def _vector_row(result: Result, row: int, times: Sequence[str]) -> str:
     return f'{{"metric":{_metric(result, row)},"value":{value}}}'
 
 
-def _matrix_row(result: Result, row: int, times: Sequence[str], opened: Sequence[str]) -> str:
-    """One series; `opened` is each time as the start of its point, up to the value."""
-    present = result.present[row]
-    parts = [f'"metric":{_metric(result, row)}']
-    if result.hists is not None:
-        native = present & is_hist(result.hists[row])
-        present = present & ~native
-        at = np.flatnonzero(native).tolist()
-        if at:
-            points = ",".join(_histogram(times[c], result.hists[row, c]) for c in at)
-            parts.append(f'"histograms":[{points}]')
-    columns = np.flatnonzero(present)
-    if len(columns):
-        texts = number_texts(result.values[row, columns])
-        openings = opened if len(columns) == len(opened) else [opened[c] for c in columns.tolist()]
-        points = '"],'.join(map(add, openings, texts))
-        parts.insert(1, f'"values":[{points}"]]')
-    return "{" + ",".join(parts) + "}"
+def _matrix_rows(result: Result, count: int, times: Sequence[str]) -> Iterator[bytes]:
+    """Series by series; the points of many are written at one time."""
+    opened = pa.array([f'[{t},"' for t in times])
+    some = max(POINTS // max(len(times), 1), 1)
+    for first in range(0, count, some):
+        part = slice(first, min(first + some, count))
+        hists = result.hists
+        native = np.zeros_like(result.present[part]) if hists is None else result.present[part] & is_hist(hists[part])
+        points = _points(result.present[part] & ~native, result.values[part], opened)
+        for row, floats in enumerate(points, part.start):
+            at = np.flatnonzero(native[row - first]).tolist() if hists is not None else []
+            yield b'{"metric":%s%s%s}' % (
+                _metric(result, row).encode(),
+                b',"values":[%s]' % floats if floats else b"",
+                b',"histograms":[%s]' % _histograms(result, row, at, times) if at else b"",
+            )
 
 
-def number_texts(values: F64) -> list[str]:
-    """Values as text; the common magnitudes at once, by a serializer written in Rust."""
+def _histograms(result: Result, row: int, columns: Sequence[int], times: Sequence[str]) -> bytes:
+    assert result.hists is not None
+    return ",".join(_histogram(times[c], result.hists[row, c]) for c in columns).encode()
+
+
+def _points(present: Bool, values: F64, opened: pa.Array) -> list[bytes]:
+    """The points of each row, without brackets; `opened`: of each time the start of a point, up to its value."""
+    rows, columns = np.nonzero(present)
+    texts = pc.binary_join_element_wise(opened.take(pa.array(columns)), number_texts(values[present]), '"],', "")
+    ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    bounds = ends[np.searchsorted(rows, np.arange(len(present) + 1))].tolist()
+    body = memoryview(texts.buffers()[2] or b"")
+    return [bytes(body[start : max(stop - 1, start)]) for start, stop in pairwise(bounds)]
+
+
+def number_texts(values: F64) -> pa.Array:
+    """Values as text: Arrow writes integers and the common magnitudes as Go does; the odd ones are put beside."""
     size = np.abs(values)
-    if bool((((size >= 1e-4) & (size < 1e15)) | (size == 0)).all()):
-        texts = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
-        for i in np.flatnonzero(values == np.floor(values)).tolist():
-            texts[i] = texts[i].removesuffix(".0")
+    whole = (values == np.floor(values)) & (size < 2**53) & ((size != 0) | ~np.signbit(values))
+    if bool(whole.all()):
+        return pc.cast(pa.array(values.astype(np.int64)), pa.string())
+    texts = pc.cast(pa.array(values), pa.string())
+    odd = ~(((size >= 1e-6) & (size < 1e10)) | (size == 0))
+    if not odd.any():
         return texts
-    return [go_json(v) for v in values.tolist()]
+    integers = pc.cast(pa.array(np.where(whole, values, 0)[odd].astype(np.int64)), pa.string())
+    pairs = zip(whole[odd].tolist(), values[odd].tolist(), strict=True)
+    others = pa.array([None if w else go_json(v) for w, v in pairs], pa.string())
+    return pc.replace_with_mask(texts, pa.array(odd), pc.coalesce(others, integers))
 
 
 def _point(time: str, value: str) -> str:
