@@ -6,6 +6,7 @@ Times are ISO text (Python's own stop at microseconds and at the year 9999), byt
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -14,26 +15,40 @@ import pyarrow.csv
 
 from obs.errors import QueryError
 
+ROWS_AT_ONE_TIME = 10_000
+
 PLAIN = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_string)
 """What Arrow writes as CSV by itself."""
 
 
 def to_json(table: pa.Table) -> bytes:
     """`{"columns": [name…], "rows": [[value…]…]}`. Raises: QueryError where JSON has no form for a value."""
-    columns = [_values(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    try:
-        return orjson.dumps({"columns": table.column_names, "rows": rows}, default=_plain)
-    except TypeError as e:  # nested too deep, or past 64 bits
-        raise QueryError(f"cannot write the result as JSON: {e}; CAST such columns to VARCHAR") from None
+    rows = b",".join(_json_rows(piece)[1:-1] for piece in _pieces(table) if piece.num_rows)
+    return b'{"columns":%b,"rows":[%b]}' % (orjson.dumps(table.column_names), rows)
 
 
 def to_csv(table: pa.Table) -> bytes:
     """Lines under a header; what is nested is JSON in its cell."""
-    columns = [_cells(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
     sink = io.BytesIO()
-    pyarrow.csv.write_csv(pa.Table.from_arrays(columns, names=table.column_names), sink)
+    for number, piece in enumerate(_pieces(table)):
+        columns = [_cells(name, column) for name, column in zip(piece.column_names, piece.columns, strict=True)]
+        options = pyarrow.csv.WriteOptions(include_header=number == 0)
+        pyarrow.csv.write_csv(pa.Table.from_arrays(columns, names=piece.column_names), sink, options)
     return sink.getvalue()
+
+
+def _pieces(table: pa.Table) -> Iterator[pa.Table]:
+    """At least one: a value is a hundred bytes in Python, so that not all of them may be one at the same time."""
+    for first in range(0, max(table.num_rows, 1), ROWS_AT_ONE_TIME):
+        yield table.slice(first, ROWS_AT_ONE_TIME)
+
+
+def _json_rows(table: pa.Table) -> bytes:
+    columns = [_values(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
+    try:
+        return orjson.dumps([list(row) for row in zip(*columns, strict=True)], default=_plain)
+    except TypeError as e:  # nested too deep, or past 64 bits
+        raise QueryError(f"cannot write the result as JSON: {e}; CAST such columns to VARCHAR") from None
 
 
 def to_arrow(table: pa.Table) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -12,9 +13,12 @@ from obs.errors import ObsError, Unavailable
 from obs.sql import answers
 from obs.sql.engine import SqlEngine
 
-ARROW = "application/vnd.apache.arrow.stream"
-CSV = "text/csv"
 JSON = "application/json"
+FORMS = (
+    ("application/vnd.apache.arrow.stream", answers.to_arrow),
+    ("text/csv", answers.to_csv),
+    (JSON, answers.to_json),
+)
 
 
 def router(engine: SqlEngine) -> APIRouter:
@@ -27,10 +31,9 @@ def router(engine: SqlEngine) -> APIRouter:
 
     @api.post("/api/sql")
     async def post_sql(request: Request) -> Response:
+        q = (await request.body()).decode(errors="replace")
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            q = str((await request.form()).get("q", ""))
-        else:
-            q = (await request.body()).decode(errors="replace")
+            q = dict(parse_qsl(q)).get("q", "")
         return await run_in_threadpool(_answer, engine, q, request.headers.get("accept", ""))
 
     return api
@@ -38,12 +41,8 @@ def router(engine: SqlEngine) -> APIRouter:
 
 def _answer(engine: SqlEngine, q: str, accept: str) -> Response:
     try:
-        table = engine.query(q)
-        if ARROW in accept:
-            return Response(answers.to_arrow(table), media_type=ARROW)
-        if CSV in accept:
-            return Response(answers.to_csv(table), media_type=CSV)
-        return Response(answers.to_json(table), media_type=JSON)
+        media, write = next((pair for pair in FORMS if pair[0] in accept), FORMS[-1])
+        return Response(engine.answer(q, write), media_type=media)
     except ObsError as e:
         later = {"Retry-After": str(math.ceil(e.retry_after_s))} if isinstance(e, Unavailable) else {}
         return Response(orjson.dumps({"error": str(e)}), getattr(e, "http_status", 500), later, JSON)

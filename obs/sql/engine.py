@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,9 @@ BATCH_ROWS = 2048
 """Rows fetched at one time: DuckDB's own vector. A result is weighed after each, since it grows outside of
 DuckDB's memory limit."""
 
+MAX_SQL_BYTES = 32 << 10
+"""Length of a query: DuckDB parses and binds without a look at the clock, in a time that grows with its square."""
+
 AT_ONE_TIME = 2
 """Queries running at one time, each with its own memory: DuckDB fills a core with each."""
 
@@ -33,6 +37,9 @@ WAIT_S = 5.0
 
 OUT_OF_MEMORY = "Out of Memory Error"
 """How DuckDB's message begins where the memory limit is reached."""
+
+
+T = TypeVar("T")
 
 
 class SqlEngine:
@@ -50,9 +57,15 @@ class SqlEngine:
 
         Raises: QueryError (does not parse, or writes), QueryLimit (time, memory or rows), Overloaded.
         """
-        statement = _only_select(sql)
+        return self.answer(sql, lambda table: table)
+
+    def answer(self, sql: str, write: Callable[[pa.Table], T]) -> T:
+        """What `write` makes of the rows of `query`, while the query has its turn: writing them takes memory too."""
+        with self._turn():
+            return write(self._rows(_only_select(sql)))
+
+    def _rows(self, statement: str) -> pa.Table:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._turn())
             views = [v for source in self._sources for v in stack.enter_context(source.sql_views())]
             connection = stack.enter_context(self._connect(views))
             return self._run(connection, statement)
@@ -71,7 +84,7 @@ class SqlEngine:
         connection.execute(
             f"SET memory_limit='{self._memory_bytes // 1_000_000}MB'; SET threads=2; SET temp_directory='';"
             f"SET python_enable_replacements=false; SET TimeZone='UTC'; SET allowed_directories=[{self._allowed()}];"
-            "SET enable_external_access=false;"
+            "SET enable_external_access=false; SET enable_progress_bar=false;"
         )
         for view in views:
             for name, table in view.arrow.items():
@@ -130,6 +143,8 @@ class SqlEngine:
 
 def _only_select(sql: str) -> str:
     """The query if it is one statement that only reads. Raises: QueryError."""
+    if len(sql.encode(errors="replace")) > MAX_SQL_BYTES:
+        raise QueryError(f"cannot run query of more than {MAX_SQL_BYTES} bytes; join or filter by a subquery instead")
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as e:

@@ -5,7 +5,9 @@ A store implements `SqlSource`; `attribute_view` does it for logs and spans, who
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,7 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.columnar.view import View
-from obs.model.schema import parse_attribute_column
+from obs.model.schema import ATTRIBUTE_TYPES, parse_attribute_column
+
+_NUMBER = re.compile(rf":({'|'.join(ATTRIBUTE_TYPES)})_\d+$")
+"""What DuckDB puts behind the second of two columns of one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,13 @@ def attribute_view(view: View, table: str, name: str, schema: pa.Schema, hidden:
     """A view of logs or spans: ids as hex, times as timestamps beside their `_ns`, attributes by plain key.
 
     `"attr.http.route:str"` is `"attr.http.route"`; a key seen with two types is text under its plain name, and each
-    type stays under its full one.
+    type stays under its full one. Keys that differ by case alone are one column, as names are in SQL; a row that
+    has several of them shows the first.
     """
     head = view.head(table)
     if not head.num_columns:  # DuckDB takes no table without columns
         head = schema.empty_table()
+    head = head.select([i for i, name in enumerate(head.column_names) if "\0" not in name])
     head_name = f"_head_{table}"
     columns = _columns(view, table, head)
     known = [f.name for f in schema if f.name in columns and f.name not in hidden]
@@ -62,11 +69,28 @@ def attribute_view(view: View, table: str, name: str, schema: pa.Schema, hidden:
 
 
 def _columns(view: View, table: str, head: pa.Table) -> list[str]:
-    names = dict.fromkeys(head.column_names)
-    for block in view.blocks:
-        if (path := block.path(table)) is not None:
-            names.update(dict.fromkeys(pq.read_schema(path).names))
-    return list(names)
+    """The columns as DuckDB names them, over all files and the head."""
+    files = [pq.read_schema(path).names for block in view.blocks if (path := block.path(table)) is not None]
+    found: dict[str, str] = {}
+    for names in (head.column_names, *files):
+        for name in _as_read(names):
+            found.setdefault(_folded(name), name)
+    return list(found.values())
+
+
+def _as_read(names: Sequence[str]) -> Iterator[str]:
+    """The columns of one file as DuckDB names them: what differs from an earlier one by case alone gets a number."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        folded = _folded(name)
+        if "\0" not in name:  # SQL text cannot hold it
+            yield f"{name}_{seen[folded]}" if seen[folded] else name
+        seen[folded] += 1
+
+
+def _folded(name: str) -> str:
+    """A name as DuckDB compares it: without the case of ASCII letters."""
+    return name.encode().lower().decode()
 
 
 def _fixed(column: str, type_: pa.DataType) -> list[str]:
@@ -78,18 +102,28 @@ def _fixed(column: str, type_: pa.DataType) -> list[str]:
 
 
 def _attributes(columns: Sequence[str]) -> list[str]:
-    by_key: dict[str, list[str]] = {}
+    plain: dict[str, str] = {}  # folded key → as it is written
+    typed: dict[str, dict[str, list[str]]] = {}  # folded key → full name → columns
     for column in columns:
-        attribute = parse_attribute_column(column)
+        attribute = parse_attribute_column(_NUMBER.sub(r":\1", column))
         if attribute is not None:
-            by_key.setdefault(f"{attribute.scope}.{attribute.key}", []).append(column)
+            key = f"{attribute.scope}.{attribute.key}"
+            name = plain.setdefault(_folded(key), key)
+            typed.setdefault(_folded(key), {}).setdefault(f"{name}:{attribute.type}", []).append(_quoted(column))
     items = []
-    for key, typed in by_key.items():
-        quoted = ['"' + c.replace('"', '""') + '"' for c in typed]
-        plain = '"' + key.replace('"', '""') + '"'
-        if len(quoted) == 1:
-            items.append(f"{quoted[0]} AS {plain}")
+    for folded, by_name in typed.items():
+        values = {name: _first(columns) for name, columns in by_name.items()}
+        if len(values) == 1:
+            items.append(f"{next(iter(values.values()))} AS {_quoted(plain[folded])}")
         else:
-            items.append(f"coalesce({', '.join(f'CAST({q} AS VARCHAR)' for q in quoted)}) AS {plain}")
-            items += quoted
+            items.append(f"{_first([f'CAST({v} AS VARCHAR)' for v in values.values()])} AS {_quoted(plain[folded])}")
+            items += [f"{value} AS {_quoted(name)}" for name, value in values.items()]
     return items
+
+
+def _first(values: Sequence[str]) -> str:
+    return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

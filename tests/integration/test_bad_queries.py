@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -160,6 +161,13 @@ def test_sql_reads_only_what_is_stored(obs: ObsProcess, query: str) -> None:
     assert json.loads(text)["error"]
 
 
+def test_sql_comes_in_a_form_or_as_it_is(obs: ObsProcess) -> None:
+    assert json.loads(ask(obs, "/api/sql", "POST", "q=SELECT+1+AS+one")[2])["rows"] == [[1]]
+    connection = http.client.HTTPConnection(urlparse(obs.url).netloc, timeout=60)
+    connection.request("POST", "/api/sql", "SELECT 2 AS two", {"Content-Type": "text/plain"})
+    assert json.loads(connection.getresponse().read())["rows"] == [[2]]
+
+
 def test_a_query_without_end_is_stopped(obs: ObsProcess, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("short")
     (folder / "obs.yml").write_text("sql: {timeout: 1, memory: 64MB}\n")
@@ -183,3 +191,16 @@ def test_a_query_without_end_is_stopped(obs: ObsProcess, tmp_path_factory: pytes
 )
 def test_other_paths_and_methods(obs: ObsProcess, path: str, method: str, status: int) -> None:
     assert ask(obs, path, method)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/sql", 413), ("/api/v1/query", 413), ("/alertmanager/api/v2/silences", 400)]
+)
+def test_a_body_of_100_mb_is_refused(obs: ObsProcess, path: str, status: int) -> None:
+    connection = http.client.HTTPConnection(urlparse(obs.url).netloc, timeout=60)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Transfer-Encoding": "chunked"}
+    pieces = (b"query=" + b"x" * 1_000_000 for _ in range(100))
+    with contextlib.suppress(ConnectionError):  # refused before it was read whole
+        connection.request("POST", path, pieces, headers, encode_chunked=True)
+    response = connection.getresponse()
+    assert (response.status, b"limit" in response.read()) == (status, True)

@@ -95,6 +95,18 @@ def test_others_wait_for_their_turn_and_are_told_to_come_back(sql: SqlEngine, mo
     assert sql.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
 
 
+def test_a_query_of_any_length_is_not_parsed(sql: SqlEngine) -> None:
+    with pytest.raises(QueryError, match="more than 32768 bytes"):
+        sql.query("SELECT a" + ".a" * 20_000)
+
+
+def test_long_results_are_written_in_pieces(sql: SqlEngine) -> None:
+    table = sql.query("SELECT range AS n, 'x' || range AS t FROM range(25000)")
+    assert json.loads(answers.to_json(table)) == {"columns": ["n", "t"], "rows": [[n, f"x{n}"] for n in range(25_000)]}
+    lines = list(csv.reader(io.StringIO(answers.to_csv(table).decode())))
+    assert lines == [["n", "t"], *([str(n), f"x{n}"] for n in range(25_000))]
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_every_type_goes_out(sql: SqlEngine, name: str) -> None:
     table = sql.query(f'SELECT "{name}" FROM test_all_types()')
