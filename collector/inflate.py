@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from obs.collector.limits import MAX_GZIP_MEMBERS
 from obs.errors import TooLarge, UnsupportedMedia, UserError
 
 ENCODINGS = ("identity", "gzip", "deflate", "zstd")
 
 PIECE_BYTES = 1 << 20
 """What is inflated between two looks at the limits."""
+
+INPUT_BYTES = 16 << 10
+"""What is read at one time: the rest of it is copied at the end of each gzip member."""
 
 Grow = Callable[[int], None]
 
@@ -55,19 +59,20 @@ def _zstd(body: bytes) -> Iterator[bytes]:
 
 
 def _zlib(body: bytes, encoding: str) -> Iterator[bytes]:
-    """gzip (any number of members), or deflate with or without its zlib header (both are in use)."""
+    """gzip (some members), or deflate with or without its zlib header (both are in use)."""
     raw_deflate = encoding == "deflate" and (body[:1] or b"\0")[0] & 0x0F != 8
     wbits = 31 if encoding == "gzip" else -15 if raw_deflate else 15
-    stream, ahead = zlib.decompressobj(wbits), b""
-    for start in range(0, len(body), PIECE_BYTES):
-        ahead = body[start : start + PIECE_BYTES]
-        while ahead:
-            if stream.eof and encoding != "gzip":
-                return
-            if stream.eof:  # the next member
-                stream = zlib.decompressobj(wbits)
-            yield stream.decompress(ahead, PIECE_BYTES)
-            ahead = stream.unconsumed_tail or stream.unused_data
+    stream, at, members = zlib.decompressobj(wbits), 0, 1
+    while at < len(body):
+        if stream.eof and encoding != "gzip":
+            return
+        if stream.eof:
+            stream, members = zlib.decompressobj(wbits), members + 1
+            if members > MAX_GZIP_MEMBERS:
+                raise zlib.error(f"it has more than {MAX_GZIP_MEMBERS} members")
+        given = body[at : at + INPUT_BYTES]
+        yield stream.decompress(given, PIECE_BYTES)
+        at += len(given) - len(stream.unconsumed_tail or stream.unused_data)
     while body and not stream.eof:
         if not (piece := stream.decompress(b"", PIECE_BYTES)):
             raise zlib.error("the stream ends early")

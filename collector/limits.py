@@ -10,6 +10,18 @@ MAX_INFLATED_BYTES = 256 << 20
 MAX_IN_FLIGHT_BYTES = 512 << 20
 """Inflated bodies being decoded at one time; past it senders are told to come back."""
 
+BODY_S = 60.0
+"""How long a body may take to arrive: the largest one at 9 Mbit/s. It holds room all the while, which others lack."""
+
+GRPC_BODY_S = 30.0
+"""The same over gRPC, where a thread waits for it: senders that stall must not hold them all for long."""
+
+MAX_GZIP_MEMBERS = 10_000
+"""Streams in one gzip body: writers that append make some dozens; each costs a decompressor and holds the GIL."""
+
+MAX_PUSHED_BYTES = 8 << 20
+"""One push of a job, inflated: some 80,000 series. Groups are kept in memory, and written again every half minute."""
+
 RETRY_AFTER_S = 1.0
 """What a refused sender is told to wait: about one flush of a head."""
 

@@ -31,6 +31,12 @@ class TooLarge(UserError):
     http_status = 413
 
 
+class TooSlow(UserError):
+    """The request did not arrive whole in the time that it may take."""
+
+    http_status = 408
+
+
 class UnsupportedMedia(UserError):
     """The content type or encoding is not one this path reads."""
 

@@ -13,6 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from obs.serving.bodies import bounded
+from obs.serving.faults import bug
+
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -29,12 +32,16 @@ class Front:
         """Serve one connection event (ASGI)."""
         handler = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
         if handler is None:
-            await self._fallback(scope, receive, send)
+            await self._fallback(scope, bounded(receive) if scope["type"] == "http" else receive, send)
         elif scope["method"] != "POST":
             response: Response = PlainTextResponse("method not allowed: POST telemetry here\n", 405, {"Allow": "POST"})
             await response(scope, receive, send)
         else:
-            response = await handler(Request(scope, receive))
+            request = Request(scope, receive)
+            try:
+                response = await handler(request)
+            except Exception as e:
+                response = bug(request, e)
             await response(scope, receive, send)
 
 

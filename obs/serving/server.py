@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from obs.serving.front import AsgiApp
+from obs.serving.protocol import BoundedHttp
 
 GRACE_S = 5
 """How long requests in work may take once the process was told to stop."""
@@ -60,7 +61,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
-        http="httptools",
+        http=BoundedHttp,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
         date_header=False,

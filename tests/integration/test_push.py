@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import struct
@@ -97,3 +98,13 @@ def test_a_damaged_file_is_told_and_no_obstacle(tmp_path: Path) -> None:
     with ObsProcess(tmp_path / "data") as obs:
         assert send(obs, "PUT", "/metrics/job/j", b"a 1\n")[0] == 200
         assert "cannot read pushed groups" in obs.errors()
+
+
+def test_a_push_that_inflates_too_far_is_refused(tmp_path: Path) -> None:
+    with ObsProcess(tmp_path / "data") as obs:
+        connection = http.client.HTTPConnection(obs.url.removeprefix("http://"), timeout=20)
+        bomb = gzip.compress(b"files 3\n" * 2_000_000)
+        connection.request("PUT", "/metrics/job/bomb", bomb, {"Content-Encoding": "gzip"})
+        answer = connection.getresponse()
+        assert (answer.status, b"inflates to more than" in answer.read()) == (413, True)
+        assert value(obs, "files") == []

@@ -6,7 +6,11 @@ metadata `grpc-status-details-bin`.
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,8 +25,8 @@ from obs.errors import ConfigError, ObsError, Overloaded, Unavailable, UserError
 from obs.model.batch import Signal
 
 RECEIVER = "otlp_grpc"
-THREADS = 8
-"""Requests in work at one time: more than decode at once, since each also waits for the WAL."""
+THREADS = 16
+"""Requests in work at one time: more than decode at once, since each also waits for its body and for the WAL."""
 
 SERVICES = {
     Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -34,8 +38,11 @@ SERVICES = {
 class OtlpGrpc:
     """The gRPC transport. `start` binds the address; `close` lets requests in work end."""
 
-    def __init__(self, intake: Intake, max_body_bytes: int = limits.MAX_BODY_BYTES) -> None:
+    def __init__(
+        self, intake: Intake, max_body_bytes: int = limits.MAX_BODY_BYTES, body_s: float = limits.GRPC_BODY_S
+    ) -> None:
         self._intake = intake
+        self._stalled = Stalled(body_s)
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="otlp-grpc"),
             options=[
@@ -45,7 +52,8 @@ class OtlpGrpc:
             ],
         )
         for signal, service in SERVICES.items():
-            method = grpc.unary_unary_rpc_method_handler(partial(self._export, signal))
+            # what is a call with one message on the wire is read as a stream of one, since that can be given up
+            method = grpc.stream_unary_rpc_method_handler(partial(self._export, signal))
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
 
     def start(self, address: str) -> int:
@@ -60,18 +68,56 @@ class OtlpGrpc:
                 "set another with --otlp-grpc HOST:PORT"
             )
         self._server.start()
+        self._stalled.start()
         return int(port)
 
     def close(self, grace_s: float = 5.0) -> None:
         """Stop taking requests and wait for those in work."""
         self._server.stop(grace_s).wait()
+        self._stalled.close()
 
-    def _export(self, signal: Signal, body: bytes, context: Any) -> bytes:
+    def _export(self, signal: Signal, bodies: Iterator[bytes], context: Any) -> bytes:
+        with self._stalled.watched(context):
+            body = next(bodies, b"")
         try:
             return otlp.response(signal, self._intake.take(signal, body, RECEIVER))
         except ObsError as e:
             context.abort_with_status(grpc_status(e))
             raise
+
+
+class Stalled:
+    """Cancels calls whose body does not arrive in time: each keeps a thread waiting."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began: dict[Any, float] = {}  # context → when its body was waited for
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="otlp-grpc-stalled", daemon=True)
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._closing.set()
+
+    @contextmanager
+    def watched(self, context: Any) -> Iterator[None]:
+        """While a call waits for its body."""
+        self._began[context] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began.pop(context, None)
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._seconds / 10):
+            latest = time.monotonic() - self._seconds
+            for context, began in list(self._began.items()):
+                if began < latest:
+                    context.cancel()
 
 
 class _Status(grpc.Status):

@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from obs import otlp
 from obs.collector import limits
+from obs.collector.body import read_body
 from obs.collector.inflate import inflate
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
-from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia
+from obs.errors import ObsError, Unavailable, UnsupportedMedia
 from obs.model.batch import Signal
 
 PROTOBUF = "application/x-protobuf"
@@ -33,6 +34,7 @@ PREFIXES = ("/v1", "/api/v1/otlp/v1")
 
 _CODES = {
     400: code_pb2.INVALID_ARGUMENT,
+    408: code_pb2.DEADLINE_EXCEEDED,
     413: code_pb2.INVALID_ARGUMENT,
     415: code_pb2.INVALID_ARGUMENT,
     429: code_pb2.RESOURCE_EXHAUSTED,
@@ -104,27 +106,6 @@ def is_json(content_type: str) -> bool:
     if media not in (PROTOBUF, JSON):
         raise UnsupportedMedia(f"cannot read content type {content_type!r}: send {PROTOBUF} or {JSON}")
     return media == JSON
-
-
-async def read_body(request: Request, limit: int, room: Room) -> bytes:
-    """The request's body, in its room.
-
-    Raises: TooLarge as soon as more than `limit` bytes are announced or seen, Overloaded.
-    """
-    announced = request.headers.get("content-length", "0")
-    chunks: list[bytes] = []
-    size = int(announced) if announced.isdigit() else 0
-    if size <= limit:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                break
-            room.grow(len(chunk))
-            chunks.append(chunk)
-    if size > limit:
-        raise TooLarge(f"cannot take a body of {size} bytes or more: the limit is {limit}; send smaller batches")
-    return b"".join(chunks)
 
 
 def error_response(error: ObsError, as_json: bool, read_whole: bool = True) -> Response:

@@ -18,7 +18,7 @@ from obs import otlp
 from obs.collector import limits
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline, Room
-from obs.errors import ObsError, Overloaded, StorageFull, TooLarge, Unavailable, UnsupportedMedia, UserError
+from obs.errors import ObsError, Overloaded, StorageFull, TooLarge, TooSlow, Unavailable, UnsupportedMedia, UserError
 from obs.model.batch import Decoded, Signal
 from obs.model.ports import Stored, UnknownSeries
 
@@ -29,6 +29,7 @@ REFUSALS: tuple[tuple[type[ObsError], str], ...] = (
     (StorageFull, "storage_full"),
     (Unavailable, "unavailable"),
     (TooLarge, "too_large"),
+    (TooSlow, "too_slow"),
     (UnsupportedMedia, "unsupported_media"),
     (UserError, "malformed"),
 )

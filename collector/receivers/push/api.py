@@ -12,11 +12,14 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from obs.collector import limits
+from obs.collector.body import read_body
 from obs.collector.inflate import inflate
+from obs.collector.pipeline import Room
 from obs.collector.receivers.push.receiver import RECEIVER, Push
-from obs.errors import ObsError, TooLarge, Unavailable, UserError
+from obs.errors import ObsError, Unavailable, UserError
 from obs.exposition import Page, parse
 from obs.exposition.delimited import parse_delimited
 from obs.model.labels import Labels, make_labels
@@ -36,8 +39,11 @@ def router(push: Push, max_body_bytes: int = limits.MAX_BODY_BYTES) -> APIRouter
             if request.method == "DELETE":
                 await run_in_threadpool(push.delete, labels)
                 return Response(status_code=202)
-            body = await _body(request, max_body_bytes)
-            await run_in_threadpool(_take, push, labels, body, request)
+            with push.room() as room:
+                body = await read_body(request, min(max_body_bytes, limits.MAX_PUSHED_BYTES), room)
+                await run_in_threadpool(_take, push, labels, body, request, room)
+        except ClientDisconnect:
+            return Response(status_code=400)
         except ObsError as e:
             wait = {"Retry-After": str(math.ceil(e.retry_after_s))} if isinstance(e, Unavailable) else {}
             return Response(f"{e}\n", getattr(e, "http_status", 500), wait, "text/plain")
@@ -48,8 +54,8 @@ def router(push: Push, max_body_bytes: int = limits.MAX_BODY_BYTES) -> APIRouter
     return api
 
 
-def _take(push: Push, labels: Labels, body: bytes, request: Request) -> None:
-    body = inflate(body, request.headers.get("content-encoding", ""), limits.MAX_INFLATED_BYTES)
+def _take(push: Push, labels: Labels, body: bytes, request: Request, room: Room) -> None:
+    body = inflate(body, request.headers.get("content-encoding", ""), limits.MAX_PUSHED_BYTES, room.grow)
     push.take(labels, read_page(body, request.headers.get("content-type", "")), request.method == "PUT")
 
 
@@ -61,16 +67,6 @@ def read_page(body: bytes, content_type: str) -> Page:
         return parse(body.decode(), "openmetrics" in content_type)
     except UnicodeDecodeError as e:
         raise UserError(f"cannot read pushed metrics: they are not UTF-8 ({e.reason} at byte {e.start})") from None
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise TooLarge(f"cannot take a body of more than {limit} bytes; push fewer metrics at a time")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def grouping(path: str) -> Labels:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.push.groups import Group, GroupFile
 from obs.collector.receivers.scrape.config import parse as jobs
@@ -51,6 +53,10 @@ class Push:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
+
+    def room(self) -> AbstractContextManager[Room]:
+        """Room for a body that arrives piece by piece."""
+        return self._intake.room()
 
     def take(self, labels: Labels, page: Page, replace: bool) -> None:
         """Keep and store what was pushed. Raises: ExpositionError, UserError, what the intake raises."""

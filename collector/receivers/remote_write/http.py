@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from obs import remote_write
 from obs.collector import limits
+from obs.collector.body import read_body
 from obs.collector.inflate import Grow, inflate
 from obs.collector.pipeline import Room
-from obs.collector.receivers.otlp.http import read_body
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia, UserError
 from obs.model.batch import Decoded, Signal
@@ -83,9 +83,10 @@ class RemoteWrite:
 
 def is_second(content_type: str) -> bool:
     """Whether a body is of protocol 2.0. Raises: UnsupportedMedia."""
-    media, _, parameters = content_type.partition(";")
-    proto = parameters.strip().partition("proto=")[2].strip('" ') or MESSAGES[0]
-    if media.strip().lower() != "application/x-protobuf" or proto not in MESSAGES:
+    media, *parameters = (part.strip() for part in content_type.split(";"))
+    given = dict(part.partition("=")[::2] for part in parameters)
+    proto = given.get("proto", MESSAGES[0]).strip('"')
+    if media.lower() != "application/x-protobuf" or proto not in MESSAGES:
         raise UnsupportedMedia(
             f"cannot read content type {content_type!r}: send application/x-protobuf with proto={' or '.join(MESSAGES)}"
         )

@@ -51,6 +51,11 @@ def test_a_cut_stream_is_told() -> None:
         inflate(gzip.compress(BODY, mtime=0)[:-20], "gzip", len(BODY))
 
 
+def test_a_body_of_countless_members_is_refused() -> None:
+    with pytest.raises(UserError, match="more than 10000 members"):
+        inflate(gzip.compress(b"", mtime=0) * 10_001, "gzip", 1000)
+
+
 def test_unknown_encodings_name_the_known_ones() -> None:
     with pytest.raises(UnsupportedMedia, match="gzip, deflate, zstd"):
         inflate(b"", "br", 10)

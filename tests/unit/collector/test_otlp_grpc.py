@@ -1,5 +1,6 @@
 """OTLP/gRPC on a real socket: what is stored, what is refused and how senders are told."""
 
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -10,7 +11,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline
-from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
+from obs.collector.receivers.otlp.grpc_server import THREADS, OtlpGrpc
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ConfigError, Overloaded, StorageFull
 from obs.model.batch import Batch, Signal
@@ -32,10 +33,10 @@ class Keep:
 class Server:
     """The receiver on a free port, and a stub that speaks to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_s: float = 30.0) -> None:
         self.store, self.ledger = Keep(), Ledger()
         intake = Intake(Pipeline({Signal.LOGS: self.store}), self.ledger)
-        self.transport = OtlpGrpc(intake, max_body_bytes=100_000)
+        self.transport = OtlpGrpc(intake, max_body_bytes=100_000, body_s=body_s)
         self.address = f"127.0.0.1:{self.transport.start('127.0.0.1:0')}"
         self.channel = grpc.insecure_channel(self.address)
         self.stub = logs_service_pb2_grpc.LogsServiceStub(self.channel)
@@ -105,3 +106,19 @@ def test_a_port_in_use_is_told(server: Server) -> None:
     second = OtlpGrpc(Intake(Pipeline({}), Ledger()))
     with pytest.raises(ConfigError, match="--otlp-grpc"):
         second.start(server.address)
+
+
+def test_senders_that_stall_do_not_hold_up_the_others() -> None:
+    server = Server(body_s=0.5)
+    call = server.channel.stream_unary("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+    gone = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        gone.wait(60)
+        yield from ()
+
+    stalled = [call.future(nothing()) for _ in range(2 * THREADS)]
+    assert not server.stub.Export(request(), timeout=30).HasField("partial_success")
+    assert {each.code() for each in stalled} == {grpc.StatusCode.CANCELLED}
+    gone.set()
+    server.close()

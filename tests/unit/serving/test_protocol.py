@@ -1,0 +1,72 @@
+"""Connections to a real server: heads that are too long or too slow end theirs, and no one else's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from obs.serving.front import Front, not_found
+from obs.serving.protocol import MAX_HEAD_BYTES, BoundedHttp
+from obs.serving.sockets import listen
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+class Impatient(BoundedHttp):
+    """Waits for a head only for a moment."""
+
+    head_s = 0.3
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[tuple[str, int]]:
+    sock = listen("127.0.0.1:0", "listen")
+    config: Any = uvicorn.Config(Front([], not_found), log_config=None, lifespan="off", http=Impatient)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    yield sock.getsockname()
+    server.should_exit = True
+    thread.join()
+
+
+def exchange(address: tuple[str, int], sent: bytes) -> bytes:
+    """All that the server says until it closes the connection."""
+    with socket.create_connection(address, timeout=20) as client:
+        said = b""
+        try:
+            client.sendall(sent)
+            while piece := client.recv(1 << 16):
+                said += piece
+        except ConnectionError:  # closed while we were still sending
+            pass
+        return said
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"", b""),
+        (GET, b"HTTP/1.1 408 "),
+        (GET + b"\r\n" + GET, b"HTTP/1.1 404 "),
+    ],
+    ids=["nothing", "half a head", "half a second head"],
+)
+def test_a_head_that_does_not_end(address: tuple[str, int], sent: bytes, said: bytes) -> None:
+    answer = exchange(address, sent)
+    assert answer[: len(said)] == said
+    assert bool(answer) is bool(said)
+
+
+@pytest.mark.parametrize("more", [b"x" * (MAX_HEAD_BYTES + (1 << 20)), b"x: y\r\n" * 400_000], ids=["one", "many"])
+def test_a_head_that_is_too_long(address: tuple[str, int], more: bytes) -> None:
+    assert exchange(address, GET + b"X: " + more)[:13] in (b"HTTP/1.1 431 ", b"")  # or the answer was lost on the way
+
+
+def test_others_are_served(address: tuple[str, int]) -> None:
+    assert exchange(address, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 404 ")
