@@ -76,6 +76,8 @@ def fraction(h: Histogram, lower: float, upper: float) -> float:
 
 def _rank(h: Histogram, value: float) -> float:
     """How many observations are below a value."""
+    if math.isinf(value) and value < 0:
+        return 0.0
     rank = 0.0
     for raw in h.buckets():
         b = zero_sided(h, raw)
@@ -85,7 +87,7 @@ def _rank(h: Histogram, value: float) -> float:
             return min(rank + b.n * share_below(h, b, value), h.count)
         rank += b.n
     # Observations of NaN are counted but in no bucket; they lie above every value.
-    return h.count if not math.isnan(h.sum) or (math.isinf(value) and value < 0) else rank
+    return rank if math.isnan(h.sum) else h.count
 
 
 def share_below(h: Histogram, b: Bucket, value: float) -> float:

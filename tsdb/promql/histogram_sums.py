@@ -6,7 +6,8 @@ Source: https://prometheus.io/docs/specs/native_histograms/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from obs.tsdb.promql.histogram import GAUGE, NOT_RESET, RESET, UNKNOWN, Histogram
@@ -38,6 +39,76 @@ def add(a: Histogram, b: Histogram, sign: float = 1.0) -> Sum:
         a, b = a.to_schema(schema), b.to_schema(schema)
         a, b = _common_zero(a, b)
     return Sum(_added(a, b, sign, hint), collide, reconciled)
+
+
+class Total:
+    """Histograms added up at the end, each number without loss in between. Like `add` it reconciles layouts."""
+
+    def __init__(self, first: Histogram) -> None:
+        self._sum = first  # its layout and hint are right, its numbers are not
+        self._parts = [first]
+        self._hints = {first.hint}
+
+    def add(self, h: Histogram) -> Sum:
+        """What is to be said of one more; its value is of no use. Raises: Incompatible."""
+        outcome = add(self._sum, h)
+        self._sum = outcome.value
+        self._parts.append(h)
+        self._hints.add(h.hint)
+        return outcome
+
+    @property
+    def hints_collide(self) -> bool:
+        """Whether some began anew while others went on."""
+        return {RESET, NOT_RESET} <= self._hints
+
+    def sum(self) -> Histogram:
+        """The sum of all."""
+        return self._folded(exact_sum) if len(self._parts) > 1 else self._sum
+
+    def mean(self) -> Histogram:
+        """The mean of all, which is finite where its sum need not be."""
+        return self._folded(exact_mean) if len(self._parts) > 1 else self._sum
+
+    def _folded(self, fold: Callable[[Sequence[float]], float]) -> Histogram:
+        parts = [_laid_out(h, self._sum) for h in self._parts]
+        return replace(
+            self._sum,
+            hint=self._hint(),
+            count=fold([h.count for h in parts]),
+            sum=fold([h.sum for h in parts]),
+            zero_count=fold([h.zero_count for h in parts]),
+            positive={i: fold([h.positive.get(i, 0.0) for h in parts]) for i in self._sum.positive},
+            negative={i: fold([h.negative.get(i, 0.0) for h in parts]) for i in self._sum.negative},
+        )
+
+    def _hint(self) -> str:
+        if GAUGE in self._hints:
+            return GAUGE
+        return next(iter(self._hints)) if len(self._hints) == 1 else UNKNOWN
+
+
+def _laid_out(h: Histogram, like: Histogram) -> Histogram:
+    """In the layout of a sum that it is part of."""
+    if h.is_custom:
+        return h if h.custom_values == like.custom_values else with_bounds(h, like.custom_values)
+    return with_zero(h.to_schema(like.schema), like.zero_threshold)
+
+
+def exact_sum(values: Sequence[float]) -> float:
+    """The double nearest to the sum; what infinities and NaN add up to."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return sum(values)
+
+
+def exact_mean(values: Sequence[float]) -> float:
+    """The mean, also where the sum is no double."""
+    total = exact_sum(values)
+    if math.isfinite(total) or not all(map(math.isfinite, values)):
+        return total / len(values)
+    return math.ldexp(math.fsum(math.ldexp(v, -64) for v in values) / len(values), 64)
 
 
 def _added(a: Histogram, b: Histogram, sign: float, hint: str) -> Histogram:

@@ -24,11 +24,10 @@ def trim(h: Histogram, value: float, keep_below: bool) -> Histogram:
     def kept(raw: Bucket) -> float:
         nonlocal total, lost
         b = zero_sided(h, raw)
-        share = 1.0 if b.upper <= value else 0.0 if b.lower >= value else share_below(h, b, value)
-        left = raw.n * (share if keep_below else 1 - share)
+        left = raw.n * _share(h, b, value, keep_below)
         lost = lost or left != raw.n
         low, high = (b.lower, min(b.upper, value)) if keep_below else (max(b.lower, value), b.upper)
-        total += left * _middle(h, low, high) if left else 0.0
+        total += left * _middle(low, high, even=h.is_custom or b.lower <= 0 <= b.upper) if left else 0.0
         return left
 
     positive = _kept(h, h.positive, kept, mirrored=False)
@@ -50,12 +49,24 @@ def _kept(
     return out
 
 
-def _middle(h: Histogram, lower: float, upper: float) -> float:
-    """Where the observations of an interval are taken to lie."""
+def _share(h: Histogram, b: Bucket, value: float, keep_below: bool) -> float:
+    """How much of a bucket's observations stays."""
+    if b.upper <= value or b.lower >= value:
+        return float(keep_below == (b.upper <= value))
+    if math.isinf(b.lower) and (math.isinf(b.upper) or value < 0 < b.upper):
+        return 0.0  # no share of it can be told
+    if keep_below:
+        return share_below(h, b, value)
+    even = h.is_custom or b.lower <= 0 <= b.upper
+    if even and not math.isinf(b.lower):
+        return 1.0 if math.isinf(b.upper) else (b.upper - value) / (b.upper - b.lower)
+    return 1 - share_below(h, b, value)
+
+
+def _middle(lower: float, upper: float, even: bool) -> float:
+    """Where the observations of an interval are taken to lie, which are spread evenly or in the logarithm."""
     if math.isinf(lower):
         return upper / 2 if upper > 0 else upper
     if math.isinf(upper):
         return lower
-    if h.is_custom or lower <= 0 <= upper:
-        return (lower + upper) / 2
-    return math.copysign(math.sqrt(lower * upper), lower)
+    return (lower + upper) / 2 if even else math.copysign(math.sqrt(lower * upper), lower)

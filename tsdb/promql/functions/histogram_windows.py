@@ -10,7 +10,7 @@ import numpy as np
 from obs.tsdb.promql.annotations import MIXED_BUCKETS, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import Histogram
-from obs.tsdb.promql.histogram_sums import Incompatible, add, detect_reset
+from obs.tsdb.promql.histogram_sums import Incompatible, Total, detect_reset
 from obs.tsdb.promql.plan import Call, Node, RangeSelector, Subquery, unwrap
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, is_hist, metric_name
 
@@ -98,19 +98,18 @@ def summed(frame: Frame, call: Call, windows: Windows, name: str) -> Vector:
         return getattr(kernels_windows, name)(w.offsets, w.t_ms, w.values, w.ends, w.range_ms)
 
     def one(w: Window) -> Histogram | None:
-        total: Histogram = rows[w.lo]
+        total = Total(rows[w.lo])
         for row in range(w.lo + 1, w.hi):
             try:
-                outcome = add(total, rows[row])
+                outcome = total.add(rows[row])
             except Incompatible:
                 notes.warn(node, f"{MIXED_BUCKETS}{maybe_of(metric_name(windows.labels[w.series]))}")
                 return None
-            if outcome.hints_collide:
-                notes.warn(node, "conflicting counter resets during histogram addition")
             if outcome.reconciled:
                 notes.info(node, "mismatched custom buckets were reconciled during aggregation")
-            total = outcome.value
-        return (total.divide(float(w.hi - w.lo)) if name == "avg_over_time" else total).compact()
+        if total.hints_collide:
+            notes.warn(node, "conflicting counter resets during histogram aggregation")
+        return (total.mean() if name == "avg_over_time" else total.sum()).compact()
 
     return with_histograms(frame, call, windows, floats, one)[0]
 

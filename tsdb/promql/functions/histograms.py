@@ -21,16 +21,18 @@ from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.plan import Call, Node
 from obs.tsdb.promql.values import F64, Vector, merge_same, metric_name, stack, without
 
-Native = Callable[[Histogram, int], float]
+Native = Callable[[Histogram, int, str], float]
+"""(histogram, step, metric name) → a value."""
 
 
 def _native(vector: Vector, one: Native) -> Vector:
-    """`one(histogram, step)` for every histogram sample; floats have no part."""
+    """`one(histogram, step, name)` for every histogram sample; floats have no part."""
     there = vector.histograms
     values = np.zeros(vector.values.shape)
     if vector.hists is not None:
+        names = [metric_name(labels) for labels in vector.labels]
         for row, col in zip(*(a.tolist() for a in np.nonzero(there)), strict=True):
-            values[row, col] = one(vector.hists[row, col], col)
+            values[row, col] = one(vector.hists[row, col], col, names[row])
     return Vector(vector.labels, values, there, np.ones_like(vector.drop_name)).compact()
 
 
@@ -63,12 +65,13 @@ def _quantiles(frame: Frame, node: Node, vector: Vector, q: F64) -> Vector:
             classic.note_fixed(frame, node, name)
         return value
 
-    def native(h: Histogram, step: int) -> float:
+    def native(h: Histogram, step: int, name: str) -> float:
+        value = shape.quantile(h, float(q[step]))
         if np.isnan(h.sum) and 0 <= q[step] <= 1:
-            frame.query.annotations.info(
-                node, "input to histogram_quantile has NaN observations, result is skewed higher"
-            )
-        return shape.quantile(h, float(q[step]))
+            outcome = "is NaN" if np.isnan(value) else "is skewed higher"
+            text = f"input to histogram_quantile has NaN observations, result {outcome}{maybe_of(name)}"
+            frame.query.annotations.info(node, text)
+        return value
 
     return _both(frame, node, vector, buckets, native)
 
@@ -108,14 +111,17 @@ def histogram_fraction(frame: Frame, call: Call) -> Vector:
     def buckets(bounds: F64, counts: F64, step: int, name: str) -> float:
         return classic.bucket_fraction(float(lower[step]), float(upper[step]), bounds, counts)
 
-    def native(h: Histogram, step: int) -> float:
+    def native(h: Histogram, step: int, name: str) -> float:
+        if np.isnan(h.sum):
+            said = "input to histogram_fraction has NaN observations, which are excluded from all fractions"
+            frame.query.annotations.info(call.args[2], said + maybe_of(name))
         return shape.fraction(h, float(lower[step]), float(upper[step]))
 
     return _both(frame, call.args[2], frame.vector(call.args[2]), buckets, native)
 
 
 def _of_each(read: Callable[[Histogram], float]) -> Callable[[Frame, Call], Vector]:
-    return lambda frame, call: _native(frame.vector(call.args[0]), lambda h, step: read(h))
+    return lambda frame, call: _native(frame.vector(call.args[0]), lambda h, step, name: read(h))
 
 
 HISTOGRAMS: dict[str, Callable[[Frame, Call], Any]] = {

@@ -37,6 +37,8 @@ COMPARISONS: dict[str, Callable[[F64, F64], Bool]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
+KEEP_NAME = frozenset((*COMPARISONS, *TRIMS))
+"""Operators whose result is still of the metric."""
 
 
 def calculate(op: str, left: F64, right: F64) -> F64:

@@ -6,7 +6,7 @@ import numpy as np
 
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.operators import matching, sets
-from obs.tsdb.promql.operators.arithmetic import COMPARISONS, calculate, compare
+from obs.tsdb.promql.operators.arithmetic import COMPARISONS, KEEP_NAME, calculate, compare
 from obs.tsdb.promql.operators.cells import Cells, combine
 from obs.tsdb.promql.plan import Binary, Node
 from obs.tsdb.promql.values import Scalar, Vector
@@ -39,6 +39,6 @@ def _vector_scalar(frame: Frame, node: Binary, vector: Vector, scalar: Scalar, s
     mine = Cells(vector.values, vector.present, vector.hists)
     other = Cells(np.broadcast_to(scalar.values, shape), np.ones(shape, np.bool_))
     cells = combine(frame, node, other, mine, keep_right=True) if swapped else combine(frame, node, mine, other)
-    drops = node.op not in COMPARISONS or node.bool_
+    drops = node.op not in KEEP_NAME or node.bool_
     drop = np.ones_like(vector.drop_name) if drops else vector.drop_name
     return Vector(vector.labels, cells.values, cells.present, drop, cells.hists).compact()

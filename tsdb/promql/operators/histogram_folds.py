@@ -7,7 +7,7 @@ import numpy as np
 from obs.tsdb.promql.annotations import MIXED_BUCKETS
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import Histogram
-from obs.tsdb.promql.histogram_sums import Incompatible, add
+from obs.tsdb.promql.histogram_sums import Incompatible, Total
 from obs.tsdb.promql.operators.cells import Cells
 from obs.tsdb.promql.plan import Aggregate
 from obs.tsdb.promql.values import I64, Vector
@@ -18,8 +18,7 @@ class HistogramSums:
 
     def __init__(self, frame: Frame, node: Aggregate) -> None:
         self.frame, self.node = frame, node
-        self.sums: dict[tuple[int, int], Histogram] = {}
-        self.counts: dict[tuple[int, int], int] = {}
+        self.sums: dict[tuple[int, int], Total] = {}
         self.broken: set[tuple[int, int]] = set()
 
     def take(self, part: Vector, group: I64) -> None:
@@ -29,22 +28,18 @@ class HistogramSums:
             self._add((int(group[row]), col), part.hists[row, col])
 
     def _add(self, key: tuple[int, int], hist: Histogram) -> None:
-        self.counts[key] = self.counts.get(key, 0) + 1
         if key not in self.sums:
-            self.sums[key] = hist
+            self.sums[key] = Total(hist)
             return
         notes = self.frame.query.annotations
         try:
-            outcome = add(self.sums[key], hist)
+            outcome = self.sums[key].add(hist)
         except Incompatible:
             notes.warn(self.node.expr, MIXED_BUCKETS)
             self.broken.add(key)
             return
-        if outcome.hints_collide:
-            notes.warn(self.node.expr, "conflicting counter resets during histogram aggregation")
         if outcome.reconciled:
             notes.info(self.node.expr, "mismatched custom buckets were reconciled during aggregation")
-        self.sums[key] = outcome.value
 
     def merged(self, floats: Cells) -> Cells:
         """The cells of floats with those of histograms."""
@@ -58,6 +53,8 @@ class HistogramSums:
                 present[key] = False
                 continue
             present[key] = True
-            value = total.divide(float(self.counts[key])) if self.node.op == "avg" else total
-            hists[key] = value.compact()
+            if total.hints_collide:
+                text = "conflicting counter resets during histogram aggregation"
+                self.frame.query.annotations.warn(self.node.expr, text)
+            hists[key] = (total.mean() if self.node.op == "avg" else total.sum()).compact()
         return Cells(floats.values, present, hists)

@@ -13,7 +13,7 @@ import numpy as np
 from obs.errors import QueryError
 from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.operators.arithmetic import COMPARISONS
+from obs.tsdb.promql.operators.arithmetic import COMPARISONS, KEEP_NAME
 from obs.tsdb.promql.operators.cells import Cells, combine
 from obs.tsdb.promql.operators.signature import by, excluding, ordinals
 from obs.tsdb.promql.plan import Binary, Card, Matching, label_text, quote
@@ -106,7 +106,7 @@ def _check_result(m: Matching, present: Bool, group: I64) -> None:
 
 
 def _result_labels(node: Binary, m: Matching, many: Labels, one: Labels) -> Labels:
-    labels = many if node.op in COMPARISONS else without_name(many)
+    labels = many if node.op in KEEP_NAME else without_name(many)
     if m.card is Card.ONE_TO_ONE:
         return only(labels, frozenset(m.labels)) if m.on else without(labels, m.labels)
     if not m.include:
