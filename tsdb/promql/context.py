@@ -14,6 +14,7 @@ from obs.model.labels import Matcher
 from obs.model.ports import SampleSource, Selection, SeriesSet
 from obs.tsdb.promql import limits
 from obs.tsdb.promql.annotations import Annotations
+from obs.tsdb.promql.histogram_hints import Before, hinted
 from obs.tsdb.promql.plan import At, AtEdge, Node
 from obs.tsdb.promql.values import Scalar, Steps, Text, Value, Vector, Windows
 
@@ -53,6 +54,7 @@ class Query:
     deadline: float
     stats: dict[str, int] = field(default_factory=dict)
     samples: int = 0
+    needless: frozenset[int] = frozenset()  # positions of selectors whose histograms need no buckets
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def check_time(self) -> None:
@@ -60,10 +62,11 @@ class Query:
         if time.monotonic() > self.deadline:
             raise QueryTimeout("query timed out in expression evaluation")
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
-        """Series from the source, counted. Raises: QueryLimit."""
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, pos: int = -1) -> SeriesSet:
+        """Series from the source for the selector at `pos`, counted. Raises: QueryLimit."""
         self.check_time()
         found = self.source.select(matchers, start_ms, end_ms)
+        found = hinted(found, self._before(matchers, start_ms), pos in self.needless)
         self.charge(len(found.values))
         self._count(found.stats)
         self._count({"series": len(found.labels), "samples": len(found.values)})
@@ -71,20 +74,24 @@ class Query:
 
     @contextmanager
     def selection(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, pos: int
     ) -> Iterator[Sequence[Callable[[], SeriesSet]]]:
         """The parts of a selection, to be read by any thread."""
         self.check_time()
         selection = self.source.selection(matchers, start_ms, end_ms, most_series)
         try:
-            yield [partial(self._read, selection, part) for part in range(len(selection))]
+            before = self._before(matchers, start_ms)
+            yield [partial(self._read, selection, part, before, pos) for part in range(len(selection))]
         finally:
             selection.close()
             self._count(selection.stats)
 
-    def _read(self, selection: Selection, part: int) -> SeriesSet:
+    def _before(self, matchers: Sequence[Matcher], start_ms: int) -> Before:
+        return Before(lambda: self.source.select(matchers, start_ms - self.options.lookback_ms, start_ms - 1))
+
+    def _read(self, selection: Selection, part: int, before: Before, pos: int) -> SeriesSet:
         self.check_time()
-        found = selection.read(part)
+        found = hinted(selection.read(part), before, pos in self.needless)
         with self._counting:
             self._count({"series": len(found.labels), "samples": len(found.values)})
         return found

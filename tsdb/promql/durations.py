@@ -20,6 +20,7 @@ class Span(NamedTuple):
 
 
 _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
+_BOUNDS = {"min": min, "max": max, "min_of": min, "max_of": max}
 _MAX_S = 2**63 / 1e9
 """Durations are 64-bit nanoseconds in every client; longer ones are mistakes."""
 
@@ -46,7 +47,11 @@ def _ms(cursor: Cursor, pos: int, seconds: float) -> int:
 
 
 def _expression(cursor: Cursor, span: Span, floor: int) -> float:
-    left = _unary(cursor, span)
+    if cursor.is_op("+", "-"):  # which bind less than a power
+        sign = -1 if cursor.take().text == "-" else 1
+        left = sign * _expression(cursor, span, _LEVEL["*"])
+    else:
+        left = _primary(cursor, span)
     while cursor.token.kind == "op" and _LEVEL.get(cursor.token.text, 0) > floor:
         token = cursor.take()
         level = _LEVEL[token.text]
@@ -87,7 +92,7 @@ def _primary(cursor: Cursor, span: Span) -> float:
         value = _expression(cursor, span, 0)
         cursor.expect(")", "duration expression")
         return value
-    word = cursor.accept_word("step", "range", "min", "max")
+    word = cursor.accept_word("step", "range", *_BOUNDS)
     if word is None:
         raise cursor.unexpected("duration", "duration or number")
     return _function(cursor, span, word)
@@ -102,4 +107,4 @@ def _function(cursor: Cursor, span: Span, word: str) -> float:
     cursor.expect(",", "duration expression")
     values.append(_expression(cursor, span, 0))
     cursor.expect(")", "duration expression")
-    return min(values) if word == "min" else max(values)
+    return _BOUNDS[word](values)

@@ -16,6 +16,7 @@ from obs.tsdb.promql import plan as plans
 from obs.tsdb.promql import result as results
 from obs.tsdb.promql.annotations import Annotations
 from obs.tsdb.promql.context import ExecutionError, Frame, Query, QueryOptions
+from obs.tsdb.promql.histogram_hints import without_buckets
 from obs.tsdb.promql.kept import KeptAnswers, sees_ahead
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.result import Result
@@ -107,7 +108,7 @@ class PromQL:
         began = time.monotonic()
         limit_s = self.options.timeout_s if timeout_s is None else min(timeout_s, self.options.timeout_s)
         options = self.options if lookback_ms is None else replace(self.options, lookback_ms=lookback_ms)
-        query = Query(self.source, options, Annotations(text), steps, began + limit_s)
+        query = Query(self.source, options, Annotations(text), steps, began + limit_s, needless=without_buckets(plan))
         try:
             found = _result(Frame(query, steps, run).value(plan), steps, instant)
         except QueryError as e:

@@ -38,6 +38,7 @@ PRECEDENCE = {
 }  # fmt: skip
 UNARY_PRECEDENCE = 5
 SET_OPS = ("and", "or", "unless")
+FILLS = ("fill", "fill_left", "fill_right")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 AGGREGATORS = [
     "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
@@ -117,7 +118,8 @@ class _Parser:
                         raise self.cursor.error(
                             start.pos, f'label "{name}" must not occur in ON and GROUP clause at once'
                         )
-        while word := self.cursor.accept_word("fill", "fill_left", "fill_right"):
+        while (word := self.cursor.token.text.lower()) in FILLS and self._opens_after():
+            self.cursor.take()
             if op in SET_OPS:
                 raise self.cursor.error(start.pos, f'filling in missing series not allowed for set operators: "{op}"')
             value = self.fill_value()
@@ -127,6 +129,11 @@ class _Parser:
                 fill_right=value if word != "fill_left" else m.fill_right,
             )
         return None if self.cursor.token is start else m
+
+    def _opens_after(self) -> bool:
+        """Whether the token after the next is a parenthesis: without one, `fill` is a metric."""
+        after = self.cursor.ahead()
+        return self.cursor.token.kind == "ident" and after.kind == "op" and after.text == "("
 
     def fill_value(self) -> float:
         self.cursor.expect("(", "fill value")

@@ -92,11 +92,18 @@ def expand(template: str, match: re.Match[str]) -> str:
     return _REFERENCE.sub(one, template)
 
 
+def _ineffective(frame: Frame, call: Call) -> None:
+    text = "sort is ineffective for range queries since results are always ordered by labels"
+    frame.query.annotations.warn(call, text)
+
+
 def _sort(descending: bool) -> Callable[[Frame, Call], Vector]:
     """sort and sort_desc: by value at a single step, NaN last; a range keeps the order of labels."""
 
     def function(frame: Frame, call: Call) -> Vector:
         vector = frame.vector(call.args[0])
+        if frame.steps.step_ms:
+            _ineffective(frame, call)
         if frame.steps.count != 1:
             return vector
         vector = vector.only_floats().compact()
@@ -110,6 +117,8 @@ def _sort_by_label(descending: bool) -> Callable[[Frame, Call], Vector]:
     def function(frame: Frame, call: Call) -> Vector:
         vector = frame.vector(call.args[0])
         names = [frame.text(a) for a in call.args[1:]]
+        if frame.steps.step_ms:
+            _ineffective(frame, call)
         if frame.steps.count != 1:
             return vector
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from obs.model.labels import METRIC_NAME, Labels, MatchOp, make_labels
+from obs.model.labels import Labels, MatchOp, make_labels
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
 from obs.tsdb.promql.plan import Call, Node, RangeSelector, Selector, unwrap
-from obs.tsdb.promql.values import Bool, Scalar, Vector
+from obs.tsdb.promql.values import METADATA, Bool, Scalar, Vector
 
 
 def absent(frame: Frame, call: Call) -> Vector:
@@ -38,7 +38,7 @@ def sure_labels(node: Node) -> Labels:
     sure: dict[str, str] = {}
     seen: set[str] = set()
     for m in selector.matchers:
-        if m.name == METRIC_NAME:
+        if m.name in METADATA:
             continue
         if m.op is MatchOp.EQ and m.name not in seen:
             sure[m.name] = m.value

@@ -33,13 +33,13 @@ class Found:
 
 def find(frame: Frame, node: Selector) -> Found:
     """The last sample of each series at each step."""
-    return find_at(frame, node.matchers, ends(frame, node.offset_ms, node.at))
+    return find_at(frame, node.matchers, ends(frame, node.offset_ms, node.at), node.pos)
 
 
-def find_at(frame: Frame, matchers: Sequence[Matcher], look: I64) -> Found:
+def find_at(frame: Frame, matchers: Sequence[Matcher], look: I64, pos: int = -1) -> Found:
     """The last sample of each series at the times `look` (one for all steps, or one each)."""
     lookback = frame.query.options.lookback_ms
-    return last_of(frame, frame.query.select(matchers, int(look[0]) - lookback + 1, int(look[-1])), look)
+    return last_of(frame, frame.query.select(matchers, int(look[0]) - lookback + 1, int(look[-1]), pos), look)
 
 
 def last_of(frame: Frame, series: SeriesSet, look: I64) -> Found:
@@ -79,7 +79,7 @@ def _smoothed(frame: Frame, node: Selector) -> Vector:
 
     look = ends(frame, node.offset_ms, node.at)
     lookback = frame.query.options.lookback_ms
-    found = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]) + lookback)
+    found = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]) + lookback, node.pos)
     offsets, t_ms, values, hists = _without_stale(found)
     keep = np.zeros(len(found.labels), np.bool_)
     series = Windows(found.labels, offsets, t_ms, values, look, lookback, frame.steps.count, keep, hists)
@@ -92,7 +92,7 @@ def windows(frame: Frame, node: Node) -> Windows:
     """A range vector selector."""
     assert isinstance(node, RangeSelector)
     first_ms, last_ms = reach(frame, node)
-    return windows_of(frame, node, frame.query.select(node.selector.matchers, first_ms, last_ms))
+    return windows_of(frame, node, frame.query.select(node.selector.matchers, first_ms, last_ms, node.selector.pos))
 
 
 def reach(frame: Frame, node: RangeSelector) -> tuple[int, int]:

@@ -47,7 +47,8 @@ def slices(frame: Frame, node: Node) -> Iterator[Vector]:
     work = _last_samples(frame, selector) if isinstance(selector, Selector) else _windowed(frame, inner, selector)
     matchers, first_ms, last_ms = _selected(frame, selector)
     most = max(1, frame.query.options.slice_cells // max(1, frame.steps.count))
-    with frame.query.selection(matchers, first_ms, last_ms, most) as parts:
+    pos = selector.pos if isinstance(selector, Selector) else selector.selector.pos
+    with frame.query.selection(matchers, first_ms, last_ms, most, pos) as parts:
         yield from _side_by_side([partial(_done, work, part) for part in parts])
 
 

@@ -5,6 +5,7 @@ An instant eval is also run over a range around its time and must give the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -15,10 +16,9 @@ from obs.errors import ObsError
 from obs.model.labels import Labels
 from obs.model.ports import SampleSource
 from obs.tsdb.promql.engine import PromQL
-from obs.tsdb.promql.parse import parse
-from obs.tsdb.promql.plan import Call, walk
+from obs.tsdb.promql.histogram import UNKNOWN, Histogram
 from obs.tsdb.promql.result import Result
-from obs.tsdb.promql.scripts.compare import difference
+from obs.tsdb.promql.scripts.compare import SAID_UNKNOWN, difference
 from obs.tsdb.promql.scripts.custom_buckets import convert
 from obs.tsdb.promql.scripts.dialect import Command, parse_script
 from obs.tsdb.promql.scripts.memory import MemorySource
@@ -86,7 +86,11 @@ def _load(store: ScriptStore, command: Command) -> None:
 
 def _samples(line: str, gap_ms: int) -> list[tuple[Labels, int, object]]:
     labels, values = parse_series(line)
-    return [(labels, i * gap_ms, value) for i, value in enumerate(values) if value is not None]
+    return [(labels, i * gap_ms, _loaded(value)) for i, value in enumerate(values) if value is not None]
+
+
+def _loaded(value: object) -> object:
+    return value.with_hint(UNKNOWN) if isinstance(value, Histogram) and value.hint == SAID_UNKNOWN else value
 
 
 def _evaluate(store: ScriptStore, command: Command) -> str:
@@ -114,7 +118,7 @@ def _query(promql: PromQL, command: Command) -> Result:
     return promql.query_range(command.query, command.start_ms, command.end_ms, command.step_ms)
 
 
-_OF_THE_RANGE = ("start", "end", "step", "range")
+_OF_THE_RANGE = re.compile(r"\b(start|end|step|range)\(\)")
 """Functions that tell of the query's own range: another range, another value."""
 
 
@@ -122,7 +126,7 @@ def _middle(promql: PromQL, command: Command, result: Result) -> str:
     """The same eval as the middle step of a range; order and raw samples have no meaning there."""
     if not command.instant or command.ordered or result.kind not in ("vector", "scalar"):
         return ""
-    if any(isinstance(node, Call) and node.name in _OF_THE_RANGE for node in walk(parse(command.query))):
+    if _OF_THE_RANGE.search(command.query):
         return ""
     at = command.start_ms
     wide = promql.query_range(command.query, at - 60_000, at + 60_000, 60_000)
