@@ -22,7 +22,7 @@ from obs.tsdb.sorting import sort_rows
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
-_OPTIONS = {
+SAMPLE_OPTIONS = {
     "use_dictionary": ["ordinal", "scale"],
     "column_encoding": {
         "t_ms": "DELTA_BINARY_PACKED",
@@ -43,7 +43,7 @@ def write_samples(
     order, counts = sort_rows(rank, rows.t_ms, len(series))
     slices = Slices(rows, order, counts)
     if len(order):
-        out.parquet_parts(SAMPLES, slices.tables(), row_group_rows=ROW_GROUP_ROWS, **_OPTIONS)
+        out.parquet_parts(SAMPLES, slices.tables(), row_group_rows=ROW_GROUP_ROWS, **SAMPLE_OPTIONS)
     if len(series):
         out.parquet(SERIES, _series_table(index, series, slices))
     return {"series": len(series), "overwritten": len(rows.t_ms) - len(order), "doubles": slices.misfits}

@@ -17,7 +17,7 @@ from obs import warm
 from obs.tsdb import decimals, sorting, spans
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.idtable import IdTable
-from obs.tsdb.layout import _SAMPLE_OPTIONS
+from obs.tsdb.writing import SAMPLE_OPTIONS
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 SPECIAL = [0.0, -0.0, float("inf"), float("-inf"), 5e-324, 2.0**53, 2.0**53 - 1, 2.0**63, 1e300]
@@ -77,7 +77,7 @@ def test_every_double_comes_back(series: list[list[int]]) -> None:
     table = pa.table({"ordinal": rows.astype(np.uint32), "t_ms": rows, "value_int": ints, "value_double": doubles,
                       "scale": scale})  # fmt: skip
     file = io.BytesIO()
-    pq.write_table(table, file, row_group_size=7, **_SAMPLE_OPTIONS)
+    pq.write_table(table, file, row_group_size=7, **SAMPLE_OPTIONS)
     back = pq.read_table(io.BytesIO(file.getvalue()))
     powers = decimals.POWERS[back["scale"].to_numpy()]
     found = decimals.from_columns(back["value_int"], back["value_double"], powers)

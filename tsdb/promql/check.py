@@ -92,7 +92,7 @@ def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
         raise cursor.error(node.pos, f"expected at most {len(wanted)} {where}")
     for i, arg in enumerate(node.args):
         _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
-    _check_edges(cursor, node)
+    _check_edges(node)
     if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):
         raise cursor.error(node.args[1].pos, "expected label selectors only in the second argument of info")
     return node
@@ -105,13 +105,13 @@ _EDGES = {
 """The functions that know what to do with a window whose edges are not plain."""
 
 
-def _check_edges(cursor: Cursor, node: Call) -> None:
+def _check_edges(node: Call) -> None:
     for arg in node.args:
         inner = unwrap(arg)
         edge = inner.selector.edge if isinstance(inner, RangeSelector) else Edge.NONE
         if edge is not Edge.NONE and node.name not in _EDGES[edge]:
             cause = f"{edge.value} modifier can only be used with: {', '.join(_EDGES[edge])} - not with {node.name}"
-            raise cursor.error(inner.pos, cause)
+            raise QueryError(cause)  # Prometheus finds it while it evaluates, and says no position
 
 
 def _expect(cursor: Cursor, node: Node, kind: Kind, where: str) -> None:

@@ -13,14 +13,11 @@ from obs.tsdb.promql.kernels import F64, I64, Bool, after
 
 
 @njit(nogil=True, cache=True)
-def between(t_ms: I64, values: F64, row: int, at_ms: int, is_counter: bool, is_left: bool) -> float:
-    """The value at a time between `row` and the next, on a line; a counter's reset lies before a left edge."""
+def between(t_ms: I64, values: F64, row: int, at_ms: int, is_counter: bool) -> float:
+    """The value at a time between `row` and the next, on a line; a counter that was reset began from zero."""
     a, b = values[row], values[row + 1]
     if is_counter and b < a:
-        if is_left:
-            a = 0.0
-        else:
-            b += a
+        a = 0.0
     return a + (b - a) * (at_ms - t_ms[row]) / (t_ms[row + 1] - t_ms[row])
 
 
@@ -55,13 +52,13 @@ def extended(
             lo = after(t_ms, lo, stop, left)
             hi = after(t_ms, max(lo, hi), stop, right)
             first, last = edge_rows(t_ms, start, stop, lo, hi, left, right, lookback_ms, smoothed)
-            if last < first or t_ms[last] <= left:
+            if last < first or t_ms[last] <= left or t_ms[first] > right:
                 continue
             low, high = values[first], values[last]
             if smoothed and t_ms[first] < left and first < last:
-                low = between(t_ms, values, first, left, is_counter, True)
+                low = between(t_ms, values, first, left, is_counter)
             if smoothed and t_ms[last] > right and first < last:
-                high = between(t_ms, values, last - 1, right, is_counter, False)
+                high = between(t_ms, values, last - 1, right, is_counter)
             result = high - low
             if is_counter:
                 before = low
@@ -75,6 +72,26 @@ def extended(
                 result /= range_ms / 1000
             out[series, step], present[series, step] = result, True
     return out, present
+
+
+@njit(nogil=True, cache=True)
+def all_edge_rows(
+    offsets: I64, t_ms: I64, ends: I64, range_ms: int, lookback_ms: int, smoothed: bool
+) -> tuple[I64, I64]:
+    """The first and last row that each window is worked out from; last < first where there is none."""
+    shape = (len(offsets) - 1, len(ends))
+    firsts, lasts = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
+    for series in range(shape[0]):
+        lo = hi = start = offsets[series]
+        stop = offsets[series + 1]
+        for step in range(shape[1]):
+            left = ends[step] - range_ms
+            lo = after(t_ms, lo, stop, left)
+            hi = after(t_ms, max(lo, hi), stop, ends[step])
+            first, last = edge_rows(t_ms, start, stop, lo, hi, left, ends[step], lookback_ms, smoothed)
+            if last >= first and t_ms[last] > left and t_ms[first] <= ends[step]:
+                firsts[series, step], lasts[series, step] = first, last
+    return firsts, lasts
 
 
 @njit(nogil=True, cache=True)
@@ -115,7 +132,7 @@ def smoothed_sample(offsets: I64, t_ms: I64, values: F64, ends: I64, lookback_ms
                 continue
             present[series, step] = True
             if row < stop and t_ms[row] <= ends[step] + lookback_ms:
-                out[series, step] = between(t_ms, values, row - 1, ends[step], False, False)
+                out[series, step] = between(t_ms, values, row - 1, ends[step], False)
             else:
                 out[series, step] = values[row - 1]
     return out, present

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from obs.model.labels import Labels
-from obs.tsdb.promql.plan import Kind
+from obs.tsdb.promql.plan import Edge, Kind
 from obs.tsdb.promql.values import (
     F64,
     I64,
@@ -74,8 +74,12 @@ def of_text(text: Text, times: I64) -> Result:
 
 def of_windows(windows: Windows) -> Result:
     """The samples of a range vector at a single time."""
+    if windows.edge is not Edge.NONE:
+        from obs.tsdb.promql.functions.histogram_edges import framed
+
+        windows = framed(windows)
     left, right = int(windows.ends[0]) - windows.range_ms, int(windows.ends[0])
-    inside = (windows.t_ms > left) & (windows.t_ms <= right)
+    inside = (windows.t_ms > left - (windows.edge is not Edge.NONE)) & (windows.t_ms <= right)
     times = np.unique(windows.t_ms[inside])
     shape = (windows.series, len(times))
     values, present = np.zeros(shape), np.zeros(shape, np.bool_)

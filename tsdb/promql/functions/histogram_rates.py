@@ -18,7 +18,7 @@ from obs.tsdb.promql.plan import Call
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_name
 
 
-class _Rates:
+class Rates:
     """The windows of one call, and what is said about them."""
 
     def __init__(self, frame: Frame, call: Call, windows: Windows) -> None:
@@ -27,15 +27,19 @@ class _Rates:
         self.notes, self.node = frame.query.annotations, range_node(call)
 
     def name(self, w: Window) -> str:
+        """The metric."""
         return metric_name(self.windows.labels[w.series])
 
     def warn_kind(self, w: Window, kind: str) -> None:
+        """A warning that the metric is of another kind."""
         self.notes.warn(self.node, f"this native histogram metric is not a {kind}: {go_quote(self.name(w))}")
 
     def warn_mixed(self, w: Window) -> None:
+        """A warning that custom and exponential buckets meet."""
         self.notes.warn(self.node, f"{MIXED_BUCKETS}{maybe_of(self.name(w))}")
 
     def combined(self, a: Histogram, b: Histogram, sign: float) -> Histogram:
+        """a + sign * b, with what is to be said of it. Raises: Incompatible."""
         outcome = add(a, b, sign)
         if outcome.reconciled:
             said = "addition" if sign > 0 else "subtraction"
@@ -45,7 +49,7 @@ class _Rates:
     def increase(self, w: Window, is_counter: bool) -> Histogram | None:
         """The difference of the last and the first histogram, what was lost at resets added back."""
         points: list[Histogram] = list(self.hists[w.lo : w.hi])
-        self._check_hints(w, points, is_counter)
+        self.check_hints(w, points, is_counter)
         first, last = points[0], points[-1]
         if is_counter and detect_reset(points[1], first):
             # Nothing of a first sample before a reset counts, whatever its layout is.
@@ -64,7 +68,8 @@ class _Rates:
             before = now
         return result.with_hint(GAUGE).compact()
 
-    def _check_hints(self, w: Window, points: list[Histogram], is_counter: bool) -> None:
+    def check_hints(self, w: Window, points: list[Histogram], is_counter: bool) -> None:
+        """Say where gauges are taken for counters, or counters for gauges."""
         if is_counter and any(p.hint == GAUGE for p in points):
             self.warn_kind(w, "counter")
         if not is_counter and (points[0].hint != GAUGE or points[-1].hint != GAUGE):
@@ -95,7 +100,7 @@ def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, i
     from obs.tsdb.promql import kernels
     from obs.tsdb.promql.functions.over_windows import hint_counter
 
-    rates = _Rates(frame, call, windows)
+    rates = Rates(frame, call, windows)
     float_rows: list[int] = []
 
     def floats(w: Windows) -> tuple[F64, Bool]:
@@ -129,7 +134,7 @@ def last_two(frame: Frame, call: Call, windows: Windows, is_rate: bool) -> Vecto
     """irate and idelta; only the last two samples decide whether a window is one of floats or of histograms."""
     from obs.tsdb.promql import kernels
 
-    rates = _Rates(frame, call, windows)
+    rates = Rates(frame, call, windows)
     ends = [(w, _narrowed(windows, w)) for w in _windows_of_two(windows)]
     w = windows
     values, present = kernels.instant_delta(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_rate)

@@ -11,7 +11,7 @@ from obs.tsdb.promql.annotations import MIXED_BUCKETS, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, Total, detect_reset
-from obs.tsdb.promql.plan import Call, Node, RangeSelector, Subquery, unwrap
+from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Subquery, unwrap
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, is_hist, metric_name
 
 
@@ -68,12 +68,13 @@ def with_histograms(
     windows: Windows,
     floats: Callable[[Windows], tuple[F64, Bool]],
     one: Callable[[Window], Histogram | None],
+    each: Callable[[Windows], Iterator[Window]] = each_window,
 ) -> tuple[Vector, F64]:
     """Floats by a kernel, histograms by `one`, where a window has only these; nothing where it has both."""
     values, present = floats(windows.only_floats())
     present = present.copy()
     hists = np.full(present.shape, None, np.object_)
-    for w in each_window(windows):
+    for w in each(windows):
         present[w.series, w.step] = False
         if mixed(frame, call, windows, w):
             continue
@@ -114,13 +115,18 @@ def summed(frame: Frame, call: Call, windows: Windows, name: str) -> Vector:
     return with_histograms(frame, call, windows, floats, one)[0]
 
 
-def turns(frame: Frame, call: Call, windows: Windows, falls_only: bool) -> Vector:
+def turns(windows: Windows, falls_only: bool, each: Callable[[Windows], Iterator[Window]] = each_window) -> Vector:
     """changes and resets over floats and histograms in turn: from one kind to the other counts as both."""
     from obs.tsdb.promql.kernels_windows import turns_over_time
 
     w = windows.only_floats()
-    out, present = turns_over_time(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, falls_only)
-    for window in each_window(windows):
+    if w.edge is Edge.NONE:
+        out, present = turns_over_time(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, falls_only)
+    else:
+        from obs.tsdb.promql.kernels_edges import anchored_turns
+
+        out, present = anchored_turns(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only)
+    for window in each(windows):
         rows = range(window.lo + 1, window.hi)
         out[window.series, window.step] = sum(_turn(windows, row, falls_only) for row in rows)
         present[window.series, window.step] = True

@@ -15,6 +15,7 @@ from obs.errors import QueryError
 from obs.tsdb.promql.annotations import go_quote
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.formatting import go_general
+from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.plan import Call, Edge
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_names
 
@@ -48,7 +49,7 @@ def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
         from obs.tsdb.promql import kernels
 
         if windows.edge is not Edge.NONE:
-            return _extended(frame, call, windows.only_floats(), is_counter, is_rate)
+            return _extended(frame, call, windows, is_counter, is_rate)
         if windows.hists is not None:
             from obs.tsdb.promql.functions.histogram_rates import extrapolated
 
@@ -63,17 +64,28 @@ def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
     return function
 
 
-def _extended(frame: Frame, call: Call, w: Windows, is_counter: bool, is_rate: bool) -> Vector:
+def _extended(frame: Frame, call: Call, windows: Windows, is_counter: bool, is_rate: bool) -> Vector:
     """rate, increase and delta of anchored and smoothed windows."""
-    from obs.tsdb.promql.kernels_edges import extended
+    from obs.tsdb.promql import kernels_edges
 
-    smoothed = w.edge is Edge.SMOOTHED
-    found = extended(
-        w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, smoothed, is_counter, is_rate
-    )  # fmt: skip
-    result = vector_of(w, *found)
+    def floats(w: Windows) -> tuple[F64, Bool]:
+        return kernels_edges.extended(
+            w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, w.edge is Edge.SMOOTHED, is_counter, is_rate
+        )
+
+    if windows.hists is None:
+        result = vector_of(windows, *floats(windows))
+    else:
+        from obs.tsdb.promql.functions.histogram_edges import each_window, increase
+        from obs.tsdb.promql.functions.histogram_windows import Window, with_histograms
+
+        def one(w: Window) -> Histogram | None:
+            grown = increase(frame, call, windows, w, is_counter)
+            return grown.divide(windows.range_ms / 1000) if grown is not None and is_rate else grown
+
+        result = with_histograms(frame, call, windows, floats, one, each_window)[0]
     if is_counter:
-        hint_counter(frame, call, result)
+        hint_counter(frame, call, result.only_floats().compact())
     return result
 
 
@@ -242,16 +254,17 @@ def _sums(name: str) -> WindowFunction:
 
 def _turns(falls_only: bool) -> WindowFunction:
     def function(frame: Frame, call: Call, windows: Windows) -> Vector:
+        if windows.hists is not None:
+            from obs.tsdb.promql.functions import histogram_edges, histogram_windows
+
+            each = histogram_windows.each_window if windows.edge is Edge.NONE else histogram_edges.each_window
+            return histogram_windows.turns(windows, falls_only, each)
         if windows.edge is not Edge.NONE:
             from obs.tsdb.promql.kernels_edges import anchored_turns
 
-            w = windows.only_floats()
+            w = windows
             found = anchored_turns(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only)
             return vector_of(windows, *found)
-        if windows.hists is not None:
-            from obs.tsdb.promql.functions.histogram_windows import turns
-
-            return turns(frame, call, windows, falls_only)
         return vector_of(windows, *_plain("turns_over_time", falls_only)(windows))
 
     return function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def vector_of(found: Found) -> Vector:
 
 
 def _smoothed(frame: Frame, node: Selector) -> Vector:
-    """Floats on the line between the samples around each step."""
+    """Samples on the line between those around each step."""
     from obs.tsdb.promql import kernels_edges
 
     look = ends(frame, node.offset_ms, node.at)
@@ -82,10 +82,17 @@ def _smoothed(frame: Frame, node: Selector) -> Vector:
     found = frame.query.select(node.matchers, int(look[0]) - lookback + 1, int(look[-1]) + lookback, node.pos)
     offsets, t_ms, values, hists = _without_stale(found)
     keep = np.zeros(len(found.labels), np.bool_)
-    series = Windows(found.labels, offsets, t_ms, values, look, lookback, frame.steps.count, keep, hists)
-    floats = series if hists is None else series.only_floats()
-    out, present = kernels_edges.smoothed_sample(floats.offsets, floats.t_ms, floats.values, look, lookback)
-    return Vector(found.labels, series.widen(out), series.widen(present), keep).compact()
+    series = Windows(
+        found.labels, offsets, t_ms, values, look, lookback, frame.steps.count, keep, hists, lookback_ms=lookback
+    )
+    out, present = kernels_edges.smoothed_sample(offsets, t_ms, values, look, lookback)
+    vector = Vector(found.labels, series.widen(out), series.widen(present), keep)
+    if hists is not None:
+        from obs.tsdb.promql.functions.histogram_edges import smoothed_samples
+
+        present, between = smoothed_samples(frame, node, series, present)
+        vector = replace(vector, present=series.widen(present), hists=series.widen(between))
+    return vector.compact()
 
 
 def windows(frame: Frame, node: Node) -> Windows:
