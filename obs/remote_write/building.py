@@ -8,9 +8,11 @@ from obs.model.batch import Decoded
 from obs.model.labels import METRIC_NAME, Labels
 from obs.model.schema import SAMPLES
 from obs.otlp.draft import Draft, batch
+from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.series_cache import SeriesCache
 from obs.remote_write import reasons
 from obs.remote_write.messages import Series, labels_of
+from obs.remote_write.wire import too_many
 
 SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum"), "counter": ("_total",)}
 
@@ -21,12 +23,16 @@ class Builder:
     def __init__(self, cache: SeriesCache) -> None:
         self.draft = Draft(cache)
         self.rejected: Counter[str] = Counter()
+        self._parts = 0
         self.ids: list[int] = []
         self.times_ms: list[int] = []
         self.values: list[float] = []
 
     def add(self, series: Series) -> None:
         """All of one series, or none of it where its labels cannot be kept."""
+        self._parts += len(series.samples) + len(series.histograms) + len(series.exemplars)
+        if self._parts > MAX_ITEMS:
+            raise too_many()
         labels = labels_of(series.pairs)
         if isinstance(labels, str):
             self.rejected[labels] += len(series.samples) + len(series.histograms)

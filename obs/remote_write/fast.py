@@ -50,6 +50,8 @@ class _Walk:
 
     def finish(self) -> Decoded:
         """The batch."""
+        if self._counts[kn.N_ODD] > MAX_ITEMS:
+            raise wire.too_many()
         series = self._series[:, : self._counts[kn.N_SERIES]]
         if self._counts[kn.N_ODD]:
             for index in np.flatnonzero(series[kn.SLOT] < 0).tolist():
@@ -119,7 +121,7 @@ class _Walk:
         return used
 
     def _metadata(self) -> None:
-        for number, value in wire.fields(self._body):
+        for number, value in wire.bounded(wire.fields(self._body)):
             if number == 3:
                 self._builder.draft.family(metadata_v1(wire.raw(value)))
 

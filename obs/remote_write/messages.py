@@ -56,7 +56,7 @@ class Series:
 def series_v1(data: bytes) -> Series:
     """A prometheus.TimeSeries: 1 labels, 2 samples, 3 exemplars, 4 histograms."""
     series = Series()
-    for number, value in wire.fields(data):
+    for number, value in wire.bounded(wire.fields(data)):
         if number == 1:
             series.pairs.append(_pair(value))
         elif number == 2:
@@ -72,7 +72,7 @@ def series_v2(data: bytes, symbols: Sequence[str | None]) -> Series:
     """A write.v2.TimeSeries: 1 label refs, 2 samples, 3 histograms, 4 exemplars, 5 metadata."""
     series = Series()
     refs: list[int] = []
-    for number, value in wire.fields(data):
+    for number, value in wire.bounded(wire.fields(data)):
         if number == 1:
             refs += wire.varints(value)
         elif number == 2:
@@ -182,7 +182,7 @@ def histogram(data: bytes) -> Histogram:
     """
     one: dict[int, wire.Value] = {}
     many: dict[int, list[wire.Value]] = {}
-    for number, value in wire.fields(data):
+    for number, value in wire.bounded(wire.fields(data)):
         if number in (8, 9, 10, 11, 12, 13, 16):
             many.setdefault(number, []).append(value)
         else:

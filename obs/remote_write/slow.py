@@ -12,7 +12,7 @@ from obs.remote_write.messages import metadata_v1, series_v1, series_v2
 def decode_v1(body: bytes, cache: SeriesCache) -> Decoded:
     """A prometheus.WriteRequest: 1 timeseries, 3 metadata."""
     builder = Builder(cache)
-    for number, value in wire.fields(body):
+    for number, value in wire.bounded(wire.fields(body)):
         if number == 1:
             builder.add(series_v1(wire.raw(value)))
         elif number == 3:
@@ -23,11 +23,10 @@ def decode_v1(body: bytes, cache: SeriesCache) -> Decoded:
 def decode_v2(body: bytes, cache: SeriesCache) -> Decoded:
     """An io.prometheus.write.v2.Request: 4 symbols, 5 timeseries."""
     builder = Builder(cache)
-    given = list(wire.fields(body))
-    symbols = [wire.text(value) for number, value in given if number == 4]
+    symbols = [wire.text(value) for number, value in wire.bounded(wire.fields(body)) if number == 4]
     if symbols and symbols[0]:
         raise wire.malformed("the first symbol must be empty")
-    for number, value in given:
+    for number, value in wire.fields(body):
         if number == 5:
             builder.add(series_v2(wire.raw(value), symbols))
     return builder.finish()

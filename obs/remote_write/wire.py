@@ -8,9 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from obs.errors import UserError
+from obs.errors import TooLarge, UserError
+from obs.otlp.limits import MAX_ITEMS
 
 Value = int | bytes
+
+MAX_PACKED_BYTES = 1 << 20
+"""Packed numbers of one field: those of a histogram with 65,536 buckets take half of it."""
 
 
 def malformed(what: str) -> UserError:
@@ -42,6 +46,19 @@ def fields(data: bytes) -> Iterator[tuple[int, Value]]:
         if not 0 < number < 1 << 29:
             raise malformed(f"field number {number} at byte {at}")
         yield number, value
+
+
+def bounded(given: Iterator[tuple[int, Value]]) -> Iterator[tuple[int, Value]]:
+    """The fields, as long as they are not too many to be Python values. Raises: TooLarge."""
+    for count, pair in enumerate(given):
+        if count >= MAX_ITEMS:
+            raise too_many()
+        yield pair
+
+
+def too_many() -> TooLarge:
+    """The error for a body of very many very small parts."""
+    return TooLarge(f"cannot take remote write body: it has more than {MAX_ITEMS} parts; send smaller ones")
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -103,6 +120,8 @@ def varints(value: Value) -> list[int]:
     if isinstance(value, int):
         return [value]
     found, at = [], 0
+    if len(value) > MAX_PACKED_BYTES:
+        raise malformed(f"{len(value)} bytes of numbers stand in one field")
     while at < len(value):
         number, at = varint(value, at)
         found.append(number)
@@ -113,6 +132,8 @@ def doubles(value: Value) -> list[float]:
     """Repeated doubles, packed or not."""
     if isinstance(value, int):
         return [double(value)]
+    if len(value) > MAX_PACKED_BYTES:
+        raise malformed(f"{len(value)} bytes of numbers stand in one field")
     if len(value) % 8:
         raise malformed("packed doubles are cut off")
     return list(struct.unpack(f"<{len(value) // 8}d", value))

@@ -1,0 +1,65 @@
+"""Bodies of countless tiny parts: refused before each part is a value in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from obs.errors import TooLarge, UserError
+from obs.model.batch import Decoded
+from obs.otlp.limits import MAX_ITEMS
+from obs.otlp.series_cache import SeriesCache
+from obs.remote_write import slow
+from obs.remote_write.fast import decode_v1 as by_kernels
+from obs.remote_write.wire import MAX_PACKED_BYTES
+
+Decode = Callable[[bytes, SeriesCache], Decoded]
+MANY = MAX_ITEMS + 1
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A text or message."""
+    size, length = len(value), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([number << 3 | 2, *length, size]) + value
+
+
+SERIES = field(1, field(1, b"__name__") + field(2, b"many"))
+NUMBERS = bytes(MAX_PACKED_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("decode", "body", "error", "said"),
+    [
+        (slow.decode_v1, field(1, b"") * MANY, TooLarge, "parts"),
+        (slow.decode_v1, field(1, SERIES + field(2, b"") * MANY), TooLarge, "parts"),
+        (slow.decode_v1, field(1, SERIES + field(2, b"") * (MANY // 10)) * 11, TooLarge, "parts"),
+        (by_kernels, field(1, b"") * MANY, TooLarge, "parts"),
+        (slow.decode_v1, field(1, SERIES + field(4, field(12, NUMBERS))), UserError, "numbers stand in one field"),
+        (slow.decode_v2, field(4, b"") * MANY, TooLarge, "parts"),
+        (slow.decode_v2, field(4, b"") + field(5, b"") * MANY, TooLarge, "parts"),
+        (slow.decode_v2, field(4, b"") + field(5, field(1, NUMBERS)), UserError, "numbers stand in one field"),
+    ],
+    ids=["series", "samples", "samples of some", "kernels", "buckets", "symbols", "series 2.0", "references"],
+)
+def test_refused(decode: Decode, body: bytes, error: type[UserError], said: str) -> None:
+    with pytest.raises(error, match=said):
+        decode(body, SeriesCache())
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (field(4, b"x"), "first symbol must be empty"),
+        (field(5, field(1, b"\x00\x01")), "not there"),
+        (field(4, b"") + field(5, field(1, b"\x00")), "not there"),
+        (field(4, b"") + field(5, field(5, b"\x18\x07")), "metadata refers"),
+    ],
+    ids=["no empty symbol", "no symbols", "half a pair", "metadata"],
+)
+def test_references_to_nothing(body: bytes, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        slow.decode_v2(body, SeriesCache())
