@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server, reads_answers
 from obs.cli.output import write_json, write_rows
 from obs.client import ObsClient
 
@@ -15,7 +15,7 @@ Check = tuple[str, str, str]  # what, "ok" | "warning" | "error", detail
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(name="doctor", help="Check a running obs.")(doctor)
+    app.command(name="doctor", help="Check a running obs.")(reads_answers(doctor))
 
 
 def doctor(output: OutputOption = Output.TABLE, server: Server = DEFAULT_SERVER) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from obs.cli.moments import moment_s
-from obs.cli.options import DEFAULT_SERVER, End, Output, OutputOption, Server, Start
+from obs.cli.options import DEFAULT_SERVER, End, Output, OutputOption, Server, Start, reads_answers
 from obs.cli.output import labels_text, write_json, write_rows
 from obs.client import ObsClient, QueryResult
 from obs.errors import UserError
@@ -25,7 +25,7 @@ Record = tuple[int, str, dict[str, str]]  # time_ns, line, labels and attributes
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(name="logs", help="Search log records with LogQL, or any text.")(logs)
+    app.command(name="logs", help="Search log records with LogQL, or any text.")(reads_answers(logs))
 
 
 def logs(

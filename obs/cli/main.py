@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 the server or the environment said no · 2 wrong usage o
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -31,6 +32,9 @@ for verb in (up, agent, demo, query, logs, trace, sql, doctor, import_, export, 
 
 def main() -> None:
     """Entry point of the `obs` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a sign shows its number
     try:
         app()
     except ObsError as e:
@@ -40,6 +44,9 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone: nothing to say, and nobody to hear it
+        sys.exit(FAILED)
+    except OSError as e:
+        print(f"cannot go on: {e}", file=sys.stderr)
         sys.exit(FAILED)
     except Exception as e:
         if os.environ.get("OBS_DEBUG"):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import typer
+
+from obs.client.transport import expected_answer
+
+P = ParamSpec("P")
 
 
 class Output(StrEnum):
@@ -31,3 +37,14 @@ Start = Annotated[str, typer.Option("--start", help="From when: `-1h`, RFC 3339 
 End = Annotated[str, typer.Option("--end", help="Until when; the same forms, and `now`.")]
 
 DEFAULT_SERVER = "http://127.0.0.1:9600"
+
+
+def reads_answers(verb: Callable[P, None]) -> Callable[P, None]:
+    """The verb, which says in words that the server's answer has another form than it expected."""
+
+    @functools.wraps(verb)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        with expected_answer(str(kwargs.get("server", DEFAULT_SERVER))):
+            verb(*args, **kwargs)
+
+    return guarded

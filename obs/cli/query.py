@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from obs.cli.moments import duration_s, moment_s
-from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server, reads_answers
 from obs.cli.output import labels_text, note, write_json, write_rows
 from obs.client import ObsClient, QueryResult
 
@@ -17,7 +17,7 @@ DEFAULT_STEPS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(name="query", help="Run a PromQL query.")(query)
+    app.command(name="query", help="Run a PromQL query.")(reads_answers(query))
 
 
 def query(

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server, reads_answers
 from obs.cli.output import write_rows
 from obs.client import ObsClient
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(name="sql", help="Run a SQL query over metrics, series, logs and spans.")(sql)
+    app.command(name="sql", help="Run a SQL query over metrics, series, logs and spans.")(reads_answers(sql))
 
 
 def sql(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server
+from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server, reads_answers
 from obs.cli.output import note, write_json, write_rows
 from obs.client import ObsClient
 
@@ -15,7 +15,7 @@ BAR = 40
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(name="trace", help="Show one trace.")(trace)
+    app.command(name="trace", help="Show one trace.")(reads_answers(trace))
 
 
 def trace(

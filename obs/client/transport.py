@@ -54,7 +54,7 @@ class Transport:
         body = self.raw(path, params, headers, form)
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ClientError(f"cannot read the answer of {self.base_url}{path}: it is no JSON; is this obs?") from None
 
     def raw(self, path: str, params: Params = (), headers: Mapping[str, str] = {}, form: bool = False) -> bytes:
@@ -89,10 +89,12 @@ class Transport:
 
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection: HTTPConnection = kind(self._netloc, timeout=self._timeout_s)
+        answered = False
         try:
             connection.request(method, self._prefix + target, body, {"Accept": "application/json", **headers})
             answer = connection.getresponse()
-            if answer.status >= 400:
+            answered = True
+            if answer.status >= 300:
                 raise _refusal(answer.status, target, answer.read(), answer.getheader("Retry-After"))
             yield answer
         except ConnectionRefusedError:
@@ -104,9 +106,21 @@ class Transport:
                 f"cannot get an answer of {self.base_url}: none in {self._timeout_s:g} s; ask for less or wait"
             ) from None
         except (OSError, http.client.HTTPException) as e:
+            if answered and isinstance(e, BrokenPipeError):  # of whom the answer was passed on to
+                raise
             raise ClientError(f"cannot talk to obs at {self.base_url}: {e or type(e).__name__}") from None
         finally:
             connection.close()
+
+
+@contextmanager
+def expected_answer(server: str) -> Iterator[None]:
+    """While an answer is taken apart. Raises: ClientError where it has another form."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as e:
+        said = f"it is not of the form that was expected ({type(e).__name__}: {e})"
+        raise ClientError(f"cannot read the answer of {server}: {said}; is this obs, of this version?") from e
 
 
 def _http_url(text: str) -> SplitResult | None:
