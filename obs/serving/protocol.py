@@ -28,6 +28,7 @@ class BoundedHttp(HttpToolsProtocol):
     head_s = HEAD_S
     _head_bytes = 0
     _in_head = True
+    _half_closed = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -47,6 +48,17 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. Its answer is still due where a request is whole: what it sent may be stored."""
+        self._half_closed = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        return self._half_closed
+
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """A request begins."""

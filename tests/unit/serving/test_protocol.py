@@ -35,12 +35,14 @@ def address() -> Iterator[tuple[str, int]]:
     thread.join()
 
 
-def exchange(address: tuple[str, int], sent: bytes) -> bytes:
-    """All that the server says until it closes the connection."""
+def exchange(address: tuple[str, int], sent: bytes, ends: bool = False) -> bytes:
+    """All that the server says until it closes the connection; `ends`: we say that we will send no more."""
     with socket.create_connection(address, timeout=20) as client:
         said = b""
         try:
             client.sendall(sent)
+            if ends:
+                client.shutdown(socket.SHUT_WR)
             while piece := client.recv(1 << 16):
                 said += piece
         except ConnectionError:  # closed while we were still sending
@@ -70,3 +72,12 @@ def test_a_head_that_is_too_long(address: tuple[str, int], more: bytes) -> None:
 
 def test_others_are_served(address: tuple[str, int]) -> None:
     assert exchange(address, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [(b"\r\n", 1), (b"\r\n" + GET + b"\r\n", 2), (b"Content-Length: 5\r\n\r\n12345", 1), (b"X: y", 0)],
+    ids=["one", "two", "with a body", "half a head"],
+)
+def test_who_sends_no_more_is_answered(address: tuple[str, int], sent: bytes, answers: int) -> None:
+    assert exchange(address, GET + sent, ends=True).count(b"HTTP/1.1 404 ") == answers
