@@ -5,8 +5,10 @@ Source: prometheus/prompb types.proto and io/prometheus/write/v2/types.proto; do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from obs.model.labels import Labels, make_labels
 from obs.otlp.limits import MAX_LABELS
@@ -196,7 +198,16 @@ def histogram(data: bytes) -> Histogram:
     custom = [x for v in many.get(16, ()) for x in wire.doubles(v)] if schema == -53 else None
     if positive is None or negative is None or not (-4 <= schema <= 8 or schema == -53) or hint > 3:
         return Histogram(t_ms, None)
+    if custom is not None and not _bounded(custom, positive, negative):
+        return Histogram(t_ms, None)
     return Histogram(t_ms, (schema, count, *numbers, *positive, *negative, custom, hint), count)
+
+
+def _bounded(bounds: list[float], positive: tuple[int, list[float]], negative: tuple[int, list[float]]) -> bool:
+    """Whether custom bounds ascend, and every bucket has its own; the one past the last bound ends at infinity."""
+    first, counts = positive
+    ascending = all(low < high for low, high in pairwise([-math.inf, *bounds]))
+    return ascending and first >= 0 and first + len(counts) <= len(bounds) + 1 and not negative[1]
 
 
 def _side(many: dict[int, list[wire.Value]], spans: int, deltas: int, counts: int) -> tuple[int, list[float]] | None:

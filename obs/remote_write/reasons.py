@@ -15,7 +15,7 @@ SENTENCES = {
     REPEATED: "a label name stands twice in a series",
     NO_LABELS: "the series has no labels",
     LABELS: "the series has more than 256 labels",
-    HISTOGRAM: "the histogram's buckets are out of range, or do not fit its spans",
+    HISTOGRAM: "the histogram's buckets are out of range, or do not fit its spans or custom bounds",
 }
 
 ORDER = tuple(SENTENCES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +14,7 @@ from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.series_cache import SeriesCache
 from obs.remote_write import slow
 from obs.remote_write.fast import decode_v1 as by_kernels
+from obs.remote_write.messages import histogram
 from obs.remote_write.wire import MAX_PACKED_BYTES
 
 Decode = Callable[[bytes, SeriesCache], Decoded]
@@ -63,3 +66,28 @@ def test_refused(decode: Decode, body: bytes, error: type[UserError], said: str)
 def test_references_to_nothing(body: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
         slow.decode_v2(body, SeriesCache())
+
+
+def custom(bounds: list[float], offset: int, spans: int = 11, counts: int = 12) -> bytes:
+    """A histogram of three buckets with custom bounds."""
+    span = field(spans, b"\x08" + bytes([offset]) + b"\x10\x03")
+    packed = bytes([0x82, 1, 8 * len(bounds)]) + struct.pack(f"<{len(bounds)}d", *bounds)  # field 16
+    return b"\x20\x69" + span + field(counts, b"\x02\x02\x02") + packed
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (custom([1.0, 2.0], 0), True),
+        (custom([1.0, 2.0, 3.0], 2), True),
+        (custom([1.0, 2.0, 3.0, 4.0], 1), False),
+        (custom([1.0], 0), False),
+        (custom([], 0), False),
+        (custom([3.0, 1.0, 2.0], 0), False),
+        (custom([math.nan, 1.0, 2.0], 0), False),
+        (custom([1.0, 2.0], 0, spans=8, counts=9), False),
+    ],
+    ids=["to infinity", "later", "before the first", "past the last", "none", "unsorted", "no number", "negative"],
+)
+def test_buckets_of_custom_bounds(data: bytes, kept: bool) -> None:
+    assert (histogram(data).columns is not None) is kept
