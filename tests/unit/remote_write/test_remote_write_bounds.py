@@ -10,15 +10,14 @@ import pytest
 
 from obs.errors import TooLarge, UserError
 from obs.model.batch import Decoded
-from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.series_cache import SeriesCache
-from obs.remote_write import slow
-from obs.remote_write.fast import decode_v1 as by_kernels
+from obs.remote_write import building, fast, slow, wire
 from obs.remote_write.messages import histogram
 from obs.remote_write.wire import MAX_PACKED_BYTES
 
 Decode = Callable[[bytes, SeriesCache], Decoded]
-MANY = MAX_ITEMS + 1
+FEW = 10_000
+MANY = FEW + 1
 
 
 def field(number: int, value: bytes) -> bytes:
@@ -40,7 +39,7 @@ NUMBERS = bytes(MAX_PACKED_BYTES + 1)
         (slow.decode_v1, field(1, b"") * MANY, TooLarge, "parts"),
         (slow.decode_v1, field(1, SERIES + field(2, b"") * MANY), TooLarge, "parts"),
         (slow.decode_v1, field(1, SERIES + field(2, b"") * (MANY // 10)) * 11, TooLarge, "parts"),
-        (by_kernels, field(1, b"") * MANY, TooLarge, "parts"),
+        (fast.decode_v1, field(1, b"") * MANY, TooLarge, "parts"),
         (slow.decode_v1, field(1, SERIES + field(4, field(12, NUMBERS))), UserError, "numbers stand in one field"),
         (slow.decode_v2, field(4, b"") * MANY, TooLarge, "parts"),
         (slow.decode_v2, field(4, b"") + field(5, b"") * MANY, TooLarge, "parts"),
@@ -48,7 +47,11 @@ NUMBERS = bytes(MAX_PACKED_BYTES + 1)
     ],
     ids=["series", "samples", "samples of some", "kernels", "buckets", "symbols", "series 2.0", "references"],
 )
-def test_refused(decode: Decode, body: bytes, error: type[UserError], said: str) -> None:
+def test_refused(
+    monkeypatch: pytest.MonkeyPatch, decode: Decode, body: bytes, error: type[UserError], said: str
+) -> None:
+    for module in (building, fast, wire):
+        monkeypatch.setattr(module, "MAX_ITEMS", FEW)
     with pytest.raises(error, match=said):
         decode(body, SeriesCache())
 
