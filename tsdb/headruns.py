@@ -1,10 +1,12 @@
-"""Rows of a head by series, then time. What is sorted once serves until its head is flushed."""
+"""Rows of a head by series, then time, and its series. What is worked out once serves until its head is flushed."""
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ import pyarrow as pa
 
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import SORTED_RUN_ROWS
-from obs.tsdb.rows import head_rows
+from obs.tsdb.rows import head_rows, whole
 from obs.tsdb.sorting import sort_rows
 
 I64 = npt.NDArray[np.int64]
@@ -55,33 +57,50 @@ def sorted_run(table: pa.Table, index: SeriesIndex) -> Run:
     return Run(distinct, ends - counts, ends, rows.t_ms[order], rows.values[order])
 
 
-class HeadRuns:
-    """Sorted runs of the tables that heads are made of, each kept as long as its table. Any thread."""
+def series_ordinals(table: pa.Table, index: SeriesIndex) -> npt.NDArray[np.int32]:
+    """The series of a head's table of them; those that the index does not know are left out."""
+    ordinals = index.ordinals(whole(table.column("series_id")))
+    return ordinals[ordinals >= 0]
 
-    def __init__(self, index: SeriesIndex) -> None:
-        self._index = index
+
+class Sized(Protocol):
+    """What knows the memory that it holds."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes."""
+
+
+Made = TypeVar("Made", bound=Sized)
+
+
+class OfTables(Generic[Made]):
+    """What is made of the tables that heads consist of, each kept as long as its table. Any thread."""
+
+    def __init__(self, index: SeriesIndex, make: Callable[[pa.Table, SeriesIndex], Made]) -> None:
+        self._index, self._make = index, make
         self._lock = threading.Lock()
-        self._kept: dict[int, tuple[weakref.ref[pa.Table], Run]] = {}
+        self._kept: dict[int, tuple[weakref.ref[pa.Table], Made]] = {}
 
     @property
     def nbytes(self) -> int:
         """Memory held."""
         with self._lock:
-            return sum(run.nbytes for _, run in self._kept.values())
+            return sum(made.nbytes for _, made in self._kept.values())
 
-    def of(self, table: pa.Table) -> Run:
-        """The rows of a table, sorted; one that is small is sorted each time."""
+    def of(self, table: pa.Table) -> Made:
+        """What is made of a table; of one that is small it is made each time."""
         if table.num_rows < SORTED_RUN_ROWS:
-            return sorted_run(table, self._index)
+            return self._make(table, self._index)
         key = id(table)
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and kept[0]() is table:
             return kept[1]
-        run = sorted_run(table, self._index)
+        made = self._make(table, self._index)
         with self._lock:
-            self._kept[key] = weakref.ref(table, lambda _: self._let_go(key)), run
-        return run
+            self._kept[key] = weakref.ref(table, lambda _: self._let_go(key)), made
+        return made
 
     def _let_go(self, key: int) -> None:
         """Called while a table goes, by any thread, so it takes no lock."""

@@ -21,7 +21,7 @@ from obs.model.ports import SeriesSet
 from obs.tsdb import histograms
 from obs.tsdb.blocks import BlockCatalog, GroupCache
 from obs.tsdb.filenames import SAMPLES
-from obs.tsdb.headruns import HeadRuns
+from obs.tsdb.headruns import OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows
 from obs.tsdb.limits import PART_ROWS
@@ -44,7 +44,7 @@ class Reader:
     index: SeriesIndex
     catalog: BlockCatalog
     cache: GroupCache
-    runs: HeadRuns
+    runs: OfTables[Run]
     max_rows: int  # of one selection
 
 

@@ -34,12 +34,11 @@ from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
-from obs.tsdb.headruns import HeadRuns
+from obs.tsdb.headruns import OfTables, series_ordinals, sorted_run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
 from obs.tsdb.limits import AHEAD_S, LABELS_WAIT_S, RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
 from obs.tsdb.metadata import Description, MetadataRegistry
-from obs.tsdb.rows import whole
 from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, covers, matching, overlaps, plan, select
 from obs.tsdb.slices import slices
 
@@ -69,9 +68,10 @@ class MetricStore:
         self.limits = limits
         self._metadata = MetadataRegistry()
         self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
-        self._reader = Reader(
-            self.index, BlockCatalog(self.index), GroupCache(limits.cache_bytes), HeadRuns(self.index), limits.max_rows
-        )
+        runs = OfTables(self.index, sorted_run)
+        cache = GroupCache(limits.cache_bytes)
+        self._reader = Reader(self.index, BlockCatalog(self.index), cache, runs, limits.max_rows)
+        self._head_series = OfTables(self.index, series_ordinals)
         self.changes = Changes(self._losses)
         self.admission = Admission(self.index, limits, self._held, self._all_labels_known)
         self._loader: threading.Thread | None = None
@@ -131,7 +131,7 @@ class MetricStore:
             "series": len(self.index),
             "label_pairs": self.index.pairs,
             "bytes_index": self.index.nbytes,
-            "bytes_cache": self._reader.cache.nbytes + self._reader.runs.nbytes,
+            "bytes_cache": self._reader.cache.nbytes + self._reader.runs.nbytes + self._head_series.nbytes,
             DROPPED_BY_METRIC: self.admission.dropped,
         }
         return replace(stats, extra={**stats.extra, **extra})
@@ -263,8 +263,9 @@ class MetricStore:
             mask = self._matching(selectors)
             held = np.zeros(len(mask), np.bool_)
             if _head_overlaps(view, start_ms, end_ms):
-                ordinals = self.index.ordinals(whole(view.head(SERIES).column("series_id")))
-                held[ordinals[(ordinals >= 0) & (ordinals < len(held))]] = True
+                for table in view.head_runs(SERIES):
+                    ordinals = self._head_series.of(table)
+                    held[ordinals[ordinals < len(held)]] = True
             names = [m for m in selectors[0] if m.name == METRIC_NAME] if len(selectors) == 1 else []
             for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
                 if not selectors and bool(held.all()):  # most blocks have most series
