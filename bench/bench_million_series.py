@@ -144,7 +144,8 @@ def questions(start_s: int, end_s: int) -> dict[str, str]:
         "metric names": f"/api/v1/label/__name__/values?{span}",
         "jobs": f"/api/v1/label/job/values?{span}",
         "instances of a metric": f"/api/v1/label/instance/values?{span}&match[]=app_requests_1_total",
-        "rate of one metric": f"/api/v1/query_range?{span}&step=60&query={rate}",
+        "rate of one metric": f"/api/v1/query_range?{span}&step=60&nocache=1&query={rate}",
+        "the same, kept": f"/api/v1/query_range?{span}&step=60&query={rate}",
         "instant of one metric": f"/api/v1/query?time={end_s}&query=" + quote("sum(app_requests_1_total)"),
         "count of everything": f"/api/v1/query?time={end_s}&query=" + quote('count({__name__=~"app_.*"})'),
     }

@@ -72,12 +72,16 @@ def remote_write_queries(address: str) -> dict[str, str]:
     def ask(query: str) -> str:
         return f"{address}/api/v1/query_range?start={{start}}&end={{end}}&step=60&query={quote(query)}"
 
-    return {
+    ranges = {
         "rate by job, all counters": ask('sum by (job)(rate({__name__=~"http_requests_.*"}[5m]))'),
         "rate by job, one metric": ask("sum by (job)(rate(http_requests_1_total[5m]))"),
         "one raw series": ask('queue_depth_2{shard="1000"}'),
         "max over an hour": ask('max by (instance)(max_over_time({__name__=~"queue_depth_.*"}[1h]))'),
         "quantile over time": ask("quantile_over_time(0.9, queue_depth_2[10m])"),
+    }
+    return {
+        **ranges,
+        **{f"{name}, worked out anew": f"{url}&nocache=1" for name, url in ranges.items()},
         "topk, instant": f"{address}/api/v1/query?time={{end}}&query="
         + quote('topk(10, rate({__name__=~"http_requests_.*"}[5m]))'),
     }
