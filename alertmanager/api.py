@@ -16,7 +16,7 @@ from obs.alertmanager.rules.alerting import Active, AlertingRule
 from obs.alertmanager.rules.evaluation import GroupState, Health
 from obs.alertmanager.rules.model import Rule
 from obs.alertmanager.service import AlertService
-from obs.alertmanager.template.gotext import scientific
+from obs.gotemplate.gotext import scientific
 
 KINDS = {"": "", "alert": "alerting", "record": "recording"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 
 from obs.alertmanager.rules.model import RuleGroup, parse_groups
-from obs.alertmanager.template.lexer import TemplateError
-from obs.alertmanager.template.parser import parse
+from obs.alertmanager.template.functions import GIVEN, NAMES
 from obs.errors import ConfigError, QueryError
+from obs.gotemplate.lexer import TemplateError
+from obs.gotemplate.parser import parse
 
 CheckQuery = Callable[[str, str], None]
 """(language, query): raises QueryError where the query does not parse."""
@@ -43,7 +44,7 @@ def _load(file: str, check: CheckQuery) -> list[RuleGroup]:
                 raise ConfigError(f"{group.name}.{rule.name}.expr: cannot use query in {file!r}: {e}") from None
             for name, template in (*rule.labels, *rule.annotations):
                 try:
-                    parse(template)
+                    parse(template, NAMES, GIVEN)
                 except TemplateError as e:
                     where = f"{group.name}.{rule.name}.{name}"
                     raise ConfigError(f"{where}: cannot use template {template!r} in {file!r}: {e}") from None

@@ -5,14 +5,11 @@ Source: prometheus.io/docs/prometheus/latest/configuration/template_reference; p
 
 from __future__ import annotations
 
-import html
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
-from obs.alertmanager.template.gotext import Sample, printf, text
 from obs.alertmanager.template.humanize import (
     humanize,
     humanize1024,
@@ -21,8 +18,10 @@ from obs.alertmanager.template.humanize import (
     humanize_timestamp,
     parse_duration,
 )  # fmt: skip
+from obs.gotemplate.functions import GO_FUNCTIONS
+from obs.gotemplate.gotext import Sample
+from obs.gotemplate.walk import OF_THE_WALK, Function
 
-Function = Callable[..., Any]
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[^:]*)")
 
 
@@ -62,46 +61,8 @@ def _replace_all(pattern: str, to: str, value: str) -> str:
     return re.sub(pattern, replaced, value)
 
 
-def _same_kind(a: Any, b: Any) -> None:
-    if type(a) is not type(b) or not isinstance(a, bool | int | float | str):
-        raise ValueError("incompatible types for comparison")
-
-
-def _eq(a: Any, *others: Any) -> bool:
-    if not others:
-        raise ValueError("missing argument for comparison")
-    for other in others:
-        _same_kind(a, other)
-    return a in others
-
-
-def _less(a: Any, b: Any) -> bool:
-    _same_kind(a, b)
-    return bool(a < b)
-
-
-def _index(of: Any, *keys: Any) -> Any:
-    for key in keys:
-        of = of.get(key, "") if isinstance(of, Mapping) else of[key]
-    return ord(of) if isinstance(of, str) and keys and isinstance(keys[-1], int) else of
-
-
-def _print(*values: Any) -> str:
-    """Spaces stand between operands of which neither is a text."""
-    out = ""
-    for i, value in enumerate(values):
-        between = i and not isinstance(value, str) and not isinstance(values[i - 1], str)
-        out += (" " if between else "") + text(value)
-    return out
-
-
 def _link(query: str) -> str:
     return "/ui/metrics?q=" + quote(query, safe="")
-
-
-def _js(value: str) -> str:
-    marks = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
-    return "".join(marks.get(c, c) for c in value)
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -129,28 +90,14 @@ FUNCTIONS: Mapping[str, Function] = {
     "tableLink": _link,
     "graphLink": _link,
     "urlQueryEscape": quote_plus,
-    "printf": printf,
-    "print": _print,
-    "println": lambda *values: " ".join(map(text, values)) + "\n",
-    "html": lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
-    "urlquery": lambda *values: quote_plus(_print(*values)),
-    "js": lambda *values: _js(_print(*values)),
-    "eq": _eq,
-    "ne": lambda a, b: not _eq(a, b),
-    "lt": _less,
-    "le": lambda a, b: _less(a, b) or a == b,
-    "gt": lambda a, b: not _less(a, b) and a != b,
-    "ge": lambda a, b: not _less(a, b),
-    "len": len,
-    "index": _index,
-    "slice": lambda of, *ends: of[slice(*(ends if len(ends) > 1 else (*ends, None)))],
+    **GO_FUNCTIONS,
 }
 """Those that need nothing but their arguments."""
 
 OF_THE_PLACE = ("query", "externalURL", "pathPrefix")
 """Those that ask the server, made where a template is expanded."""
 
-OF_THE_WALK = ("and", "or", "not")
-"""Those that the walk does itself: `and` and `or` stop at the first argument that decides."""
-
 NAMES = frozenset((*FUNCTIONS, *OF_THE_PLACE, *OF_THE_WALK))
+
+GIVEN = ("$", "$labels", "$value", "$externalLabels", "$externalURL")
+"""Variables that every template has. Source: prometheus.io/docs/prometheus/latest/configuration/template_reference."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from obs.alertmanager.template.expand import Place, expand
-from obs.alertmanager.template.lexer import TemplateError
-from obs.alertmanager.template.parser import parse
+from obs.alertmanager.template.functions import GIVEN, NAMES
 from obs.errors import QueryError
+from obs.gotemplate.lexer import TemplateError
+from obs.gotemplate.parser import parse
 from obs.model.labels import make_labels
 from obs.model.ports import VectorSample
 
@@ -142,4 +143,4 @@ def test_a_template_that_fails_says_so_in_its_place(template: str, cause: str) -
 )  # fmt: skip
 def test_a_faulty_template_is_no_template(template: str) -> None:
     with pytest.raises(TemplateError):
-        parse(template)
+        parse(template, NAMES, GIVEN)

@@ -9,9 +9,8 @@ import ast
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from obs.alertmanager.template.functions import NAMES
-from obs.alertmanager.template.lexer import Piece, TemplateError, Token, pieces
-from obs.alertmanager.template.tree import (
+from obs.gotemplate.lexer import Piece, TemplateError, Token, pieces
+from obs.gotemplate.tree import (
     Block,
     Call,
     Include,
@@ -27,26 +26,24 @@ from obs.alertmanager.template.tree import (
     Tree,
 )  # fmt: skip
 
-GIVEN = ("$", "$labels", "$value", "$externalLabels", "$externalURL")
-"""Variables that every template has. Source: prometheus.io/docs/prometheus/latest/configuration/template_reference."""
-
 BLOCKS = ("if", "with", "range")
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
 @lru_cache(maxsize=4096)
-def parse(template: str) -> Tree:
-    """The tree of a template. Raises: TemplateError."""
-    return _Parser(pieces(template)).tree()
+def parse(template: str, functions: frozenset[str], variables: tuple[str, ...] = ("$",)) -> Tree:
+    """The tree of a template that may use these functions, and variables from outside. Raises: TemplateError."""
+    return _Parser(pieces(template), functions, variables).tree()
 
 
 class _Parser:
     """One walk over the pieces; `_scopes` are the variables known at this place."""
 
-    def __init__(self, found: Iterable[Piece]) -> None:
+    def __init__(self, found: Iterable[Piece], functions: frozenset[str], variables: Sequence[str]) -> None:
         self._pieces = list(found)
+        self._functions = functions
         self._at = 0
-        self._known = list(GIVEN)
+        self._known = list(variables)
         self._loops = 0
         self._defined: dict[str, Sequence[Node]] = {}
 
@@ -122,7 +119,7 @@ class _Parser:
 
     def _pipe(self, tokens: Sequence[Token], several: bool = False) -> Pipe:
         names, declares, rest = _assigned(tokens, several)
-        reader = _Commands(rest, self._known)
+        reader = _Commands(rest, self._known, self._functions)
         commands = reader.pipe()
         if reader.left:
             raise TemplateError(f"unexpected {reader.left[0].text!r} in command")
@@ -148,9 +145,9 @@ def _assigned(tokens: Sequence[Token], several: bool) -> tuple[Sequence[str], bo
 class _Commands:
     """Reads commands from one action's tokens."""
 
-    def __init__(self, tokens: Sequence[Token], known: Collection[str]) -> None:
+    def __init__(self, tokens: Sequence[Token], known: Collection[str], functions: Collection[str]) -> None:
         self.left = list(tokens)
-        self._known = known
+        self._known, self._functions = known, functions
 
     def pipe(self) -> Sequence[Sequence[Term]]:
         commands = [self._command()]
@@ -186,7 +183,7 @@ class _Commands:
             return Path("", (token.text[1:], *self._fields()))
         if token.kind == "dot":
             return Path("", ())
-        return _constant(token)
+        return _constant(token, self._functions)
 
     def _fields(self) -> Sequence[str]:
         names: list[str] = []
@@ -195,11 +192,11 @@ class _Commands:
         return names
 
 
-def _constant(token: Token) -> Term:
+def _constant(token: Token, functions: Collection[str]) -> Term:
     if token.kind == "word":
         if token.text in _CONSTANTS:
             return Literal(_CONSTANTS[token.text])
-        if token.text not in NAMES:
+        if token.text not in functions:
             raise TemplateError(f"function {token.text!r} not defined")
         return Call(token.text)
     if token.kind == "raw":
