@@ -51,6 +51,7 @@ class BlockSeries:
     metrics: Mapping[str, tuple[int, int]]  # series first:last of each metric, in their order
     group_starts: I64  # first row of each row group of samples, and the end
     footer: Any  # pq.FileMetaData of samples, None where there are none
+    held: Mask | None = None  # by ordinal, whether a series has rows; shorter than the index
     gone: Mask | None = None  # series of which deletes hide every sample
     deleted: Deleted | None = None  # by ordinal; None where no row is hidden
 
@@ -146,10 +147,11 @@ class BlockCatalog:
             return NO_SERIES
         sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] if footer else []
         ids, first_rows, counts, scales, min_ms, max_ms = columns
+        ordinals = self._index.ordinals(ids)
         loaded = BlockSeries(
-            self._index.ordinals(ids), first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
+            ordinals, first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
             _metrics(series.column("metric")),
-            np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer,
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer, _held(ordinals, counts),
         )  # fmt: skip
         self._known[block.name, 0] = loaded
         return loaded
@@ -165,6 +167,12 @@ class BlockCatalog:
             if block.sound():
                 raise
             return None
+
+
+def _held(ordinals: npt.NDArray[np.int32], counts: I64) -> Mask:
+    held = np.zeros(int(ordinals.max(initial=-1)) + 1, np.bool_)
+    held[ordinals[counts > 0]] = True
+    return held
 
 
 def _metrics(names: pa.ChunkedArray) -> dict[str, tuple[int, int]]:

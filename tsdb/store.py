@@ -270,8 +270,13 @@ class MetricStore:
             for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
                 if not selectors and bool(held.all()):  # most blocks have most series
                     break
-                if not selectors and series.gone is None and covers(block, start_ms, end_ms):
-                    held[series.ordinals[series.counts > 0]] = True
+                if (
+                    not selectors
+                    and series.held is not None
+                    and series.gone is None
+                    and covers(block, start_ms, end_ms)
+                ):
+                    held[: len(series.held)] |= series.held[: len(held)]
                 elif overlaps(block, start_ms, end_ms):
                     held[series.ordinals[series.chosen(mask if selectors else None, start_ms, end_ms, names)]] = True
         return mask & held
