@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ from obs.logstore.blockindex import BlockIndex
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
 from obs.logstore.overflow import overflow_label
 from obs.logstore.streams import StreamTable
+from obs.model.labels import Labels
 from obs.model.schema import OVERFLOW
 
 Index = npt.NDArray[np.int64]
@@ -108,6 +110,25 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
     return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which stored labels are left: all but `dropped`, and of these only `kept` where it is given."""
+
+    dropped: frozenset[str] = frozenset()
+    kept: frozenset[str] | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether a label is left."""
+        return name not in self.dropped and (self.kept is None or name in self.kept)
+
+    def labels(self, labels: Labels) -> Labels:
+        """Those of a stream that are left."""
+        return labels if self == ALL_SHOWN else tuple(pair for pair in labels if self.has(pair[0]))
+
+
+ALL_SHOWN = Shown()
+
+
 class Rows:
     """Rows of a chunk that are still alive; `index` is their positions in it. Immutable but for caches."""
 
@@ -118,10 +139,12 @@ class Rows:
         derived: Mapping[str, pa.Array] | None = None,
         line: pa.Array | None = None,
         columns: Mapping[str, pa.Array] | None = None,
+        shown: Shown = ALL_SHOWN,
     ) -> None:
         self.chunk = chunk
         self.index = index
         self.derived = dict(derived or {})
+        self.shown = shown
         self._line = line
         self._columns: dict[str, pa.Array] = dict(columns or {})
         self._take: pa.Array | None = None
@@ -168,15 +191,20 @@ class Rows:
         derived = {k: v.take(at) for k, v in self.derived.items()}
         line = None if self._line is None else self._line.take(at)
         columns = {k: v.take(at) for k, v in self._columns.items()}
-        return Rows(self.chunk, self.index[chosen], derived, line, columns)
+        return Rows(self.chunk, self.index[chosen], derived, line, columns, self.shown)
 
     def with_labels(self, labels: Mapping[str, pa.Array]) -> Rows:
         """The same rows with labels that a stage made; they win over those of the same name."""
-        return Rows(self.chunk, self.index, {**self.derived, **labels}, self._line, self._columns)
+        return Rows(self.chunk, self.index, {**self.derived, **labels}, self._line, self._columns, self.shown)
+
+    def showing(self, shown: Shown) -> Rows:
+        """The same rows with some labels hidden from later stages and from the answer; made ones are forgotten."""
+        derived = {name: array for name, array in self.derived.items() if shown.has(name)}
+        return Rows(self.chunk, self.index, derived, self._line, self._columns, shown)
 
     def with_line(self, line: pa.Array) -> Rows:
         """The same rows with another line."""
-        return Rows(self.chunk, self.index, self.derived, line, self._columns)
+        return Rows(self.chunk, self.index, self.derived, line, self._columns, self.shown)
 
     def label(self, name: str) -> pa.Array | None:
         """A label of each row as string or dictionary of strings, null where the row has none; None where no row has.
@@ -185,6 +213,8 @@ class Rows:
         """
         if name in self.derived:
             return self.derived[name]
+        if not self.shown.has(name):
+            return None
         found = self.chunk.streams.label(name, self.stream_codes()) if name in self.chunk.streams.names else None
         if found is None:
             found = self._stored_label(name)
@@ -195,7 +225,7 @@ class Rows:
     def numbers(self, name: str) -> pa.Array | None:
         """A label's values where one column of numbers holds them, else None."""
         columns = self.chunk.attributes.get(name, [])
-        if name in self.derived or len(columns) != 1 or OVERFLOW in self.chunk.columns:
+        if name in self.derived or not self.shown.has(name) or len(columns) != 1 or OVERFLOW in self.chunk.columns:
             return None
         column = self.column(columns[0])
         numeric = column is not None and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type))

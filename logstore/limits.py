@@ -59,3 +59,6 @@ FOLLOW_BYTES = 32 << 20
 
 FOLLOW_PAUSE_S = 0.1
 """How long a tail waits before it looks for new records: below what an eye calls late."""
+
+MAX_UNWRAPPED = 20_000_000
+"""Records whose label is worked on by one query: 16 bytes each."""

@@ -32,7 +32,8 @@ def group_rows(rows: Rows, by: Sequence[str] | None, extra: Sequence[str] = ()) 
         combined = combined * width + codes + 1
         size *= width
     distinct, codes = _compact(combined, size)
-    return codes, [_labels(int(d), columns, radix, streams if by is None else None) for d in distinct]
+    owners = [rows.shown.labels(labels) for _, labels in streams] if by is None else None
+    return codes, [_labels(int(d), columns, radix, owners) for d in distinct]
 
 
 def _label_codes(rows: Rows, name: str) -> tuple[str, Codes, list[str | None]] | None:
@@ -58,11 +59,11 @@ def _labels(
     code: int,
     columns: Sequence[tuple[str, Codes, list[str | None]]],
     radix: Sequence[int],
-    streams: Sequence[tuple[int, Labels]] | None,
+    streams: Sequence[Labels] | None,
 ) -> Labels:
     pairs: dict[str, str] = {}
     for (name, _, values), width in zip(reversed(columns), reversed(radix), strict=True):
         code, digit = divmod(code, width)
         pairs[name] = (values[digit - 1] or "") if digit else ""
-    own = dict(streams[code][1]) if streams is not None else {}
+    own = dict(streams[code]) if streams is not None else {}
     return make_labels({**own, **pairs})

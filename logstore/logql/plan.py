@@ -9,13 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from obs.errors import QueryError
 from obs.logstore.chunks import Rows
+from obs.logstore.logql.stage_syntax import (
+    Decolorize,
+    IpLineFilter,
+    LabelFormat,
+    LineFormat,
+    PatternFilter,
+    PatternParser,
+    Pick,
+    RegexpParser,
+    Unpack,
+    Unwrap,
+)
+from obs.logstore.logql.stages.formats import LabelFormatStage, LineFormatStage
 from obs.logstore.logql.stages.full_text import FullTextStage
 from obs.logstore.logql.stages.json_parser import JsonStage
 from obs.logstore.logql.stages.label_filter import LabelFilterStage
 from obs.logstore.logql.stages.line_filter import LineFilterStage
+from obs.logstore.logql.stages.line_tests import DecolorizeStage, IpLineStage, PatternFilterStage
 from obs.logstore.logql.stages.logfmt_parser import LogfmtStage
+from obs.logstore.logql.stages.picking import PickStage
 from obs.logstore.logql.stages.stage import Runnable
+from obs.logstore.logql.stages.text_parsers import PatternStage, RegexpStage, UnpackStage
 from obs.logstore.logql.syntax import (
     Binary,
     Comparison,
@@ -23,9 +40,11 @@ from obs.logstore.logql.syntax import (
     Grouping,
     JsonParser,
     LabelFilter,
+    LabelReplace,
     LineFilter,
     LogfmtParser,
     LogQuery,
+    Matching,
     Metric,
     Number,
     RangeAggregation,
@@ -43,6 +62,15 @@ STAGES: dict[type, type] = {
     LabelFilter: LabelFilterStage,
     JsonParser: JsonStage,
     LogfmtParser: LogfmtStage,
+    RegexpParser: RegexpStage,
+    PatternParser: PatternStage,
+    Unpack: UnpackStage,
+    Decolorize: DecolorizeStage,
+    LineFormat: LineFormatStage,
+    LabelFormat: LabelFormatStage,
+    Pick: PickStage,
+    PatternFilter: PatternFilterStage,
+    IpLineFilter: IpLineStage,
 }
 """Every stage of the language and what runs it."""
 
@@ -79,12 +107,16 @@ class RangePlan:
     offset_ns: int
     by: tuple[str, ...] | None
     extra: tuple[str, ...] = ()
+    unwrap: Unwrap | None = None
+    after: tuple[Runnable, ...] = ()
+    parameter: float | None = None
 
     def lines(self) -> Iterator[str]:
         """The plan as text."""
         by = "stream" if self.by is None else f"({', '.join(self.by)})"
         more = f" and ({', '.join(self.extra)})" if self.extra else ""
-        yield f"{self.op} over {duration_text(self.range_ns)}, grouped by {by}{more}"
+        of = f" of {self.unwrap.name}" if self.unwrap else ""
+        yield f"{self.op}{of} over {duration_text(self.range_ns)}, grouped by {by}{more}"
         yield from (f"  {line}" for line in self.log.lines())
 
 
@@ -111,10 +143,11 @@ class BinaryPlan:
     returns_bool: bool
     left: MetricPlan
     right: MetricPlan
+    matching: Matching | None = None
 
     def lines(self) -> Iterator[str]:
         """The plan as text."""
-        yield f"binary {self.op}{' bool' if self.returns_bool else ''}"
+        yield f"binary {self.op}{' bool' if self.returns_bool else ''}{f' {self.matching}' if self.matching else ''}"
         yield from (f"  {line}" for side in (self.left, self.right) for line in side.lines())
 
 
@@ -130,7 +163,24 @@ class NumberPlan:
         yield f"{'vector' if self.vector else 'number'} {self.value:g}"
 
 
-MetricPlan = RangePlan | AggregatePlan | BinaryPlan | NumberPlan
+@dataclass(frozen=True, slots=True)
+class ReplacePlan:
+    """Rows with a label made from another."""
+
+    syntax: LabelReplace
+    inner: MetricPlan
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        yield f"label_replace {self.syntax.to} from {self.syntax.source}"
+        yield from (f"  {line}" for line in self.inner.lines())
+
+
+MetricPlan = RangePlan | AggregatePlan | BinaryPlan | NumberPlan | ReplacePlan
+
+
+ADDITIVE = frozenset(("count_over_time", "rate", "bytes_over_time", "bytes_rate"))
+"""Aggregations of which the sum over groups is that of all their records."""
 
 
 def plan_records(query: LogQuery, stream_labels: frozenset[str]) -> LogPlan:
@@ -159,7 +209,12 @@ def _requirements(stages: tuple[Runnable, ...]) -> Iterator[Requirement]:
 
 def run_stages(plan: LogPlan, rows: Rows) -> Rows:
     """The rows that all stages let through."""
-    for stage in plan.stages:
+    return run_some(plan.stages, rows)
+
+
+def run_some(stages: tuple[Runnable, ...], rows: Rows) -> Rows:
+    """The rows that some stages let through."""
+    for stage in stages:
         if not len(rows):
             break
         rows = stage.apply(rows)
@@ -173,13 +228,27 @@ def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, 
             return NumberPlan(query.value, query.vector)
         case Binary():
             left = plan_metric(query.left, stream_labels, extra)
-            return BinaryPlan(query.op, query.returns_bool, left, plan_metric(query.right, stream_labels, extra))
+            right = plan_metric(query.right, stream_labels, extra)
+            return BinaryPlan(query.op, query.returns_bool, left, right, query.matching)
+        case LabelReplace():
+            return ReplacePlan(query, plan_metric(query.inner, stream_labels, (*extra, query.source)))
         case RangeAggregation():
-            by = () if query.op == "absent_over_time" else None
-            log = plan_records(query.query, stream_labels)
-            return RangePlan(query.op, log, query.range_ns, query.offset_ns, by, extra if by is None else ())
+            by = query.grouping.names if query.grouping and not query.grouping.without else None
+            by = () if query.op == "absent_over_time" else by
+            plan = _plan_range(query, stream_labels, by, extra if by is None else ())
+            if query.grouping and query.grouping.without:
+                raise QueryError(f"cannot group {query.op} without labels: name those that it is grouped by")
+            return plan
         case VectorAggregation():
             return _plan_aggregation(query, stream_labels, extra)
+
+
+def _plan_range(
+    query: RangeAggregation, stream_labels: frozenset[str], by: tuple[str, ...] | None, extra: tuple[str, ...] = ()
+) -> RangePlan:
+    after = tuple(STAGES[type(s)](s) for s in query.after)
+    log = plan_records(query.query, stream_labels)
+    return RangePlan(query.op, log, query.range_ns, query.offset_ns, by, extra, query.unwrap, after, query.parameter)
 
 
 def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], extra: tuple[str, ...]) -> MetricPlan:
@@ -188,8 +257,7 @@ def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], e
     if _pushes(query):
         inner = query.inner
         assert isinstance(inner, RangeAggregation)
-        log = plan_records(inner.query, stream_labels)
-        return RangePlan(inner.op, log, inner.range_ns, inner.offset_ns, names)
+        return _plan_range(inner, stream_labels, names)
     further = tuple(dict.fromkeys((*names, *extra)))
     return AggregatePlan(query.op, grouping, query.parameter, plan_metric(query.inner, stream_labels, further))
 
@@ -197,5 +265,5 @@ def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], e
 def _pushes(query: VectorAggregation) -> bool:
     """Whether counting by the outer labels at once gives the same sums."""
     inner = query.inner
-    additive = isinstance(inner, RangeAggregation) and inner.op != "absent_over_time"
+    additive = isinstance(inner, RangeAggregation) and inner.op in ADDITIVE and inner.unwrap is None
     return query.op == "sum" and additive and not (query.grouping and query.grouping.without)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from obs.errors import QueryError
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
-from obs.logstore.logql import ranges
+from obs.logstore.logql import ranges, unwrapped
 from obs.logstore.logql.binary import combine
 from obs.logstore.logql.matrix import Matrix, Steps, constant, make_steps
 from obs.logstore.logql.parse import parse
@@ -21,13 +21,14 @@ from obs.logstore.logql.plan import (
     MetricPlan,
     NumberPlan,
     RangePlan,
+    ReplacePlan,
     plan_metric,
     plan_records,
     run_stages,
 )
 from obs.logstore.logql.records import LogEntry, entries_of
 from obs.logstore.logql.syntax import LogQuery
-from obs.logstore.logql.vectors import aggregate
+from obs.logstore.logql.vectors import aggregate, replaced
 from obs.logstore.scan import Deadline, FirstRows, Placed, map_units, unless_damaged
 from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
 from obs.logstore.store import LogStore
@@ -141,7 +142,10 @@ class LogQL:
                 return constant(plan.value, steps.count, not plan.vector)
             case BinaryPlan():
                 left = self._evaluate(plan.left, steps, stats, deadline)
-                return combine(plan.op, left, self._evaluate(plan.right, steps, stats, deadline), plan.returns_bool)
+                right = self._evaluate(plan.right, steps, stats, deadline)
+                return combine(plan.op, left, right, plan.returns_bool, plan.matching)
+            case ReplacePlan():
+                return replaced(self._evaluate(plan.inner, steps, stats, deadline), plan.syntax)
             case AggregatePlan():
                 inner = self._evaluate(plan.inner, steps, stats, deadline)
                 return aggregate(plan.op, inner, plan.grouping, plan.parameter)
@@ -151,7 +155,10 @@ class LogQL:
     def _range(self, plan: RangePlan, steps: Steps, stats: Stats, deadline: Deadline) -> Matrix:
         start_ns, end_ns = ranges.windows(steps, plan.range_ns, plan.offset_ns)
         with self._store.read(_selection(plan.log, start_ns, end_ns), stats) as units:
-            matrix, rows = ranges.evaluate(plan, units, steps, deadline)
+            evaluate = unwrapped.evaluate if plan.unwrap is not None else ranges.evaluate
+            matrix, rows = evaluate(plan, units, steps, deadline)
+        if plan.op == "absent_over_time" and plan.unwrap is not None:
+            matrix = ranges.absent(plan, matrix.present, steps)
         stats.rows_read += rows
         return matrix
 

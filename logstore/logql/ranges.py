@@ -130,13 +130,13 @@ def _finish(plan: RangePlan, sums: dict[Labels, npt.NDArray[np.float64]], steps:
     added = np.cumsum(stacked, axis=2)[:, :, :-1]
     values, present = added[:, 0], added[:, 1] > 0
     if plan.op == "absent_over_time":
-        return _absent(plan, present, steps)
+        return absent(plan, present, steps)
     if plan.op in RATE_OPS:
         values = values / (plan.range_ns / 1e9)
     return rows_present(labels, values, present)
 
 
-def _absent(plan: RangePlan, present: npt.NDArray[np.bool_], steps: Steps) -> Matrix:
+def absent(plan: RangePlan, present: npt.NDArray[np.bool_], steps: Steps) -> Matrix:
     """1 where no record is in the window, under the labels that the selector fixes."""
     absent = ~present.any(axis=0) if len(present) else np.ones(steps.count, np.bool_)
     fixed = tuple(sorted((m.name, m.value) for m in plan.log.matchers if m.op.value == "=" and m.value))

@@ -32,14 +32,24 @@ class LogEntry:
 def entries_of(rows: Rows, times: npt.NDArray[np.int64]) -> Iterator[LogEntry]:
     """Rows as entries, in their order; reads every column of their chunk."""
     lines = rows.line().to_pylist()
-    streams = [rows.chunk.streams.streams[code][1] for code in rows.stream_codes().tolist()]
+    owners = [_own(rows, labels) for _, labels in rows.chunk.streams.streams]
+    streams = [owners[code] for code in rows.stream_codes().tolist()]
     metadata = _metadata(rows)
     parsed: list[dict[str, str]] = [{} for _ in lines]
     for name, array in rows.derived.items():
-        _spread(parsed, name, array.to_pylist())
+        values = array.to_pylist()
+        _spread(parsed, name, values)
+        for row, value in enumerate(values):
+            if not value:
+                metadata[row].pop(name, None)  # hidden
     rows.chunk.release()
     for i, time_ns in enumerate(times.tolist()):
         yield LogEntry(time_ns, lines[i], streams[i], metadata[i], parsed[i])
+
+
+def _own(rows: Rows, labels: Labels) -> Labels:
+    """The labels of a stream that no stage hid or made anew."""
+    return tuple(pair for pair in rows.shown.labels(labels) if pair[0] not in rows.derived)
 
 
 def _metadata(rows: Rows) -> list[dict[str, str]]:
@@ -47,14 +57,15 @@ def _metadata(rows: Rows) -> list[dict[str, str]]:
     stored = Rows(rows.chunk, rows.index)
     of_stream = rows.chunk.streams.names
     for name in (*_LABELS, *rows.chunk.attributes):
-        if name not in of_stream:
+        if name not in of_stream and rows.shown.has(name):
             array = stored.label(name) if name in _LABELS else stored.attribute(name)
             if array is not None:
                 _spread(found, name, array.to_pylist())
     overflow = stored.column(OVERFLOW)
     if overflow is not None:
         for row, name, value in overflow_pairs(overflow):
-            found[row].setdefault(name, value)
+            if rows.shown.has(name):
+                found[row].setdefault(name, value)
     return found
 
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
+from obs.logstore.logql.stage_syntax import LabelStage, Unwrap
 from obs.logstore.logql.units import duration_text
 from obs.model.labels import Matcher
 
@@ -60,6 +61,7 @@ class Unit(Enum):
     NUMBER = "number"
     DURATION = "duration"  # seconds
     BYTES = "bytes"
+    ADDRESS = "address"  # a range of addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,14 @@ class LogfmtParser:
 
     extractions: tuple[tuple[str, str], ...] = ()
     keep_empty: bool = False
+    strict: bool = False
 
     def __str__(self) -> str:
-        flag = " --keep-empty" if self.keep_empty else ""
+        flag = (" --strict" if self.strict else "") + (" --keep-empty" if self.keep_empty else "")
         return (f"| logfmt{flag} " + ", ".join(f"{n}={json.dumps(p)}" for n, p in self.extractions)).rstrip()
 
 
-Stage = LineFilter | FullText | LabelFilter | JsonParser | LogfmtParser
+Stage = LineFilter | FullText | LabelFilter | JsonParser | LogfmtParser | LabelStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +171,17 @@ class RangeAggregation:
     query: LogQuery
     range_ns: int
     offset_ns: int = 0
+    unwrap: Unwrap | None = None
+    after: tuple[Stage, ...] = ()  # stages behind unwrap: filters of what it could not read
+    grouping: Grouping | None = None
+    parameter: float | None = None  # the quantile
 
     def __str__(self) -> str:
         offset = f" offset {duration_text(self.offset_ns)}" if self.offset_ns else ""
-        return f"{self.op}({self.query} [{duration_text(self.range_ns)}]{offset})"
+        lead = f"{self.parameter}, " if self.parameter is not None else ""
+        stages = " ".join(map(str, (self.query, *([self.unwrap] if self.unwrap else []), *self.after)))
+        group = f" {self.grouping}" if self.grouping else ""
+        return f"{self.op}({lead}{stages} [{duration_text(self.range_ns)}]{offset}){group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +219,43 @@ class Binary:
     left: Metric
     right: Metric
     returns_bool: bool = False
+    matching: Matching | None = None
 
     def __str__(self) -> str:
-        return f"({self.left} {self.op}{' bool' if self.returns_bool else ''} {self.right})"
+        on = f" {self.matching}" if self.matching else ""
+        return f"({self.left} {self.op}{' bool' if self.returns_bool else ''}{on} {self.right})"
 
 
-Metric = RangeAggregation | VectorAggregation | Number | Binary
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which labels pair rows: `on` these, or all but these; `group` is the side with many rows, "" for one to one."""
+
+    names: tuple[str, ...]
+    on: bool
+    group: str = ""  # "left" or "right"
+    include: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        pair = f"{'on' if self.on else 'ignoring'} ({', '.join(self.names)})"
+        return f"{pair} group_{self.group} ({', '.join(self.include)})" if self.group else pair
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReplace:
+    """A label made from another by a regex."""
+
+    inner: Metric
+    to: str
+    replacement: str
+    source: str
+    pattern: str
+
+    def __str__(self) -> str:
+        rest = ", ".join(
+            json.dumps(t, ensure_ascii=False) for t in (self.to, self.replacement, self.source, self.pattern)
+        )
+        return f"label_replace({self.inner}, {rest})"
+
+
+Metric = RangeAggregation | VectorAggregation | Number | Binary | LabelReplace
 Query = LogQuery | Metric

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from obs.errors import QueryError
 from obs.logstore.logql.matrix import Matrix, Present, Values
-from obs.logstore.logql.syntax import Grouping
-from obs.model.labels import Labels
+from obs.logstore.logql.syntax import Grouping, LabelReplace
+from obs.logstore.matching import anchored
+from obs.model.labels import Labels, make_labels
 
 
 def aggregate(op: str, matrix: Matrix, grouping: Grouping | None, parameter: int | None) -> Matrix:
@@ -18,8 +23,10 @@ def aggregate(op: str, matrix: Matrix, grouping: Grouping | None, parameter: int
     names = sorted(set(groups))
     place = {labels: i for i, labels in enumerate(names)}
     codes = np.array([place[g] for g in groups], np.int64)
-    if op in ("topk", "bottomk"):
-        return _extremes(matrix, codes, len(names), parameter or 0, largest=op == "topk")
+    if op in ("topk", "bottomk", "approx_topk"):
+        return _extremes(matrix, codes, len(names), parameter or 0, largest=op != "bottomk")
+    if op in ("sort", "sort_desc"):
+        return _sorted(matrix, descending=op == "sort_desc")
     values, present = _reduce(op, matrix, codes, len(names))
     return Matrix(names, values, present)
 
@@ -42,9 +49,46 @@ def _reduce(op: str, matrix: Matrix, codes: npt.NDArray[np.int64], groups: int) 
         values = np.full(counts.shape, start)
         ufunc.at(values, codes, np.where(matrix.present, matrix.values, start))
         return values, counts > 0
+    if op in ("stddev", "stdvar"):
+        return _spread(op, matrix, codes, counts), counts > 0
     values = np.zeros(counts.shape)
     np.add.at(values, codes, np.where(matrix.present, matrix.values, 0.0))
     return (values / np.maximum(counts, 1) if op == "avg" else values), counts > 0
+
+
+def _spread(op: str, matrix: Matrix, codes: npt.NDArray[np.int64], counts: Values) -> Values:
+    """The variance or deviation of each group and step."""
+    shown, many = np.where(matrix.present, matrix.values, 0.0), np.maximum(counts, 1)
+    mean = np.zeros(counts.shape)
+    np.add.at(mean, codes, shown)
+    mean /= many
+    squares = np.zeros(counts.shape)
+    np.add.at(squares, codes, np.where(matrix.present, (matrix.values - mean[codes]) ** 2, 0.0))
+    return squares / many if op == "stdvar" else np.sqrt(squares / many)
+
+
+def _sorted(matrix: Matrix, descending: bool) -> Matrix:
+    """Rows by their value at a single step; a range keeps the order of labels."""
+    if matrix.values.shape[1] != 1:
+        return matrix
+    keys = -matrix.values[:, 0] if descending else matrix.values[:, 0]
+    order = np.argsort(keys, kind="stable")
+    return Matrix([matrix.labels[i] for i in order.tolist()], matrix.values[order], matrix.present[order])
+
+
+def replaced(matrix: Matrix, syntax: LabelReplace) -> Matrix:
+    """Rows with label `to` made from `source` where the regex matches all of it. Raises: QueryError."""
+    texts = pa.array([dict(labels).get(syntax.source, "") for labels in matrix.labels], pa.string())
+    hits = pc.match_substring_regex(texts, anchored(syntax.pattern)).to_pylist()
+    rewrite = re.sub(r"\$\{?(\w+)\}?", lambda m: f"\\{m[1]}" if m[1].isdigit() else "", syntax.replacement)
+    made = pc.replace_substring_regex(texts, anchored(syntax.pattern), rewrite).to_pylist()
+    labels = [
+        make_labels({**dict(ls), syntax.to: text}) if hit else ls
+        for ls, hit, text in zip(matrix.labels, hits, made, strict=True)
+    ]
+    if len(set(labels)) < len(labels):
+        raise QueryError("vector cannot contain metrics with the same labelset")
+    return Matrix(labels, matrix.values, matrix.present, matrix.scalar)
 
 
 def _extremes(matrix: Matrix, codes: npt.NDArray[np.int64], groups: int, k: int, largest: bool) -> Matrix:

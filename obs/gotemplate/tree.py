@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,3 +97,26 @@ class Tree:
 
     body: Sequence[Node]
     defined: Mapping[str, Sequence[Node]]
+
+
+def paths(tree: Tree) -> Iterator[Path]:
+    """Every path in a template."""
+    for body in (tree.body, *tree.defined.values()):
+        yield from _in_body(body)
+
+
+def _in_body(body: Sequence[Node]) -> Iterator[Path]:
+    for node in body:
+        if isinstance(node, Print | Block | Include) and node.pipe is not None:
+            yield from _in_pipe(node.pipe)
+        if isinstance(node, Block):
+            yield from _in_body(node.body)
+            yield from _in_body(node.otherwise)
+
+
+def _in_pipe(pipe: Pipe) -> Iterator[Path]:
+    for term in (term for command in pipe.commands for term in command):
+        if isinstance(term, Path):
+            yield term
+        elif isinstance(term, Sub):
+            yield from _in_pipe(term.pipe)

@@ -132,7 +132,7 @@ class Walk:
     def _call(self, name: str, *values: Any) -> Any:
         try:
             return self._functions[name](*values)
-        except (ObsError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, re.error) as e:
+        except (ObsError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, re.error) as e:
             raise TemplateError(f"error calling {name}: {e}") from None
 
     def _logic(self, name: str, terms: Sequence[Term], dot: Any, piped: Sequence[Any]) -> Any:

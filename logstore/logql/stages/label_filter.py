@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obs.logstore import ip
 from obs.logstore.chunks import Rows, encoded
 from obs.logstore.indexing import ATTRIBUTES, TRACES
 from obs.logstore.logql.syntax import AllOf, AnyOf, Comparison, Condition, LabelFilter, Unit
@@ -79,6 +80,8 @@ def comparison_mask(rows: Rows, test: Comparison) -> Mask:
     """One comparison on every row; a label that is absent or not a number fails all but `!=`."""
     if test.unit is Unit.TEXT:
         return text_mask(rows, Matcher(test.name, MatchOp(test.op), test.text))
+    if test.unit is Unit.ADDRESS:
+        return _address_mask(rows, test)
     column = rows.numbers(test.name) if test.unit is Unit.NUMBER else None
     if column is not None:
         values = pc.cast(column, pa.float64(), safe=False).fill_null(math.nan).to_numpy(zero_copy_only=False)
@@ -86,6 +89,18 @@ def comparison_mask(rows: Rows, test: Comparison) -> Mask:
         values = read_values(rows.label(test.name), len(rows), _READ[test.unit])
     mask: Mask = _COMPARE[test.op](values, test.number) & ~np.isnan(values)
     return mask
+
+
+def _address_mask(rows: Rows, test: Comparison) -> Mask:
+    """Labels that are an address of a range; one that is none is in no range."""
+    inside = ip.in_range(test.text)
+
+    def hits(values: pa.Array) -> Mask:
+        addresses = map(ip.parsed, values.to_pylist())
+        return np.array([address is not None and inside(address) for address in addresses], np.bool_)
+
+    mask = label_mask(rows.label(test.name), len(rows), hits)
+    return ~mask if test.op == "!=" else mask
 
 
 def text_mask(rows: Rows, matcher: Matcher) -> Mask:

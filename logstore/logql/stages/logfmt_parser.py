@@ -14,6 +14,9 @@ _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:\\.|[^"\\])*)"|([^\s"]*)))?')
 """Source: Loki, "Parser expression", logfmt, and github.com/go-logfmt's grammar."""
 
 
+_STRICT = re.compile(r'\s*(?:[^\s="]+(?:=(?:"(?:\\.|[^"\\])*"|[^\s"=]*))?(?:\s+|$))*')
+
+
 class LogfmtStage:
     """All pairs of the line, or the keys asked for."""
 
@@ -21,7 +24,7 @@ class LogfmtStage:
 
     def __init__(self, syntax: LogfmtParser) -> None:
         self._wanted = dict(syntax.extractions)
-        self._keep_empty = syntax.keep_empty
+        self._keep_empty, self._strict = syntax.keep_empty, syntax.strict
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
@@ -32,6 +35,8 @@ class LogfmtStage:
         return ()
 
     def _labels(self, line: str) -> dict[str, str]:
+        if self._strict and not _STRICT.fullmatch(line):
+            return {"__error__": "LogfmtParserErr"}
         pairs = {}
         for key, quoted, bare in _PAIR.findall(line):
             value = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare

@@ -9,7 +9,7 @@ import pyarrow as pa
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
 
-_EXTRACTED = "_extracted"
+EXTRACTED = "_extracted"
 
 
 def labels_of_rows(rows: Rows, parse: Callable[[str], Mapping[str, str]]) -> dict[str, pa.Array]:
@@ -20,6 +20,6 @@ def labels_of_rows(rows: Rows, parse: Callable[[str], Mapping[str, str]]) -> dic
     taken = rows.chunk.streams.names
     codes = distinct.indices
     return {
-        name + _EXTRACTED if name in taken else name: pa.array([p.get(name) for p in parsed], pa.string()).take(codes)
+        name + EXTRACTED if name in taken else name: pa.array([p.get(name) for p in parsed], pa.string()).take(codes)
         for name in names
     }

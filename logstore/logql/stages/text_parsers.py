@@ -1,0 +1,109 @@
+"""`| regexp`, `| pattern`, `| unpack`: labels from named groups, from between literals, from what an agent packed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.logstore.chunks import Rows
+from obs.logstore.logql.stage_syntax import PatternParser, RegexpParser, Unpack
+from obs.logstore.logql.stages.made_labels import EXTRACTED, labels_of_rows
+from obs.logstore.names import label_name
+from obs.logstore.selection import Requirement
+
+NAMED = re.compile(r"<(\w+)>")
+ENTRY = "_entry"
+
+
+class _Parser:
+    """What all of them have in common."""
+
+    makes_labels = True
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Parsing keeps every row."""
+        return ()
+
+
+class RegexpStage(_Parser):
+    """Named groups, by RE2."""
+
+    def __init__(self, syntax: RegexpParser) -> None:
+        self._pattern = syntax.pattern
+
+    def apply(self, rows: Rows) -> Rows:
+        """All lines at once; a line without a match keeps its labels."""
+        lines = rows.line().dictionary_encode()
+        found = pc.extract_regex(lines.dictionary, self._pattern)
+        taken = rows.chunk.streams.names
+        labels = {}
+        for field in found.type:
+            values = pc.struct_field(found, field.name)
+            values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+            labels[field.name + EXTRACTED if field.name in taken else field.name] = values.take(lines.indices)
+        return rows.with_labels(labels)
+
+
+class PatternStage(_Parser):
+    """Captures between literals, left to right."""
+
+    def __init__(self, syntax: PatternParser) -> None:
+        parts = NAMED.split(syntax.pattern)
+        self._lead = parts[0]
+        self._captures = list(zip(parts[1::2], parts[2::2], strict=True))  # name, the literal behind it
+
+    def apply(self, rows: Rows) -> Rows:
+        """Parse each distinct line once."""
+        return rows.with_labels(labels_of_rows(rows, self._labels))
+
+    def _labels(self, line: str) -> Mapping[str, str]:
+        if not line.startswith(self._lead):
+            return {}
+        at, found = len(self._lead), {}
+        for name, behind in self._captures:
+            end = line.find(behind, at) if behind else len(line)
+            lost, end = end < 0, len(line) if end < 0 else end
+            if name != "_":
+                found[name] = line[at:end]
+            if lost:
+                break
+            at = end + len(behind)
+        return found
+
+
+class UnpackStage(_Parser):
+    """Texts of a JSON object; `_entry` becomes the line."""
+
+    def __init__(self, syntax: Unpack) -> None:
+        self._syntax = syntax
+
+    def apply(self, rows: Rows) -> Rows:
+        """Parse each distinct line once."""
+        labelled = rows.with_labels(labels_of_rows(rows, _packed))
+        distinct = rows.line().dictionary_encode()
+        entries = pa.array([_entry(line) for line in distinct.dictionary.to_pylist()], pa.string())
+        return labelled.with_line(entries.take(distinct.indices))
+
+
+def _object(line: str) -> Mapping[str, object] | None:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _packed(line: str) -> Mapping[str, str]:
+    value = _object(line)
+    if value is None:
+        return {"__error__": "JSONParserErr"}
+    return {label_name(k): v for k, v in value.items() if isinstance(v, str) and k != ENTRY}
+
+
+def _entry(line: str) -> str:
+    entry = (_object(line) or {}).get(ENTRY)
+    return entry if isinstance(entry, str) else line
