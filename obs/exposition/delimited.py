@@ -1,6 +1,5 @@
 """The delimited protobuf format: io.prometheus.client.MetricFamily messages, each behind its length → the same `Page`.
 
-Native histograms in it are left out; their classic buckets, count and sum are read.
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/#protobuf-format and client_model's metrics.proto
 """
 
@@ -9,21 +8,38 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from obs.errors import UserError
-from obs.exposition.text import ExpositionError, Family, Page, Row, series_text
-from obs.model.labels import METRIC_NAME
+from obs.exposition.text import Exemplar, ExpositionError, Family, Native, Page, Row, series_text
+from obs.model.labels import METRIC_NAME, make_labels
+from obs.remote_write import wire
+from obs.remote_write.messages import side
 from obs.remote_write.wire import fields, varint
 
 KINDS = ("counter", "gauge", "summary", "unknown", "histogram", "gaugehistogram")
 GAUGE, COUNTER, SUMMARY, UNTYPED, HISTOGRAM = 2, 3, 4, 5, 7
 """The fields of a Metric that hold its value, by type."""
 
+GAUGE_HINT = 3
+"""The hint of gauge histograms, in `HISTOGRAMS`."""
+
 Pairs = dict[str, str]
 
 
-def parse_delimited(body: bytes) -> Page:
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """What is read of histograms: native ones, and classic buckets of those that are native too."""
+
+    native: bool = False
+    classic_too: bool = True
+
+
+CLASSIC = Histograms()
+
+
+def parse_delimited(body: bytes, histograms: Histograms = CLASSIC) -> Page:
     """Read all messages. Raises: ExpositionError."""
     page, at = Page(), 0
     try:
@@ -31,14 +47,14 @@ def parse_delimited(body: bytes) -> Page:
             size, at = varint(body, at)
             if size > len(body) - at:
                 raise ExpositionError(f"a message of {size} bytes is cut off at byte {at}")
-            _family(page, body[at : at + size])
+            _family(page, body[at : at + size], histograms)
             at += size
     except (UserError, UnicodeDecodeError, TypeError, struct.error) as e:
         raise ExpositionError(f"cannot read protobuf metrics: they are malformed at byte {at} or in its message") from e
     return page
 
 
-def _family(page: Page, data: bytes) -> None:
+def _family(page: Page, data: bytes, histograms: Histograms) -> None:
     name, family, metrics = "", Family(), list[bytes]()
     for number, value in fields(data):
         if number == 1:
@@ -53,10 +69,10 @@ def _family(page: Page, data: bytes) -> None:
             family.unit = _text(value)
     page.families[name] = family
     for metric in metrics:
-        page.rows.extend(_metric(name, metric))
+        page.rows.extend(_metric(name, family.kind, metric, histograms))
 
 
-def _metric(name: str, data: bytes) -> Iterator[Row]:
+def _metric(name: str, kind: str, data: bytes, histograms: Histograms) -> Iterator[Row]:
     labels: Pairs = {}
     t_ms: int | None = None
     values: list[tuple[int, bytes]] = []
@@ -69,14 +85,65 @@ def _metric(name: str, data: bytes) -> Iterator[Row]:
         elif number in (GAUGE, COUNTER, SUMMARY, UNTYPED, HISTOGRAM):
             values.append((number, _bytes(value)))
     for number, message in values:
-        for suffix, more, figure in _samples(number, message):
-            yield Row(series_text({METRIC_NAME: name + suffix, **labels, **more}), figure, t_ms, None)
+        native = _native(message, kind) if number == HISTOGRAM and histograms.native else None
+        if native is not None:
+            count = float(str(native.columns[1]))
+            yield Row(series_text({METRIC_NAME: name, **labels}), count, t_ms, None, native)
+            if not histograms.classic_too:
+                continue
+        for suffix, more, figure, exemplar in _samples(number, message):
+            yield Row(series_text({METRIC_NAME: name + suffix, **labels, **more}), figure, t_ms, exemplar)
 
 
-def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float]]:
-    """(suffix of the name, further labels, value)."""
+def _native(data: bytes, kind: str) -> Native | None:
+    """A histogram's native form; None where it has none.
+
+    1, 4 count (int, float), 2 sum, 5 schema, 6 zero threshold, 7, 8 zero count (int, float), 9 to 11 negative spans,
+    deltas, counts, 12 to 14 positive ones, 16 exemplars.
+    """
+    one: dict[int, wire.Value] = {}
+    many: dict[int, list[wire.Value]] = {}
+    for number, value in fields(data):
+        if number in (9, 10, 11, 12, 13, 14, 16):
+            many.setdefault(number, []).append(value)
+        else:
+            one[number] = value
+    count = _double(one[4]) if 4 in one else float(_int(one.get(1, 0)))
+    zero = _double(one[8]) if 8 in one else float(_int(one.get(7, 0)))
+    threshold = _double(one.get(6, 0))
+    if not (9 in many or 12 in many or threshold > 0 or zero > 0):
+        return None
+    schema = wire.zigzag(one.get(5, 0))
+    positive, negative = side(many, 12, 13, 14), side(many, 9, 10, 11)
+    if positive is None or negative is None or not -4 <= schema <= 8:
+        raise TypeError("a histogram's spans and counts do not fit each other")
+    hint = GAUGE_HINT if kind == "gaugehistogram" else 0
+    columns = (schema, count, _double(one.get(2, 0)), threshold, zero, *positive, *negative, None, hint)
+    return Native(columns, tuple(_exemplar(_bytes(e)) for e in many.get(16, ())))
+
+
+def _exemplar(data: bytes) -> Exemplar:
+    """1 labels, 2 value, 3 time (seconds, nanoseconds)."""
+    labels: Pairs = {}
+    value, t_ms = 0.0, None
+    for number, found in fields(data):
+        if number == 1:
+            pair = dict(fields(_bytes(found)))
+            labels[_text(pair.get(1, b""))] = _text(pair.get(2, b""))
+        elif number == 2:
+            value = _double(found)
+        elif number == 3:
+            at = dict(fields(_bytes(found)))
+            t_ms = wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
+    return Exemplar(make_labels(labels), value, t_ms)
+
+
+def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float, Exemplar | None]]:
+    """(suffix of the name, further labels, value, exemplar)."""
     if number in (GAUGE, COUNTER, UNTYPED):
-        yield "", {}, _double(dict(fields(data)).get(1, 0))
+        found = dict(fields(data))
+        example = _exemplar(_bytes(found[2])) if number == COUNTER and 2 in found else None
+        yield "", {}, _double(found.get(1, 0)), example
         return
     label, key, cumulative, suffix = ("quantile", 1, 2, "") if number == SUMMARY else ("le", 2, 1, "_bucket")
     count: Any = 0
@@ -92,11 +159,13 @@ def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float]]:
             edge = _double(part.get(key, 0))
             seen_infinity |= edge == math.inf
             figure = part.get(cumulative, 0)
-            yield suffix, {label: bound_text(edge)}, _double(figure) if number == SUMMARY else float(_int(figure))
+            example = _exemplar(_bytes(part[3])) if number == HISTOGRAM and 3 in part else None
+            counted = _double(figure) if number == SUMMARY else float(_int(figure))
+            yield suffix, {label: bound_text(edge)}, counted, example
     if number == HISTOGRAM and not seen_infinity:
-        yield "_bucket", {"le": "+Inf"}, float(_int(count))
-    yield "_count", {}, float(_int(count))
-    yield "_sum", {}, _double(total)
+        yield "_bucket", {"le": "+Inf"}, float(_int(count)), None
+    yield "_count", {}, float(_int(count)), None
+    yield "_sum", {}, _double(total), None
 
 
 def bound_text(value: float) -> str:

@@ -34,13 +34,21 @@ class Exemplar(NamedTuple):
     t_ms: int | None
 
 
+class Native(NamedTuple):
+    """A native histogram: the columns of `HISTOGRAMS` after the time, and its exemplars."""
+
+    columns: tuple[object, ...]
+    exemplars: tuple[Exemplar, ...]
+
+
 class Row(NamedTuple):
-    """A sample; `series` is its name and labels as they stand on the line."""
+    """A sample; `series` is its name and labels as they stand on the line. A native histogram's value is its count."""
 
     series: str
     value: float
     t_ms: int | None
     exemplar: Exemplar | None
+    native: Native | None = None
 
 
 @dataclass(slots=True)

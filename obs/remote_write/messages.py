@@ -191,7 +191,7 @@ def histogram(data: bytes) -> Histogram:
             one[number] = value
     count = wire.double(one[2]) if 2 in one else float(wire.integer(one.get(1, 0)))
     zero = wire.double(one[7]) if 7 in one else float(wire.integer(one.get(6, 0)))
-    positive, negative = _side(many, 11, 12, 13), _side(many, 8, 9, 10)
+    positive, negative = side(many, 11, 12, 13), side(many, 8, 9, 10)
     schema, hint = wire.zigzag(one.get(4, 0)), wire.integer(one.get(14, 0))
     t_ms = wire.signed(one.get(15, 0))
     numbers = (wire.double(one.get(3, 0)), wire.double(one.get(5, 0)), zero)
@@ -210,7 +210,7 @@ def _bounded(bounds: list[float], positive: tuple[int, list[float]], negative: t
     return ascending and first >= 0 and first + len(counts) <= len(bounds) + 1 and not negative[1]
 
 
-def _side(many: dict[int, list[wire.Value]], spans: int, deltas: int, counts: int) -> tuple[int, list[float]] | None:
+def side(many: dict[int, list[wire.Value]], spans: int, deltas: int, counts: int) -> tuple[int, list[float]] | None:
     """The first index and the counts without gaps; None where spans and counts do not fit each other."""
     given = [x for v in many.get(counts, ()) for x in wire.doubles(v)] or list(_summed(many.get(deltas, ())))
     found: dict[int, float] = {}

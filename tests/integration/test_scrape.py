@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from exposition_messages import delimited, family, native_histogram
 from obs_process import ObsProcess, eventually
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
@@ -21,14 +22,15 @@ class Pages:
 
     def __init__(self) -> None:
         self.text, self.seen = "", list[dict[str, str]]()
+        self.kind = "text/plain; version=0.0.4"
         pages = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 pages.seen.append(dict(self.headers) | {"path": self.path})
-                body = pages.text.encode()
+                body = pages.text.encode("latin-1")
                 self.send_response(200 if body else 503)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Type", pages.kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -146,3 +148,28 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
         status, said = reload(obs)
         assert status == 400 and "scrape_configs.0.intervall: cannot use this key" in said
         assert value(obs, "up{job='honest'}")[0][1] == "1"
+
+
+def test_native_histograms_are_scraped_as_protobuf(tmp_path: Path, pages: Pages) -> None:
+    pages.text = delimited(family("took", 4, native_histogram())).decode("latin-1")
+    pages.kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    every = {"scrape_interval": "300ms", "static_configs": [{"targets": [pages.address]}]}
+    jobs = [
+        {"job_name": "native", **every, "scrape_native_histograms": True},
+        {"job_name": "both", **every, "scrape_native_histograms": True, "always_scrape_classic_histograms": True},
+        {"job_name": "classic", **every, "scrape_protocols": ["PrometheusProto", "PrometheusText0.0.4"]},
+    ]
+    config = tmp_path / "obs.yml"
+    config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": jobs}))
+    with ObsProcess(tmp_path / "data", "--config", str(config)) as obs:
+        eventually(lambda: value(obs, "up"), lambda f: len(f) == 3)
+        counts = {m["job"]: v for m, v in value(obs, "histogram_count(took)")}
+        assert counts == {"native": "6", "both": "6"}
+        (half,) = {v for _, v in value(obs, "histogram_quantile(0.5, took)")}
+        assert 1 < float(half) < 2
+        assert {(m["job"], v) for m, v in value(obs, "took_bucket{le='+Inf'}")} == {("both", "6"), ("classic", "6")}
+        accept = {seen["Accept"].split(";")[0] for seen in pages.seen}
+        assert accept == {"application/vnd.google.protobuf"}
+        found = get(obs, "/api/v1/query_exemplars", query="took", start="0", end="4000000000")
+        exemplars = {r["seriesLabels"]["job"]: r["exemplars"][0] for r in found}
+        assert (exemplars["native"]["labels"], exemplars["native"]["value"]) == ({"trace_id": "ab"}, "1.5")

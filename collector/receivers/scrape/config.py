@@ -35,6 +35,9 @@ def nbytes(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(nbytes), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Protocol = Literal[
+    "PrometheusProto", "OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"
+]
 
 
 class _Section(BaseModel):
@@ -172,8 +175,8 @@ class Job(HttpClient):
     honor_timestamps: bool = True
     track_timestamps_staleness: bool = False
     enable_compression: bool = True
-    scrape_protocols: list[str] = []  # accepted; text formats are spoken
-    fallback_scrape_protocol: str = ""
+    scrape_protocols: list[Protocol] = []  # empty: text, with protobuf first for native histograms
+    fallback_scrape_protocol: Protocol | Literal[""] = ""
     scrape_classic_histograms: bool = False
     always_scrape_classic_histograms: bool = False
     scrape_native_histograms: bool = False

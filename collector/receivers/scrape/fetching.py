@@ -9,16 +9,23 @@ from typing import Any
 
 import aiohttp
 
-from obs.collector.receivers.scrape.config import HttpClient
+from obs.collector.receivers.scrape.config import HttpClient, Job
 from obs.collector.receivers.scrape.targets import Target
 from obs.errors import UserError
+from obs.exposition import Page, parse
+from obs.exposition.delimited import Histograms, parse_delimited
+from obs.exposition.text import ExpositionError
 from obs.version import __version__
 
-ACCEPT = (
-    "application/openmetrics-text;version=1.0.0;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
-    "text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
-"""The formats that are read, the richest first."""
+PROTOBUF = "application/vnd.google.protobuf"
+PROTOCOLS = {
+    "PrometheusProto": f"{PROTOBUF};proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
+    "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
+    "PrometheusText1.0.0": "text/plain;version=1.0.0",
+    "PrometheusText0.0.4": "text/plain;version=0.0.4",
+}
+"""The formats that are read, by the names that a job's `scrape_protocols` has, in the usual order but for the first."""
 
 PIECE_BYTES = 1 << 16
 
@@ -79,11 +86,32 @@ def _tls(config: HttpClient) -> ssl.SSLContext:
     return context
 
 
-async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[str, Any]) -> tuple[str, bool]:
-    """The page and whether it is OpenMetrics. Raises: ScrapeError."""
+def accepted(job: Job) -> str:
+    """The Accept header of a job: its protocols, what it likes best first; native histograms come in protobuf only."""
+    names: list[str] = [*job.scrape_protocols] or [name for name in PROTOCOLS if name != "PrometheusProto"]
+    if job.scrape_native_histograms and not job.scrape_protocols:
+        names = ["PrometheusProto", *names]
+    kinds = [f"{PROTOCOLS[name]};q=0.{len(names) + 1 - i}" for i, name in enumerate(names)]
+    return ",".join([*kinds, "*/*;q=0.1"])
+
+
+def read_page(body: bytes, kind: str, job: Job) -> Page:
+    """A page in the format that its content type names, or in the job's fallback. Raises: ExpositionError."""
+    kind = kind or PROTOCOLS.get(job.fallback_scrape_protocol, "")
+    if kind.startswith(PROTOBUF):
+        classic_too = job.always_scrape_classic_histograms or job.scrape_classic_histograms
+        return parse_delimited(body, Histograms(job.scrape_native_histograms, classic_too))
+    try:
+        return parse(body.decode(), "openmetrics" in kind)
+    except UnicodeDecodeError as e:
+        raise ExpositionError(f"cannot read the page: it is not UTF-8 ({e.reason} at byte {e.start})") from None
+
+
+async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[str, Any]) -> tuple[bytes, str]:
+    """The page and its content type. Raises: ScrapeError."""
     headers = {
         **options["headers"],
-        "Accept": ACCEPT,
+        "Accept": accepted(target.job),
         "Accept-Encoding": "gzip" if target.job.enable_compression else "identity",
         "X-Prometheus-Scrape-Timeout-Seconds": f"{target.timeout_s:g}",
     }
@@ -95,17 +123,11 @@ async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[st
             if answer.status != 200:
                 raise ScrapeError(f"server returned HTTP status {answer.status} {answer.reason}")
             body = await _body(answer, target.job.body_size_limit)
-            kind = answer.headers.get("Content-Type", "")
+            return body, answer.headers.get("Content-Type", "")
     except TimeoutError:
         raise ScrapeError(f"context deadline exceeded: no whole page within {target.timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
         raise ScrapeError(f"cannot get {target.url!r}: {e or type(e).__name__}") from None
-    try:
-        return body.decode(), "openmetrics" in kind
-    except UnicodeDecodeError as e:
-        raise ScrapeError(
-            f"cannot read the page of {target.url!r}: it is not UTF-8 ({e.reason} at byte {e.start})"
-        ) from None
 
 
 async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:

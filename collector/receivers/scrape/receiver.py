@@ -20,11 +20,10 @@ import aiohttp
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.discovery import Discovery, discoveries
-from obs.collector.receivers.scrape.fetching import fetch, request_options
+from obs.collector.receivers.scrape.fetching import fetch, read_page, request_options
 from obs.collector.receivers.scrape.series import TargetSeries
 from obs.collector.receivers.scrape.targets import Dropped, Group, Target, targets_of
 from obs.errors import ObsError
-from obs.exposition import parse
 from obs.exposition.text import Family
 from obs.model.batch import Decoded
 from obs.model.clock import Clock
@@ -186,15 +185,15 @@ class Scraper:
     ) -> None:
         """One scrape, stored whatever becomes of it."""
         loop, target, began = asyncio.get_running_loop(), scraped.target, time.perf_counter()
-        text, openmetrics = "", False
+        body, kind = b"", ""
         try:
             if not error:
-                text, openmetrics = await fetch(session, target, request_options(target.job))
+                body, kind = await fetch(session, target, request_options(target.job))
         except ObsError as e:
             error = str(e)
         took = time.perf_counter() - began
         found = await loop.run_in_executor(
-            self._workers, self._take, series, (text, openmetrics), at_ns // 1_000_000, took, error
+            self._workers, self._take, series, (body, kind, target.job), at_ns // 1_000_000, took, error
         )
         scraped.last_error, families = found
         scraped.health = "down" if scraped.last_error else "up"
@@ -202,7 +201,7 @@ class Scraper:
         scraped.last_ns, scraped.took_s = at_ns, took
 
     def _take(
-        self, series: TargetSeries, page: tuple[str, bool], at_ms: int, took_s: float, error: str
+        self, series: TargetSeries, page: tuple[bytes, str, Job], at_ms: int, took_s: float, error: str
     ) -> tuple[str, dict[str, Family]]:
         """Read and store a page, or the failure; returns what went wrong, and the page's families."""
         families: dict[str, Family] = {}
@@ -210,7 +209,7 @@ class Scraper:
             if error:
                 decode = series.failed(at_ms, took_s)
             else:
-                parsed = parse(*page)
+                parsed = read_page(*page)
                 decode, _ = series.page(parsed, at_ms, took_s)
                 families = parsed.families
         except ObsError as e:

@@ -115,9 +115,13 @@ class TargetSeries:
             for name, labels in self._reports.items():
                 draft.note(self._report_ids[name], labels)
             for series_id, row in rows:
-                if row.exemplar is not None:
-                    e = row.exemplar
-                    draft.exemplar(series_id, at_ms if e.t_ms is None else e.t_ms, e.value, e.labels)
+                examples = row.native.exemplars if row.native is not None else (row.exemplar,)
+                for e in examples:
+                    if e is not None:
+                        draft.exemplar(series_id, at_ms if e.t_ms is None else e.t_ms, e.value, e.labels)
+                if row.native is not None:
+                    t_ms = at_ms if row.t_ms is None or not self._job.honor_timestamps else row.t_ms
+                    draft.histogram(series_id, t_ms, row.native.columns)
             for name, family in page.families.items():
                 draft.family((name, family.kind, family.unit, family.help))
             return draft.finish(samples, {})
