@@ -34,6 +34,8 @@ _STREAM_FIELD = pa.field(STREAM_ID, pa.uint64(), nullable=False)
 class LogStore:
     """Log records of one data directory."""
 
+    sql_names = ("logs",)
+
     def __init__(
         self,
         folder: Path,

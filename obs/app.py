@@ -253,6 +253,7 @@ class App:
         for store in self.stores.values():
             store.open()
             self._closers.append(store.close)
+        self._closers.append(self.sql.close)
         self._closers.append(self._otlp_http.close)
         self._closers.append(self._remote_write.close)
         self._closers.append(self._otlp_grpc.close)

@@ -40,6 +40,8 @@ _SQL_SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name != COV
 class TraceStore:
     """Spans of one data directory."""
 
+    sql_names = ("spans",)
+
     def __init__(self, folder: Path, options: EngineOptions | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
         self.engine = Engine(SpanLayout(), folder, options or EngineOptions(), clock)

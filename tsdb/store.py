@@ -55,6 +55,8 @@ Selectors = Sequence[Sequence[Matcher]]
 class MetricStore:
     """Samples, their series, exemplars and metadata of one data directory. Every method from any thread."""
 
+    sql_names = ("metrics", "series")
+
     def __init__(
         self,
         folder: Path,

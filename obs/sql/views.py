@@ -34,6 +34,10 @@ class SqlView:
 class SqlSource(Protocol):
     """A store as SQL sees it."""
 
+    @property
+    def sql_names(self) -> Sequence[str]:
+        """The names of its views."""
+
     def sql_views(self) -> AbstractContextManager[Sequence[SqlView]]:
         """The store's views; blocks stay on disk until the context is left."""
 

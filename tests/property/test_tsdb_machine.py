@@ -94,6 +94,8 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             warm._state.ready.discard(KERNELS)
         self.base = Path(tempfile.mkdtemp(prefix="tsdb-"))
+        self.sql_sources: list[MetricStore] = []
+        self.sql = SqlEngine(self.sql_sources, self.base, 1 << 28, 30.0)
         self.clock = ManualClock()
         self.rows: Held = {}
         self.exemplars: set[Exemplar] = set()
@@ -279,10 +281,10 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def ask_sql(self) -> None:
         """Rows that were written again may be there twice until their blocks are merged."""
-        sql = SqlEngine([self.store], self.base, 1 << 28, 30.0)
-        rows = sql.query("SELECT DISTINCT labels, t_ms FROM metrics").to_pylist()
+        self.sql_sources[:] = [self.store]
+        rows = self.sql.query("SELECT DISTINCT labels, t_ms FROM metrics").to_pylist()
         self.same_keys({(make_labels(dict(r["labels"])), r["t_ms"]) for r in rows}, set(self.rows))
-        series = sql.query("SELECT labels FROM series").to_pylist()
+        series = self.sql.query("SELECT labels FROM series").to_pylist()
         self.same_series({make_labels(dict(r["labels"])) for r in series})
 
     @invariant()
@@ -327,6 +329,7 @@ class StoreMachine(RuleBasedStateMachine):
         return held(found)
 
     def teardown(self) -> None:
+        self.sql.close()
         if hasattr(self, "store"):
             self.store.close()
             counters = self.store.engine.counters

@@ -26,6 +26,8 @@ TYPES = [name for name, *_ in duckdb.sql("SELECT * FROM test_all_types()").descr
 class Source:
     """A store with one block and no head."""
 
+    sql_names = ("things",)
+
     def __init__(self, folder: Path) -> None:
         self.file = folder / "things" / "blocks" / "b1" / "rows.parquet"
         self.file.parent.mkdir(parents=True)
@@ -38,11 +40,13 @@ class Source:
 
 
 @pytest.fixture
-def sql(tmp_path: Path) -> SqlEngine:
+def sql(tmp_path: Path) -> Iterator[SqlEngine]:
     (tmp_path / "things" / "wal").mkdir(parents=True)
     (tmp_path / "things" / "wal" / "1.csv").write_text("secret\n1\n")
     (tmp_path / "lock").write_text("1")
-    return SqlEngine([Source(tmp_path)], tmp_path, 64_000_000, 20)
+    made = SqlEngine([Source(tmp_path)], tmp_path, 64_000_000, 20)
+    yield made
+    made.close()
 
 
 def test_blocks_are_read_and_nothing_else_of_the_folder(sql: SqlEngine, tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_blocks_are_read_and_nothing_else_of_the_folder(sql: SqlEngine, tmp_path
     ids=["too large", "too many rows"],
 )
 def test_a_result_past_the_limits_is_refused(sql: SqlEngine, query: str) -> None:
-    with pytest.raises(QueryLimit, match="cannot answer with more than"):
+    with pytest.raises(QueryLimit, match="cannot (answer with more than|run query in) "):
         sql.query(query)
 
 
@@ -72,6 +76,36 @@ def test_a_query_is_stopped_after_its_time(tmp_path: Path) -> None:
     short = SqlEngine([], tmp_path, 64_000_000, 0.2)
     with pytest.raises(QueryLimit, match=r"sql\.timeout"):
         short.query("SELECT count(*) FROM range(99999999999) a, range(9999) b")
+    short.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT sum(length(lpad('', 500000000, 'x') || i)) FROM range(8) t(i)",
+        "SELECT length(list_aggregate(list_transform(range(4000), lambda x: repeat('y', 1000000)), 'string_agg', ''))",
+        "SELECT length(repeat(repeat('x', 60000000), 60))",
+    ],
+)
+def test_texts_that_functions_make_are_bounded_too(sql: SqlEngine, query: str) -> None:
+    with pytest.raises(QueryLimit, match="cannot run query in 64000000 bytes"):
+        sql.query(query)
+    assert sql.query("SELECT sum(a) AS n FROM things").to_pylist() == [{"n": 3}]
+
+
+def test_a_function_that_looks_at_no_clock_is_stopped(tmp_path: Path) -> None:
+    short = SqlEngine([], tmp_path, 64_000_000, 0.5)
+    with pytest.raises(QueryLimit, match=r"sql\.timeout"):
+        short.query("SELECT levenshtein(repeat('ab', 400000), repeat('ba', 400000))")
+    assert short.query("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    short.close()
+
+
+def test_what_there_is_can_be_asked(sql: SqlEngine) -> None:
+    assert sql.query("SHOW TABLES").to_pylist() == [{"name": "things"}]
+    assert sql.query("DESCRIBE Things").column("column_name").to_pylist() == ["a"]
+    assert sql.query("SELECT count(*) AS n FROM information_schema.tables").to_pylist() == [{"n": 1}]
+    assert sql.query("WITH w AS (SELECT * FROM main.THINGS) SELECT max(a) AS a FROM w").to_pylist() == [{"a": 2}]
 
 
 def test_others_wait_for_their_turn_and_are_told_to_come_back(sql: SqlEngine, monkeypatch: pytest.MonkeyPatch) -> None:

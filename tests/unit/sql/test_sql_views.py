@@ -36,4 +36,5 @@ def test_any_key(tmp_path: Path, flushes: str) -> None:
     assert list(sql.query(f"SELECT {odd} FROM logs ORDER BY time_ns DESC LIMIT 1").to_pylist()[0].values()) == [
         value for key, value in ODD.items() if "\0" not in key
     ]
+    sql.close()
     store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,9 @@ def times(store: MetricStore, labels: Labels) -> list[int]:
 
 
 def counts(store: MetricStore, tmp_path: Path) -> dict[str, int]:
-    sql = SqlEngine([store], tmp_path, 1 << 28, 30.0)
-    rows = sql.query("SELECT labels['s'] AS s, count(*) AS n FROM metrics GROUP BY ALL").to_pylist()
-    series = sql.query("SELECT labels['s'] AS s FROM series").to_pylist()
+    with closing(SqlEngine([store], tmp_path, 1 << 28, 30.0)) as sql:
+        rows = sql.query("SELECT labels['s'] AS s, count(*) AS n FROM metrics GROUP BY ALL").to_pylist()
+        series = sql.query("SELECT labels['s'] AS s FROM series").to_pylist()
     return {r["s"]: 0 for r in series} | {r["s"]: r["n"] for r in rows}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -230,11 +231,11 @@ def test_sql_sees_head_and_blocks(store: MetricStore, tmp_path: Path) -> None:
     put(store, (UP[0], T0, 1.25), (UP[1], T0, float("inf")))
     store.flush()
     put(store, (UP[2], T0, 1 / 3))
-    sql = SqlEngine([store], tmp_path, 100_000_000, 10)
-    rows = sql.query("SELECT labels['job'] AS job, metric, value, t_ms FROM metrics ORDER BY job").to_pylist()
+    with closing(SqlEngine([store], tmp_path, 100_000_000, 10)) as sql:
+        rows = sql.query("SELECT labels['job'] AS job, metric, value, t_ms FROM metrics ORDER BY job").to_pylist()
+        assert sql.query("SELECT count(*) AS n FROM series").to_pylist() == [{"n": 3}]
     assert [tuple(row.values()) for row in rows] == [
         ("a", "up", 1.25, T0), ("b", "up", float("inf"), T0), ("c", "up", 1 / 3, T0)]  # fmt: skip
-    assert sql.query("SELECT count(*) AS n FROM series").to_pylist() == [{"n": 3}]
 
 
 def test_a_block_reads_with_one_expression(store: MetricStore) -> None:
