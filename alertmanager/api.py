@@ -17,6 +17,7 @@ from obs.alertmanager.rules.evaluation import GroupState, Health
 from obs.alertmanager.rules.model import Rule
 from obs.alertmanager.service import AlertService
 from obs.gotemplate.gotext import scientific
+from obs.serving.cors import OpenRoute
 
 KINDS = {"": "", "alert": "alerting", "record": "recording"}
 
@@ -25,6 +26,12 @@ def router(service: AlertService) -> APIRouter:
     """All routes of this room."""
     api = APIRouter()
     api.include_router(v2_router(service))
+    api.include_router(_prometheus_router(service))
+    return api
+
+
+def _prometheus_router(service: AlertService) -> APIRouter:
+    api = APIRouter(route_class=OpenRoute)
 
     @api.get("/api/v1/rules")
     def rules(request: Request, type: str = "") -> Response:

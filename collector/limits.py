@@ -22,6 +22,9 @@ MAX_GZIP_MEMBERS = 10_000
 MAX_PUSHED_BYTES = 8 << 20
 """One push of a job, inflated: some 80,000 series. Groups are kept in memory, and written again every half minute."""
 
+MAX_PUSHED_GROUPS = 10_000
+"""Groups kept at one time: all are written again every half minute, and their file with every push."""
+
 RETRY_AFTER_S = 1.0
 """What a refused sender is told to wait: about one flush of a head."""
 

@@ -16,10 +16,10 @@ import yaml
 from fastapi import APIRouter, Depends, Response
 
 from obs.errors import ObsError, QueryError
+from obs.serving.cors import OpenRoute
 from obs.tsdb import api_query, federate, status
 from obs.tsdb.admin import clean_tombstones, delete_series
 from obs.tsdb.api_query import BadParameter, error_response
-from obs.tsdb.cors import OpenRoute
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.export import export
 from obs.tsdb.limits import MOST_STATUS_TOP, STATUS_TOP

@@ -17,7 +17,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from obs.errors import ObsError, QueryError
-from obs.tsdb.cors import OpenRoute
+from obs.serving.cors import OpenRoute
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.lexer import duration_ms
 from obs.tsdb.promql.parse import parse

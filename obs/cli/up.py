@@ -41,8 +41,10 @@ def up(
         stream=sys.stderr,
     )
     from obs.columnar.memory import keep_little
+    from obs.serving.sockets import allow_many
 
     keep_little()
+    allow_many()
     from obs.app import App
     from obs.config import load
 

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from obs.serving.bodies import bounded
-from obs.serving.faults import bug
+from obs.serving.faults import ANSWERED, bug
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -32,7 +32,7 @@ class Front:
         """Serve one connection event (ASGI)."""
         handler = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
         if handler is None:
-            await self._fallback(scope, bounded(receive) if scope["type"] == "http" else receive, send)
+            await self._fall_back(scope, receive, send)
         elif scope["method"] != "POST":
             response: Response = PlainTextResponse("method not allowed: POST telemetry here\n", 405, {"Allow": "POST"})
             await response(scope, receive, send)
@@ -43,6 +43,17 @@ class Front:
             except Exception as e:
                 response = bug(request, e)
             await response(scope, receive, send)
+
+    async def _fall_back(self, scope: Scope, receive: Any, send: Any) -> None:
+        """A HEAD is a GET to the app: the server leaves the body out."""
+        if scope["type"] != "http":
+            return await self._fallback(scope, receive, send)
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        try:
+            await self._fallback(asked, bounded(receive), send)
+        except Exception as e:
+            if ANSWERED not in getattr(e, "__notes__", ()):
+                raise
 
 
 async def not_found(scope: Scope, receive: Any, send: Any) -> None:

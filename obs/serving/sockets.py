@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 
 from obs.config import host_port
@@ -30,6 +31,13 @@ def listen(address: str, key: str) -> socket.socket:
         ) from None
     sock.setblocking(False)
     return sock
+
+
+def allow_many() -> None:
+    """Raise the number of files and connections that the process may hold to what the system lets it have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def address_of(sock: socket.socket) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote, urlparse
 
 import pytest
@@ -204,3 +205,28 @@ def test_a_body_of_100_mb_is_refused(obs: ObsProcess, path: str, status: int) ->
         connection.request("POST", path, pieces, headers, encode_chunked=True)
     response = connection.getresponse()
     assert (response.status, b"limit" in response.read()) == (status, True)
+
+
+def test_a_path_that_there_is_not(obs: ObsProcess) -> None:
+    status, kind, text = ask(obs, "/api/v1/nosuch")
+    assert (status, kind, json.loads(text)["errorType"]) == (404, "application/json", "not_found")
+    status, _, text = ask(obs, "/api/v1/labels", "DELETE")
+    assert (status, json.loads(text)["status"]) == (405, "error")
+
+
+def test_head_is_a_get_without_the_body(obs: ObsProcess) -> None:
+    for path in ("/-/healthy", "/-/ready", "/api/v1/query?query=1", "/metrics"):
+        assert ask(obs, path, "HEAD")[::2] == (200, "")
+
+
+def test_any_page_may_read_rules_and_alerts(obs: ObsProcess) -> None:
+    for path in ("rules", "alerts", "query?query=1"):
+        connection = http.client.HTTPConnection(urlparse(obs.url).netloc, timeout=60)
+        connection.request("GET", f"{PROMETHEUS}/{path}", headers={"Origin": "http://page.example"})
+        assert connection.getresponse().getheader("Access-Control-Allow-Origin") == "*"
+
+
+def test_many_connections_at_one_time(obs: ObsProcess) -> None:
+    limits = (Path("/proc") / str(obs.process.pid) / "limits").read_text()
+    soft, hard = next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files"))
+    assert soft == hard

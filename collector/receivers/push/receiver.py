@@ -7,6 +7,7 @@ import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from obs.collector import limits
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.push.groups import Group, GroupFile
@@ -64,6 +65,11 @@ class Push:
             raise UserError("cannot take pushed metrics: they must not have timestamps; push values alone")
         with self._lock:
             known = self._groups.get(labels)
+            if known is None and len(self._groups) >= limits.MAX_PUSHED_GROUPS:
+                raise UserError(
+                    f"cannot take a group more than {limits.MAX_PUSHED_GROUPS}: delete those whose jobs are done, and "
+                    "leave ids of single runs out of the path"
+                )
             group = Group(labels) if known is None else known
             try:
                 group.take(page, replace, self._now_s())

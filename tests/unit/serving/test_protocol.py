@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,8 +26,20 @@ class Impatient(BoundedHttp):
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
+    with serving(BoundedHttp) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[tuple[str, int]]:
+    with serving(Impatient) as address:
+        yield address
+
+
+@contextmanager
+def serving(http: type[BoundedHttp]) -> Iterator[tuple[str, int]]:
     sock = listen("127.0.0.1:0", "listen")
-    config: Any = uvicorn.Config(Front([], not_found), log_config=None, lifespan="off", http=Impatient)
+    config: Any = uvicorn.Config(Front([], not_found), log_config=None, lifespan="off", http=http)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
@@ -59,8 +72,8 @@ def exchange(address: tuple[str, int], sent: bytes, ends: bool = False) -> bytes
     ],
     ids=["nothing", "half a head", "half a second head"],
 )
-def test_a_head_that_does_not_end(address: tuple[str, int], sent: bytes, said: bytes) -> None:
-    answer = exchange(address, sent)
+def test_a_head_that_does_not_end(impatient: tuple[str, int], sent: bytes, said: bytes) -> None:
+    answer = exchange(impatient, sent)
     assert answer[: len(said)] == said
     assert bool(answer) is bool(said)
 

@@ -1,4 +1,4 @@
-"""Answers to browsers of other origins, as Prometheus gives them: anyone's page may read the query API.
+"""Answers to browsers of other origins, as Prometheus gives them: anyone's page may read its query API.
 
 Source: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/, --web.cors.origin (all by default).
 """
