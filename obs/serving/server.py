@@ -60,6 +60,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
         app,  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         lifespan="off",
         http=BoundedHttp,
         timeout_graceful_shutdown=GRACE_S,
