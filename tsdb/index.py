@@ -20,7 +20,10 @@ from obs.model.schema import SERIES
 from obs.tsdb.growing import Growing, ranges
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.pairs import U32, PairNames, Pairs
-from obs.tsdb.postings import Postings
+from obs.tsdb.postings import Postings, is_few
+
+FIRST_PAIRS = 64
+"""Pairs of a label name that are looked at first: nearly always some series has one of them."""
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -195,19 +198,28 @@ class SeriesIndex:
 
     def label_names(self, mask: Mask) -> list[str]:
         """Names of labels that series of the mask have, sorted."""
-        names = self._pairs.names
-        return sorted(names.texts[n] for n in np.unique(names.of(np.flatnonzero(self._seen(mask)))).tolist())
+        by_name, names = self._pairs.by_name, self._pairs.names
+        if is_few(mask):
+            pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
+            return sorted(names.texts[n] for n in np.unique(names.of(np.unique(pairs))).tolist())
+        return sorted(
+            name
+            for name in list(by_name)
+            if self._seen(by_name[name][:FIRST_PAIRS], mask).any() or self._seen(self._pairs.of_name(name), mask).any()
+        )
 
     def label_values(self, name: str, mask: Mask) -> list[str]:
         """Values of a label among the series of the mask, sorted."""
-        seen, texts = self._seen(mask), self._pairs.texts
-        return sorted(texts[p][1] for p in self._pairs.of_name(name) if p < len(seen) and seen[p])
+        pairs, texts = self._pairs.of_name(name), self._pairs.texts
+        return sorted(
+            texts[pair][1] for pair, seen in zip(pairs, self._seen(pairs, mask).tolist(), strict=True) if seen
+        )
 
-    def _seen(self, mask: Mask) -> Mask:
-        """bool[pair]: which pairs the series of a mask have."""
-        size = len(mask)
-        offsets = self._offsets.view[: size + 1]
-        return self._postings.seen(mask, len(self._pairs), self._flat.view[: offsets[-1]], offsets)
+    def _seen(self, pairs: Sequence[int], mask: Mask) -> Mask:
+        """Which of some pairs the series of the mask have: bool[len(pairs)]."""
+        offsets = self._offsets.view[: len(mask) + 1]
+        numbers = np.fromiter(pairs, np.int64, len(pairs))
+        return self._postings.seen(mask, numbers, self._flat.view[: offsets[-1]], offsets)
 
     def pair_counts(self, mask: Mask) -> list[tuple[tuple[str, str], int]]:
         """Each label pair with the number of the mask's series that have it."""

@@ -16,6 +16,7 @@ from obs.tsdb.limits import TAIL_SERIES
 
 I64 = npt.NDArray[np.int64]
 U32 = npt.NDArray[np.uint32]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +48,24 @@ class Postings:
         settled = base.ordinals[ranges(starts, base.starts[known + 1] - starts)]
         return np.concatenate([settled, self._newest(base.series, pairs, flat, offsets)])
 
-    def seen(self, mask: npt.NDArray[np.bool_], pairs: int, flat: U32, offsets: I64) -> npt.NDArray[np.bool_]:
-        """bool[pair]: which pairs the series of a mask have."""
-        seen = np.zeros(pairs, np.bool_)
-        few = np.flatnonzero(mask)
-        if 8 * len(few) < len(mask):
-            seen[flat[ranges(offsets[few], offsets[few + 1] - offsets[few])]] = True
-            return seen
+    def seen(self, mask: Mask, pairs: I64, flat: U32, offsets: I64) -> Mask:
+        """Which of `pairs` the series of a mask have: bool[len(pairs)]."""
+        if is_few(mask):
+            few = np.flatnonzero(mask)
+            return _among(pairs, flat[ranges(offsets[few], offsets[few + 1] - offsets[few])])
         base = self._current(flat, offsets)
-        used = np.flatnonzero(np.diff(base.starts))
-        seen[used] = mask[base.ordinals[base.starts[used]]]  # its first series alone tells of nearly every pair
+        seen = np.zeros(len(pairs), np.bool_)
+        known = np.minimum(pairs, len(base.starts) - 2)
+        counts = np.where(known == pairs, base.starts[known + 1] - base.starts[known], 0)
+        used = np.flatnonzero(counts)
+        seen[used] = mask[base.ordinals[base.starts[pairs[used]]]]  # its first series alone tells of nearly every pair
         rest = used[~seen[used]]
-        counts = base.starts[rest + 1] - base.starts[rest]
-        hit = mask[base.ordinals[ranges(base.starts[rest], counts)]]
-        seen[np.repeat(rest, counts)[hit]] = True
-        newest = np.repeat(mask[base.series :], np.diff(offsets[base.series :]))
-        seen[flat[offsets[base.series] :][newest]] = True
+        hit = mask[base.ordinals[ranges(base.starts[pairs[rest]], counts[rest])]]
+        seen[np.repeat(rest, counts[rest])[hit]] = True
+        unseen = np.flatnonzero(~seen)
+        if len(unseen) and base.series < len(mask):
+            newest = np.repeat(mask[base.series :], np.diff(offsets[base.series :]))
+            seen[unseen] = _among(pairs[unseen], flat[offsets[base.series] :][newest])
         return seen
 
     @staticmethod
@@ -76,6 +79,18 @@ class Postings:
         if series - base.series > max(TAIL_SERIES, base.series // 2):
             base = self._base = _build(flat, offsets)
         return base if base.series <= series else _build(flat, offsets)
+
+
+def is_few(mask: Mask) -> bool:
+    """Whether to look at the series of a mask one by one is less work than to look at pairs."""
+    return 8 * int(np.count_nonzero(mask)) < len(mask)
+
+
+def _among(pairs: I64, there: U32) -> Mask:
+    """Which of `pairs` are there."""
+    found = np.zeros(int(pairs.max(initial=-1)) + 1, np.bool_)
+    found[there[there < len(found)]] = True
+    return found[pairs]
 
 
 def _build(flat: U32, offsets: I64) -> _Base:
