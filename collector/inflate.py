@@ -9,6 +9,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 
+import cramjam
 import pyarrow as pa
 
 from obs.collector.limits import MAX_GZIP_MEMBERS
@@ -50,6 +51,18 @@ def inflate(body: bytes, encoding: str, limit: int, grow: Grow = lambda nbytes: 
     if out.tell() > limit:
         raise TooLarge(f"cannot take {encoding} body of {len(body)} bytes: it inflates to more than {limit} bytes")
     return out.getvalue()
+
+
+def unsnapped(body: bytes, limit: int, grow: Grow = lambda nbytes: None) -> bytes:
+    """`body` decoded from snappy's block format. Raises: TooLarge, UserError, and what `grow` raises."""
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > limit:
+            raise TooLarge(f"cannot take snappy body of {len(body)} bytes: it inflates to {size}, the limit is {limit}")
+        grow(size)
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as e:
+        raise UserError(f"cannot inflate snappy body of {len(body)} bytes: {e}; send it in the block format") from None
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:

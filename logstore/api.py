@@ -113,7 +113,10 @@ def _add_labels(api: APIRouter, store: LogStore, logql: LogQL) -> None:
             found = store.stream_labels(_matchers(query), start_ns, end_ns)
             values = {value for stream in found for label, value in stream if label == name}
         else:
-            values = logql.label_values(query, name, start_ns, end_ns)
+            found = store.stream_labels(_matchers("{}"), start_ns, end_ns)
+            values = {value for stream in found for label, value in stream if label == name}
+            if not values or query.strip() != "{}":
+                values = logql.label_values(query, name, start_ns, end_ns)
         return responses.success(sorted(values)[: limits.MAX_LABEL_VALUES])
 
     @api.api_route("/api/v1/series", methods=BOTH, response_class=Response)

@@ -216,8 +216,8 @@ class Rows:
         if not self.shown.has(name):
             return None
         found = self.chunk.streams.label(name, self.stream_codes()) if name in self.chunk.streams.names else None
-        if found is None:
-            found = self._stored_label(name)
+        if found is None or found.null_count:  # some streams have it, in others records do
+            found = _first([found, self._stored_label(name)])
         if found is None and name in LABEL_ALIASES:
             return self.label(LABEL_ALIASES[name])
         return found

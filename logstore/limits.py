@@ -22,6 +22,9 @@ TOKEN_FILTER_BITS = 14
 MAX_STREAMS_CACHED = 1_000_000
 """Streams whose labels are kept in memory (about 500 bytes each); past it the oldest are derived again."""
 
+MAX_SCHEMAS_CACHED = 4_096
+"""Sets of columns whose stream labels are known; a sender has a few."""
+
 BLOCK_INDEXES_CACHED = 256
 """Blocks whose footer, streams and filters stay open; about 100 KB each beside the mapped filter file."""
 

@@ -20,11 +20,12 @@ from obs.logstore.follow import Follower
 from obs.logstore.layout import LogLayout, with_stream_ids
 from obs.logstore.names import STREAM_ID
 from obs.logstore.selection import Selection, Stats, StreamFilter, Unit, units
-from obs.logstore.streams import DEFAULT_STREAM_ATTRIBUTES, StreamMapper
+from obs.logstore.streams import StreamMapper
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.labels import Labels, Matcher
 from obs.model.ports import StoreStats
+from obs.model.resource import NAMING_ATTRIBUTES
 from obs.model.schema import LOGS
 from obs.sql.views import SqlView, attribute_view
 
@@ -41,7 +42,7 @@ class LogStore:
         folder: Path,
         options: EngineOptions | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        stream_attributes: Sequence[str] = DEFAULT_STREAM_ATTRIBUTES,
+        stream_attributes: Sequence[str] = NAMING_ATTRIBUTES,
     ) -> None:
         self.streams = StreamMapper(stream_attributes)
         self.clock = clock

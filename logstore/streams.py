@@ -1,5 +1,8 @@
 """Streams: which resource attributes name one, and the stream id of every row of a batch.
 
+Those of a list, and those whose keys have no dots: OpenTelemetry's all have one, so these are labels that a user or a
+protocol with labels of its own (Loki's) gave.
+
 In: a record batch with `resource.<key>:str` columns. Out: uint64 ids, and the labels under each id.
 Rows of one resource come together, so ids are computed once a run of rows, never once a row.
 """
@@ -18,30 +21,10 @@ import pyarrow as pa
 from obs.logstore import limits
 from obs.logstore.names import label_name
 from obs.model.labels import Labels, labels_id, make_labels
-from obs.model.schema import attribute_column
+from obs.model.resource import NAMING_ATTRIBUTES
+from obs.model.schema import attribute_column, parse_attribute_column
 
-DEFAULT_STREAM_ATTRIBUTES = (
-    "service.name",
-    "service.namespace",
-    "service.instance.id",
-    "deployment.environment",
-    "deployment.environment.name",
-    "host.name",
-    "container.id",
-    "container.name",
-    "k8s.cluster.name",
-    "k8s.namespace.name",
-    "k8s.deployment.name",
-    "k8s.daemonset.name",
-    "k8s.statefulset.name",
-    "k8s.cronjob.name",
-    "k8s.job.name",
-    "k8s.pod.name",
-    "k8s.container.name",
-    "cloud.region",
-    "cloud.availability_zone",
-)
-"""Loki's list for OTLP, and what names a host or a container."""
+_RESOURCE = "resource."
 
 UNKNOWN_SERVICE = "unknown_service"
 """`service_name` of a resource that names no service, as in Loki: every stream can be selected."""
@@ -50,23 +33,24 @@ UNKNOWN_SERVICE = "unknown_service"
 class StreamMapper:
     """Gives rows their stream ids and remembers the labels under them; safe to use from several threads."""
 
-    def __init__(self, attributes: Sequence[str] = DEFAULT_STREAM_ATTRIBUTES) -> None:
-        self._columns = tuple((attribute_column("resource", key, "str"), label_name(key)) for key in attributes)
-        self.label_names = frozenset(label for _, label in self._columns)
+    def __init__(self, attributes: Sequence[str] = NAMING_ATTRIBUTES) -> None:
+        self._listed = {attribute_column("resource", key, "str"): label_name(key) for key in attributes}
+        self.label_names = frozenset(self._listed.values())  # that of every stream are known from the first
+        self._columns: dict[tuple[str, ...], Sequence[tuple[int, str]]] = {}
         self.renamed = False  # rows of the head bear ids of another list of attributes
-        self._ids: dict[tuple[str | None, ...], int] = {}
+        self._ids: dict[tuple[tuple[str, ...], tuple[str | None, ...]], int] = {}
         self._labels: dict[int, Labels] = {}
         self._lock = threading.Lock()
 
     def ids(self, batch: pa.RecordBatch) -> pa.Array:
         """The stream id of each row: uint64[rows]."""
         rows = batch.num_rows
-        there = {name: at for at, name in enumerate(batch.schema.names)}
-        columns = [_encoded(batch.column(there[c])) if c in there else None for c, _ in self._columns]
-        starts = _run_starts([c.codes for c in columns if c is not None], rows)
-        absent = [None] * len(starts)
-        values = zip(*(absent if c is None else c.at(starts) for c in columns), strict=True)
-        runs = np.fromiter((self._id(v) for v in values), dtype=np.uint64, count=len(starts))
+        named = self._columns_of(tuple(batch.schema.names))
+        names = tuple(label for _, label in named)
+        columns = [_encoded(batch.column(at)) for at, _ in named]
+        starts = _run_starts([c.codes for c in columns], rows)
+        values = zip(*(c.at(starts) for c in columns), strict=True) if columns else [()] * len(starts)
+        runs = np.fromiter((self._id(names, v) for v in values), dtype=np.uint64, count=len(starts))
         return pa.array(np.repeat(runs, np.diff(np.append(starts, rows))))
 
     def labels(self, stream_id: int) -> Labels:
@@ -78,12 +62,30 @@ class StreamMapper:
         with self._lock:
             return list(self._labels.items())
 
-    def _id(self, values: tuple[str | None, ...]) -> int:
-        known = self._ids.get(values)
-        return known if known is not None else self._learn(values)
+    def _columns_of(self, columns: tuple[str, ...]) -> Sequence[tuple[int, str]]:
+        """Positions of the columns that name a stream, and their labels."""
+        found = self._columns.get(columns)
+        if found is None:
+            labels = ((at, self._label(column)) for at, column in enumerate(columns))
+            found = [(at, label) for at, label in labels if label]
+            with self._lock:
+                if len(self._columns) >= limits.MAX_SCHEMAS_CACHED:
+                    self._columns.clear()
+                self._columns[columns] = found
+        return found
 
-    def _learn(self, values: tuple[str | None, ...]) -> int:
-        names = (label for _, label in self._columns)
+    def _label(self, column: str) -> str:
+        """The label of a column, "" where it names no stream."""
+        attribute = parse_attribute_column(column) if column.startswith(_RESOURCE) else None
+        if column in self._listed or attribute is None:
+            return self._listed.get(column, "")
+        return label_name(attribute.key) if attribute.type == "str" and "." not in attribute.key else ""
+
+    def _id(self, names: tuple[str, ...], values: tuple[str | None, ...]) -> int:
+        known = self._ids.get((names, values))
+        return known if known is not None else self._learn(names, values)
+
+    def _learn(self, names: tuple[str, ...], values: tuple[str | None, ...]) -> int:
         pairs = {name: value for name, value in zip(names, values, strict=True) if value}
         pairs.setdefault("service_name", UNKNOWN_SERVICE)
         labels = make_labels(pairs)
@@ -91,7 +93,7 @@ class StreamMapper:
         with self._lock:
             if len(self._ids) >= limits.MAX_STREAMS_CACHED:
                 self._ids.pop(next(iter(self._ids)))
-            self._ids[values] = stream_id
+            self._ids[names, values] = stream_id
             self._labels[stream_id] = labels
         return stream_id
 

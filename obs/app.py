@@ -41,6 +41,7 @@ from obs.serving import control, faults, own_metrics, own_traces, sockets
 from obs.serving.agent_process import AgentProcess
 from obs.serving.data_folder import DataFolder
 from obs.serving.front import Front, not_found
+from obs.serving.log_receivers import LogReceivers
 from obs.serving.server import Listener, serve
 from obs.serving.status import Status
 from obs.sql import api as sql_api
@@ -125,6 +126,7 @@ class App:
         try:
             self._start()
             listeners = [Listener(self._front, self._http_socket), Listener(self._otlp_front, self._otlp_socket)]
+            listeners += [Listener(app, sock) for app, sock in self._log_receivers.listening()]
             serve(listeners, partial(self._on_serving, ready))
         finally:
             self.close()
@@ -155,6 +157,11 @@ class App:
         self.otlp_http = f"http://{sockets.address_of(self._otlp_socket)}"
         self.otlp_grpc = self.config.otlp_grpc
 
+    @property
+    def receivers(self) -> Mapping[str, str]:
+        """HOST:PORT of each port of a log receiver's own, by the name of its setting."""
+        return self._log_receivers.addresses()
+
     def _make_stores(self) -> None:
         self.metrics, self.logs, self.traces = make_stores(self.config, self._clock)
         self._consumers: Mapping[Signal, Consumer] = {
@@ -176,6 +183,8 @@ class App:
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
         self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
+        self._log_receivers = LogReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
+        self._closers.append(self._log_receivers.close)
         self._jobs = _jobs(self.config)
         self._push = Push(self.intake, self._clock, self.config.data / "push")
         self._scraper = Scraper(self.intake, self._clock, Path())
@@ -243,7 +252,8 @@ class App:
         api.include_router(sql_api.router(self.sql))
         own_traces.instrument(api, self._tracing)
         self._ui = ui.mount(api, self.url, start=False)
-        self._front = Front([*self._otlp_http.routes(), *self._remote_write.routes()], api)
+        routes = [*self._otlp_http.routes(), *self._remote_write.routes(), *self._log_receivers.routes()]
+        self._front = Front(routes, api, self._log_receivers.apps())
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
     # --- starting them ---
@@ -257,6 +267,8 @@ class App:
         self._closers.append(self._otlp_http.close)
         self._closers.append(self._remote_write.close)
         self._closers.append(self._otlp_grpc.close)
+        self._log_receivers.start()
+        self._closers.append(self._log_receivers.close)
         host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
         self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"
         self._closers.append(self._tracing.shutdown)

@@ -95,6 +95,40 @@ class Wal(_Section):
     fsync_interval: Duration = 1.0
 
 
+class ListenConfig(_Section):
+    """A port of a receiver's own, HOST:PORT; none where it is not set."""
+
+    listen: str | None = None
+
+
+class SplunkConfig(ListenConfig):
+    """Splunk's HTTP event collector."""
+
+    tokens: list[str] = []  # that may send; none: everybody may
+
+
+class FluentConfig(ListenConfig):
+    """Fluentd's forward protocol."""
+
+    shared_key: str = ""
+
+
+class SyslogConfig(_Section):
+    """Syslog, HOST:PORT of each transport."""
+
+    tcp: str | None = None
+    udp: str | None = None
+
+
+class ReceiversConfig(_Section):
+    """Ports of protocols of their own; the HTTP ones are served at `listen` too."""
+
+    elasticsearch: ListenConfig = ListenConfig()
+    splunk_hec: SplunkConfig = SplunkConfig()
+    fluent: FluentConfig = FluentConfig()
+    syslog: SyslogConfig = SyslogConfig()
+
+
 class AgentConfig(_Section):
     """The node agent that `obs up` starts beside the server."""
 
@@ -139,6 +173,7 @@ class Config(_Section):
     wal: Wal = Wal()
     agent: AgentConfig = AgentConfig()
     self_: Annotated[SelfConfig, Field(alias="self")] = SelfConfig()
+    receivers: ReceiversConfig = ReceiversConfig()
     sql: SqlConfig = SqlConfig()
     external_labels: dict[str, str] = {}  # added to what /federate gives, where a series has them not
     global_: Annotated[GlobalConfig, Field(alias="global")] = GlobalConfig()

@@ -55,12 +55,18 @@ def _own(rows: Rows, labels: Labels) -> Labels:
 def _metadata(rows: Rows) -> list[dict[str, str]]:
     found: list[dict[str, str]] = [{} for _ in range(len(rows))]
     stored = Rows(rows.chunk, rows.index)
-    of_stream = rows.chunk.streams.names
+    of_stream, streams = rows.chunk.streams.names, rows.chunk.streams.streams
     for name in (*_LABELS, *rows.chunk.attributes):
-        if name not in of_stream and rows.shown.has(name):
-            array = stored.label(name) if name in _LABELS else stored.attribute(name)
-            if array is not None:
-                _spread(found, name, array.to_pylist())
+        columns = rows.chunk.attributes.get(name, ())
+        if (name in of_stream and all(c.startswith("resource.") for c in columns)) or not rows.shown.has(name):
+            continue
+        array = stored.label(name) if name in _LABELS else stored.attribute(name)
+        if array is not None:
+            values = array.to_pylist()
+            if name in of_stream:
+                has = [name in dict(labels) for _, labels in streams]
+                values = [None if has[c] else v for c, v in zip(rows.stream_codes().tolist(), values, strict=True)]
+            _spread(found, name, values)
     overflow = stored.column(OVERFLOW)
     if overflow is not None:
         for row, name, value in overflow_pairs(overflow):

@@ -61,6 +61,7 @@ def _announce(app: App) -> None:
         f"  OTLP/gRPC        {app.otlp_grpc}",
         f"  OTLP/HTTP        {app.otlp_http}",
         f"  data folder      {app.config.data.resolve()}",
+        *(f"  {name.removesuffix('.listen'):<15}  {address}" for name, address in app.receivers.items()),
     ]
     print("\n".join(lines), flush=True)
     threading.Thread(target=_show_recovery, args=(app,), name="show-recovery", daemon=True).start()

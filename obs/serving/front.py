@@ -6,7 +6,7 @@ difference between a tenth and a third of a core.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.requests import Request
@@ -22,16 +22,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Front:
-    """Dispatches POSTs to `routes` by exact path; what is not theirs goes to `fallback`."""
+    """Dispatches POSTs to `routes` by exact path, and what begins with the first part of a path to its app.
 
-    def __init__(self, routes: list[Route], fallback: AsgiApp) -> None:
+    What is neither goes to `fallback`. Apps read bodies under limits of their own.
+    """
+
+    def __init__(self, routes: list[Route], fallback: AsgiApp, apps: Mapping[str, AsgiApp] | None = None) -> None:
         self._handlers: dict[str, Handler] = {route.path: route.endpoint for route in routes}
         self._fallback = fallback
+        self._apps = dict(apps or {})
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one connection event (ASGI)."""
         handler = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
-        if handler is None:
+        app = self._apps.get(scope["path"].split("/", 2)[1]) if self._apps and scope["type"] == "http" else None
+        if app is not None:
+            await app(scope, receive, send)
+        elif handler is None:
             await self._fall_back(scope, receive, send)
         elif scope["method"] != "POST":
             response: Response = PlainTextResponse("method not allowed: POST telemetry here\n", 405, {"Allow": "POST"})

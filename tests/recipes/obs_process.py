@@ -19,10 +19,14 @@ T = TypeVar("T")
 
 
 class ObsProcess:
-    """One server process. `client` speaks to it; `otlp_grpc` is HOST:PORT, `otlp_http` a URL."""
+    """One server process. `client` speaks to it; `otlp_grpc` is HOST:PORT, `otlp_http` a URL.
 
-    def __init__(self, data: Path, *options: str, agent: bool = False) -> None:
+    `receivers`: HOST:PORT of the `ports` that a configuration opens beside these.
+    """
+
+    def __init__(self, data: Path, *options: str, agent: bool = False, ports: int = 0) -> None:
         self.data = data
+        self._ports = ports
         self._options = [*options, *([] if agent else ["--no-agent"])]
         self.start()
 
@@ -33,6 +37,7 @@ class ObsProcess:
         argv = [sys.executable, "-m", "obs.cli.main", "up", "--data", str(self.data), *ports, *self._options]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=self.log, text=True)
         said = "".join(self._line() for _ in range(5))
+        self.receivers = dict(self._line().split() for _ in range(self._ports))
         self.url = re.search(r"APIs +(\S+)", said)[1]  # type: ignore[index]
         self.otlp_grpc = re.search(r"gRPC +(\S+)", said)[1]  # type: ignore[index]
         self.otlp_http = re.search(r"OTLP/HTTP +(\S+)", said)[1]  # type: ignore[index]

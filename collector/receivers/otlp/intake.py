@@ -70,9 +70,9 @@ class Intake:
         self._series = otlp.SeriesCache()
         self._deltas = threading.Lock()
 
-    def room(self) -> AbstractContextManager[Room]:
-        """Room for a body that arrives piece by piece; it grows with them."""
-        return self._pipeline.room()
+    def room(self, nbytes: int = 0) -> AbstractContextManager[Room]:
+        """Room for a body of `nbytes`, or for one that arrives piece by piece; it grows. Raises: Overloaded."""
+        return self._pipeline.room(nbytes)
 
     def take(self, signal: Signal, body: bytes, receiver: str, room: Room | None = None) -> Decoded:
         """Store what can be stored of a protobuf body; when this returns it is durable. `room`: what it holds already.
@@ -92,6 +92,15 @@ class Intake:
         """Store what `decode` makes of a body of metrics without deltas that has its room; otherwise as `take`."""
         return self._record(Signal.METRICS, receiver, lambda: self._commit_metrics(decode, cache, decode(cache)))
 
+    def take_logs(self, decode: Callable[[], Decoded], receiver: str) -> Decoded:
+        """Store what `decode` makes of a body of logs that has its room; otherwise as `take`."""
+
+        def store() -> Decoded:
+            decoded = decode()
+            return _with(decoded, self._pipeline.consume(decoded.batch))
+
+        return self._record(Signal.LOGS, receiver, store)
+
     def _record(self, signal: Signal, receiver: str, store: Callable[[], Decoded]) -> Decoded:
         """Run `store` and enter in the ledger what came of it."""
         try:
@@ -110,6 +119,10 @@ class Intake:
         """Count a request of which nothing was taken in."""
         reason = next((name for kind, name in REFUSALS if isinstance(error, kind)), "error")
         self._ledger.refuse(signal, receiver, reason)
+
+    def drop(self, signal: Signal, receiver: str, reason: str, count: int) -> None:
+        """Count items that were received and could not be taken, where nobody can be told."""
+        self._ledger.record(signal, receiver, 0, {reason: count})
 
     def _store(self, signal: Signal, body: bytes) -> Decoded:
         if signal is Signal.METRICS:

@@ -10,7 +10,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import cramjam
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -18,10 +17,10 @@ from starlette.routing import Route
 from obs import remote_write
 from obs.collector import limits
 from obs.collector.body import read_body
-from obs.collector.inflate import Grow, inflate
+from obs.collector.inflate import Grow, inflate, unsnapped
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
-from obs.errors import ObsError, TooLarge, Unavailable, UnsupportedMedia, UserError
+from obs.errors import ObsError, Unavailable, UnsupportedMedia
 from obs.model.batch import Decoded, Signal
 from obs.remote_write import reasons
 
@@ -97,14 +96,7 @@ def inflated(body: bytes, encoding: str, limit: int, grow: Grow) -> bytes:
     """A body in snappy's block format, or in any encoding that `inflate` knows. Raises: TooLarge, UserError."""
     if encoding.strip().lower() != "snappy":
         return inflate(body, encoding, limit, grow)
-    try:
-        size = cramjam.snappy.decompress_raw_len(body)
-        if size > limit:
-            raise TooLarge(f"cannot take snappy body of {len(body)} bytes: it inflates to {size}, the limit is {limit}")
-        grow(size)
-        return bytes(cramjam.snappy.decompress_raw(body))
-    except cramjam.DecompressionError as e:
-        raise UserError(f"cannot inflate snappy body of {len(body)} bytes: {e}; send it in the block format") from None
+    return unsnapped(body, limit, grow)
 
 
 def answer(decoded: Decoded, second: bool) -> Response:

@@ -1,0 +1,63 @@
+"""Bodies of logs over HTTP, the same for every protocol: read in their room, inflated, decoded and stored.
+
+A receiver gives the decoder and answers in its protocol's own terms; what it is told are the errors of `obs.errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.requests import Request
+
+from obs.collector import limits
+from obs.collector.body import read_body
+from obs.collector.inflate import Grow, inflate
+from obs.collector.pipeline import Room
+from obs.collector.receivers.otlp.intake import Intake
+from obs.errors import ObsError
+from obs.model.batch import Decoded, Signal
+
+Decode = Callable[[bytes], Decoded]
+Inflate = Callable[[bytes, str, int, Grow], bytes]
+
+
+class LogBodies:
+    """Takes bodies for the receiver `name`; one thread pool for each."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        name: str,
+        max_body_bytes: int = limits.MAX_BODY_BYTES,
+        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
+    ) -> None:
+        self._intake, self._name = intake, name
+        self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
+        self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix=name)
+
+    def close(self) -> None:
+        """Wait for bodies in work."""
+        self._workers.shutdown()
+
+    async def take(self, request: Request, decode: Decode, inflated: Inflate = inflate) -> Decoded:
+        """Store the records of a request's body; durable when it returns.
+
+        Raises: ClientDisconnect, UserError, Unavailable, Fault; nothing was stored then, and the ledger knows why.
+        """
+        with self._intake.room() as room:
+            try:
+                body = await read_body(request, self._max_body, room)
+            except ObsError as e:
+                self._intake.refuse(Signal.LOGS, self._name, e)
+                raise
+            encoding = request.headers.get("content-encoding", "")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._workers, self._stored, body, encoding, decode, inflated, room)
+
+    def _stored(self, body: bytes, encoding: str, decode: Decode, inflated: Inflate, room: Room) -> Decoded:
+        def decoded() -> Decoded:
+            return decode(inflated(body, encoding, self._max_inflated, room.grow))
+
+        return self._intake.take_logs(decoded, self._name)

@@ -1,0 +1,108 @@
+"""Loki's push request, protobuf and JSON, as streams.
+
+Source: grafana.com/docs/loki/latest/reference/loki-http-api, "Ingest logs"; logproto's push.proto for field numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from obs.errors import UserError
+from obs.otlp.messages import text
+
+Entry = tuple[int, str, Mapping[str, str]]
+"""Time in ns, line, structured metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Lines of one label set; `labels` is the selector's text in protobuf, a mapping in JSON."""
+
+    labels: str | Mapping[str, str]
+    entries: Iterator[Entry]
+
+
+_REPEATED, _OPTIONAL = 3, 1
+_INT64, _INT32, _BYTES, _MESSAGE = 3, 5, 12, 11
+_FIELDS: Mapping[str, tuple[tuple[str, int, int, int, str], ...]] = {
+    "Pair": (("name", 1, _BYTES, _OPTIONAL, ""), ("value", 2, _BYTES, _OPTIONAL, "")),
+    "Time": (("seconds", 1, _INT64, _OPTIONAL, ""), ("nanos", 2, _INT32, _OPTIONAL, "")),
+    "Entry": (
+        ("time", 1, _MESSAGE, _OPTIONAL, "Time"),
+        ("line", 2, _BYTES, _OPTIONAL, ""),
+        ("metadata", 3, _MESSAGE, _REPEATED, "Pair"),
+    ),
+    "Stream": (("labels", 1, _BYTES, _OPTIONAL, ""), ("entries", 2, _MESSAGE, _REPEATED, "Entry")),
+    "PushRequest": (("streams", 1, _MESSAGE, _REPEATED, "Stream"),),
+}
+
+
+def _push_request() -> Any:
+    """The message's class; texts are bytes, so that invalid UTF-8 is mended instead of refused."""
+    file = descriptor_pb2.FileDescriptorProto(name="obs/loki_push.proto", package="obs.loki", syntax="proto3")
+    for name, fields in _FIELDS.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind, label, of in fields:
+            message.field.add(
+                name=field, number=number, type=kind, label=label, type_name=f".obs.loki.{of}" if of else None
+            )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("obs.loki.PushRequest"))
+
+
+PushRequest = _push_request()
+
+
+def from_protobuf(body: bytes) -> Iterator[Stream]:
+    """The streams of a PushRequest. Raises: UserError."""
+    request = PushRequest()
+    try:
+        request.ParseFromString(body)
+    except DecodeError:
+        raise UserError(f"cannot decode push of {len(body)} bytes: it is no logproto.PushRequest") from None
+    for stream in request.streams:
+        yield Stream(text(stream.labels), map(_entry, stream.entries))
+
+
+def _entry(entry: Any) -> Entry:
+    metadata = {text(pair.name): text(pair.value) for pair in entry.metadata}
+    return entry.time.seconds * 10**9 + entry.time.nanos, text(entry.line), metadata
+
+
+def from_json(body: bytes) -> Iterator[Stream]:
+    """The streams of a push in JSON. Raises: UserError that says where it is none."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise UserError(f"cannot decode push of {len(body)} bytes: it is no JSON ({e})") from None
+    streams = request.get("streams") if isinstance(request, dict) else None
+    if not isinstance(streams, list):
+        raise UserError('cannot decode push: it has no list "streams"')
+    for at, stream in enumerate(streams):
+        labels = stream.get("stream") if isinstance(stream, dict) else None
+        values = stream.get("values") if isinstance(stream, dict) else None
+        if not isinstance(labels, dict) or not isinstance(values, list):
+            raise UserError(f'cannot decode push: streams[{at}] needs an object "stream" and a list "values"')
+        yield Stream({name: str(value) for name, value in labels.items()}, _json_entries(values, at))
+
+
+def _json_entries(values: list[Any], stream: int) -> Iterator[Entry]:
+    for at, value in enumerate(values):
+        where = f"streams[{stream}].values[{at}]"
+        if not isinstance(value, list) or len(value) not in (2, 3) or not isinstance(value[1], str):
+            raise UserError(f"cannot decode push: {where} is not [time, line] or [time, line, metadata]")
+        metadata = value[2] if len(value) == 3 else {}
+        if not isinstance(metadata, dict):
+            raise UserError(f"cannot decode push: the metadata of {where} is no object")
+        try:
+            time_ns = int(value[0])
+        except (ValueError, TypeError):
+            raise UserError(f"cannot decode push: the time of {where} is not Unix time in ns as text") from None
+        yield time_ns, value[1], {name: str(text) for name, text in metadata.items()}
