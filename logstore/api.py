@@ -14,6 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import ObsError, QueryError
 from obs.logstore import limits, responses
+from obs.logstore.api_delete import add_deletes
+from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
 from obs.logstore.logql.parse import parse
 from obs.logstore.logql.syntax import LogQuery
@@ -46,7 +48,7 @@ class LokiRoute(APIRoute):
         return answered
 
 
-def router(store: LogStore, logql: LogQL) -> APIRouter:
+def router(store: LogStore, logql: LogQL, deletes: DeleteRequests) -> APIRouter:
     """All routes."""
     api = APIRouter(prefix="/loki", route_class=LokiRoute, tags=["logs"])
     _add_queries(api, logql)
@@ -54,6 +56,7 @@ def router(store: LogStore, logql: LogQL) -> APIRouter:
     _add_index(api, store, logql)
     _add_status(api)
     add_tail(api, store, logql)
+    add_deletes(api, deletes)
     return api
 
 

@@ -33,6 +33,10 @@ class Block(Protocol):
 
     meta: Any
 
+    @property
+    def tombstones(self) -> Sequence[Any]:
+        """Deletes that hide rows of it."""
+
     def path(self, table: str) -> Path | None:
         """The Parquet file of a table; None where it is empty."""
 

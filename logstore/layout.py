@@ -6,16 +6,19 @@ everything are two records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs.columnar.block import Block
 from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.overflow import fold_columns
-from obs.logstore import limits
+from obs.columnar.tombstones import Tombstone
+from obs.logstore import deletes, limits
+from obs.logstore.blockindex import BlockIndexes
 from obs.logstore.filenames import RECORDS, STORE, STREAMS, TOKENS
 from obs.logstore.indexing import build_index
 from obs.logstore.names import STREAM_ID
@@ -45,8 +48,8 @@ class LogLayout:
     name = STORE
     tables: tuple[TableLayout, ...] = (TableLayout(RECORDS, "time_ns"),)
 
-    def __init__(self, streams: StreamMapper) -> None:
-        self._streams = streams
+    def __init__(self, streams: StreamMapper, indexes: BlockIndexes) -> None:
+        self._streams, self._indexes = streams, indexes
 
     def on_append(self, generation: int, tables: Mapping[str, pa.RecordBatch]) -> Mapping[str, pa.RecordBatch]:
         """Records carry their resource, so a segment stands alone as it is."""
@@ -72,6 +75,20 @@ class LogLayout:
         if index is not None:
             out.file(TOKENS, index)
         return {"streams": streams.num_rows, "indexed": index is not None}
+
+    def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
+        """See `obs.logstore.deletes`."""
+        records = tables[RECORDS]
+        if not records.num_rows:
+            return tables
+        named = with_stream_ids(records, self._streams)
+        left = deletes.erase(named, tombstones, self._streams.label_names, self._streams.labels)
+        return {**tables, RECORDS: left}
+
+    def touches(self, block: Block, tombstone: Tombstone) -> bool:
+        """Whether the block may have any of the records."""
+        index = self._indexes.get(block)
+        return index is not None and deletes.touches(index, tombstone, self._streams.label_names)
 
     def _sorted(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         ids, codes = np.unique(table.column(STREAM_ID).to_numpy(), return_inverse=True)

@@ -99,6 +99,7 @@ def units(
     labels_of: Callable[[int], Labels],
     selection: Selection,
     stats: Stats,
+    hiding: Callable[[Block], Callable[[Rows], Rows] | None],
 ) -> list[Unit]:
     """All chunks of a view's head and blocks that may hold rows of the selection, in no order."""
     streams = StreamFilter(selection.matchers)
@@ -106,7 +107,7 @@ def units(
     for block in blocks:
         index = indexes.get(block)
         if index is not None:
-            found += block_units(index, selection, streams, stats)
+            found += block_units(index, selection, streams, stats, hiding(block))
     return found
 
 
@@ -134,24 +135,39 @@ def _head_unit(
     streams: StreamFilter,
     stats: Stats,
 ) -> Unit | None:
+    chunk = table_chunk(part, attributes, labels_of)
+    wanted = streams.mask(chunk.streams.streams)
+    if not wanted.any():
+        return None
+    if chunk.max_ns < selection.start_ns or chunk.min_ns >= selection.end_ns:
+        return None
+    stats.head_rows += part.num_rows
+    rows = np.arange(part.num_rows) if wanted.all() else np.flatnonzero(wanted[chunk.stream_codes])
+    return Unit(chunk.min_ns, chunk.max_ns, len(rows), lambda: in_time(Rows(chunk, rows), selection))
+
+
+def table_chunk(part: pa.Table, attributes: Mapping[str, list[str]], labels_of: Callable[[int], Labels]) -> Chunk:
+    """Rows with stream ids as a chunk."""
     encoded = part.column(STREAM_ID).combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
     known = StreamTable([(i, labels_of(i)) for i in encoded.dictionary.to_pylist()])
-    wanted = streams.mask(known.streams)
-    if not wanted.any():
-        return None
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    chunk = head_chunk(part, attributes, known, codes)
-    if chunk.max_ns < selection.start_ns or chunk.min_ns >= selection.end_ns:
-        return None
-    stats.head_rows += part.num_rows
-    rows = np.arange(part.num_rows) if wanted.all() else np.flatnonzero(wanted[codes])
-    return Unit(chunk.min_ns, chunk.max_ns, len(rows), lambda: in_time(Rows(chunk, rows), selection))
+    return head_chunk(part, attributes, known, encoded.indices.to_numpy().astype(np.int64))
 
 
-def block_units(index: BlockIndex, selection: Selection, streams: StreamFilter, stats: Stats) -> list[Unit]:
-    """The row groups of one block that may hold rows of the selection."""
+def may_hold(index: BlockIndex, selection: Selection, streams: StreamFilter) -> bool:
+    """Whether a block may have rows of a selection."""
+    return bool(block_units(index, selection, streams, Stats()))
+
+
+def block_units(
+    index: BlockIndex,
+    selection: Selection,
+    streams: StreamFilter,
+    stats: Stats,
+    hide: Callable[[Rows], Rows] | None = None,
+) -> list[Unit]:
+    """The row groups of one block that may hold rows of the selection; `hide` leaves deleted ones out."""
     wanted = streams.mask(index.streams.streams)
     wanted &= (index.stream_max >= selection.start_ns) & (index.stream_min < selection.end_ns)
     if not wanted.any():
@@ -159,7 +175,7 @@ def block_units(index: BlockIndex, selection: Selection, streams: StreamFilter, 
         return []
     stats.blocks += 1
     alive = _groups_alive(index, wanted, selection, stats)
-    return [_group_unit(index, int(group), wanted, selection) for group in np.flatnonzero(alive)]
+    return [_group_unit(index, int(group), wanted, selection, hide) for group in np.flatnonzero(alive)]
 
 
 def _groups_alive(index: BlockIndex, wanted: Mask, selection: Selection, stats: Stats) -> Mask:
@@ -187,10 +203,13 @@ def _rows_before(
     return before[stream] + np.where(wanted[stream], rows - index.first_row[stream], 0)
 
 
-def _group_unit(index: BlockIndex, group: int, wanted: Mask, selection: Selection) -> Unit:
+def _group_unit(
+    index: BlockIndex, group: int, wanted: Mask, selection: Selection, hide: Callable[[Rows], Rows] | None
+) -> Unit:
     def open_() -> Rows:
         chunk = group_chunk(index, group)
-        return in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
+        rows = in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
+        return rows if hide is None else hide(rows)
 
     held = int(index.group_start[group + 1] - index.group_start[group])
     return Unit(int(index.group_min[group]), int(index.group_max[group]), held, open_, index.damaged)

@@ -14,12 +14,13 @@ import pyarrow as pa
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
-from obs.logstore.blockindex import BlockIndexes
+from obs.logstore.blockindex import Block, BlockIndexes
+from obs.logstore.deletes import Hide, encode, hiding, plan_delete
 from obs.logstore.filenames import RECORDS
 from obs.logstore.follow import Follower
 from obs.logstore.layout import LogLayout, with_stream_ids
 from obs.logstore.names import STREAM_ID
-from obs.logstore.selection import Selection, Stats, StreamFilter, Unit, units
+from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, units
 from obs.logstore.streams import StreamMapper
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
@@ -46,8 +47,8 @@ class LogStore:
     ) -> None:
         self.streams = StreamMapper(stream_attributes)
         self.clock = clock
-        self.engine = Engine(LogLayout(self.streams), folder, options or EngineOptions(), clock)
         self._indexes = BlockIndexes()
+        self.engine = Engine(LogLayout(self.streams, self._indexes), folder, options or EngineOptions(), clock)
         self._followers: list[Follower] = []
 
     def open(self) -> None:
@@ -73,7 +74,23 @@ class LogStore:
         """The units that may hold rows of a selection, valid until the context is left."""
         with self.view() as view:
             self._indexes.keep(view.blocks)
-            yield units(self._head(view), view.blocks, self._indexes, self.streams.labels, selection, stats)
+            head = self._head(view)
+            yield units(head, view.blocks, self._indexes, self.streams.labels, selection, stats, self._hiding)
+
+    def _hiding(self, block: Block) -> Hide | None:
+        return hiding(block.tombstones, self.streams.label_names) if block.tombstones else None
+
+    def delete(self, query: str, start_ns: int = ALL_TIME[0], end_ns: int = ALL_TIME[1]) -> None:
+        """Hide the records of start_ns..end_ns that a log query lists and that were taken in before this.
+
+        Durable when it returns; `clean` takes them off the disk. Raises: QueryError, Unavailable, StorageFull.
+        """
+        plan_delete(query, self.streams.label_names)
+        self.engine.delete(encode(query, start_ns, end_ns), start_ns, end_ns)
+
+    def clean(self) -> int:
+        """Write the blocks anew that have deleted records; returns their number. Raises: Unavailable, StorageFull."""
+        return self.engine.clean()
 
     @contextmanager
     def follow(self) -> Iterator[Follower]:
@@ -117,7 +134,11 @@ class LogStore:
 
     @contextmanager
     def sql_views(self) -> Iterator[Sequence[SqlView]]:
-        """The view `logs` for SQL; blocks stay on disk until the context is left."""
+        """The view `logs` for SQL; blocks stay on disk until the context is left. Deleted records are cleaned away."""
+        with self.view() as view:
+            hidden = any(block.tombstones for block in view.blocks)
+        if hidden:
+            self.clean()
         with self.view() as view:
             yield [attribute_view(view, RECORDS, "logs", LOGS)]
 

@@ -31,9 +31,12 @@ from obs.collector.receivers.scrape.config import parse as scrape_jobs
 from obs.collector.receivers.scrape.receiver import Scraper
 from obs.columnar.options import EngineOptions
 from obs.config import Config, StoreConfig, TsdbConfig, host_port
+from obs.errors import ConfigError, QueryError
 from obs.logstore import api as logs_api
+from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
+from obs.logstore.stream_retention import StreamRetention, StreamRetentions
 from obs.model.batch import Batch, Signal
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.ports import Consumer, Evaluator, Store
@@ -69,7 +72,7 @@ def make_stores(config: Config, clock: Clock = SYSTEM_CLOCK) -> tuple[MetricStor
     folder = config.data
     return (
         MetricStore(folder / "metrics", _engine_options(config, config.metrics), clock, _store_limits(config.tsdb)),
-        LogStore(folder / "logs", _engine_options(config, config.logs), clock),
+        LogStore(folder / "logs", _engine_options(config, config.logs), clock, config.logs.stream_attributes),
         TraceStore(folder / "traces", _engine_options(config, config.traces), clock),
     )
 
@@ -192,9 +195,18 @@ class App:
     def _make_queries(self) -> None:
         self.promql = PromQL(self.metrics, changes=self.metrics.changes)
         self.logql = LogQL(self.logs)
+        self._log_deletes = DeleteRequests(self.logs, self.config.data / "logs-deletes.json")
+        self._log_retention = self._retention_by_stream()
         sql = self.config.sql
         sources = (self.metrics, self.logs, self.traces)
         self.sql = SqlEngine(sources, self.config.data, sql.memory, sql.timeout)
+
+    def _retention_by_stream(self) -> StreamRetentions:
+        rules = [StreamRetention(rule.query, rule.age) for rule in self.config.logs.retention_by_stream]
+        try:
+            return StreamRetentions(self.logs, rules)
+        except QueryError as e:
+            raise ConfigError(f"logs.retention_by_stream: {e}") from None
 
     def _make_alerts(self) -> None:
         options = AlertOptions(self.config.data / "alerts", self.config.rule_files, self.config.alerting, self.url)
@@ -246,7 +258,7 @@ class App:
         )
         api.include_router(targets_api.router(self._scraper))
         api.include_router(push_api.router(self._push, self.config.limits.body))
-        api.include_router(logs_api.router(self.logs, self.logql))
+        api.include_router(logs_api.router(self.logs, self.logql, self._log_deletes))
         api.include_router(traces_api.router(self.traces))
         api.include_router(alerts_api.router(self.alerts))
         api.include_router(sql_api.router(self.sql))
@@ -276,6 +288,8 @@ class App:
         self._closers.append(self._push.close)
         self._scraper.apply(self._jobs)
         self._closers.append(self._scraper.close)
+        self._log_retention.start()
+        self._closers.append(self._log_retention.close)
         self._own_metrics.start()
         self._closers.append(self._own_metrics.close)
         self.alerts.start()

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from obs.errors import ConfigError
+from obs.model.resource import NAMING_ATTRIBUTES
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
@@ -71,6 +72,20 @@ class StoreConfig(_Section):
     flush_bytes: Size = 64 << 20
     flush_age: Duration = 300.0
     memory_limit: Size = 512 << 20
+
+
+class StreamRetentionConfig(_Section):
+    """Records of a LogQL selector, with filters where needed, that go before those of the store."""
+
+    query: str
+    age: Duration
+
+
+class LogsConfig(StoreConfig):
+    """The log store."""
+
+    retention_by_stream: list[StreamRetentionConfig] = []
+    stream_attributes: list[str] = list(NAMING_ATTRIBUTES)  # of the resource; those without a dot name streams anyway
 
 
 class TsdbConfig(_Section):
@@ -167,7 +182,7 @@ class Config(_Section):
     otlp_http: str = "127.0.0.1:4318"
     metrics: StoreConfig = StoreConfig()
     tsdb: TsdbConfig = TsdbConfig()
-    logs: StoreConfig = StoreConfig()
+    logs: LogsConfig = LogsConfig()
     traces: StoreConfig = StoreConfig()
     limits: Limits = Limits()
     wal: Wal = Wal()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -31,8 +32,10 @@ from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.logql.vectors import aggregate, replaced
 from obs.logstore.scan import Deadline, FirstRows, Placed, map_units, unless_damaged
 from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
-from obs.logstore.store import LogStore
 from obs.model.ports import VectorSample
+
+if TYPE_CHECKING:
+    from obs.logstore.store import LogStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from fastapi import FastAPI, Query
 from starlette.responses import JSONResponse
 
 from obs.logstore import api as logs_api
+from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.otlp import slow
@@ -158,7 +159,7 @@ def add_logs(app: FastAPI, folder: Path) -> None:
     store = LogStore(folder)
     store.open()
     store.consume(slow.decode_logs(shop_data.logs(time.time_ns()).SerializeToString()).batch)
-    app.include_router(logs_api.router(store, LogQL(store)))
+    app.include_router(logs_api.router(store, LogQL(store), DeleteRequests(store, folder / "deletes.json")))
 
 
 def add_traces(app: FastAPI, folder: Path) -> None:

@@ -22,7 +22,9 @@ RECORDS = st.builds(
     Record,
     time_ns=st.integers(0, 50) | st.sampled_from([-5, 10**18, 4 * 10**18]),
     body=LINES,
-    resource=st.fixed_dictionaries({"service.name": st.sampled_from(["a", "b"])}),
+    resource=st.fixed_dictionaries(
+        {"service.name": st.sampled_from(["a", "b"])}, optional={"env": st.sampled_from(["dev", "prod"])}
+    ),
     attributes=st.fixed_dictionaries(
         {},
         optional={
@@ -114,6 +116,40 @@ class LogStoreMachine(RuleBasedStateMachine):
         assert sorted(self.found(f"{{}} | n >= {n}")) == expected
         mixed = self.expected(lambda r: str(r.attributes.get("mixed", "")) == "1")
         assert sorted(self.found('{} | mixed = "1"')) == mixed
+
+    @rule(
+        service=st.sampled_from(["a", "b", ".*"]),
+        text=st.sampled_from(["", "alpha", "ta Err", "zz"]),
+        n=st.none() | st.integers(0, 3),
+        start=st.integers(-10, 50),
+        span=st.integers(0, 40) | st.just(1 << 62),
+    )
+    def delete(self, service: str, text: str, n: int | None, start: int, span: int) -> None:
+        """What comes later is not deleted."""
+        query = f'{{service_name=~"{service}"}} |= "{text}"' + ("" if n is None else f" | n >= {n}")
+        self.store.delete(query, start, start + span)
+
+        def hit(r: Record) -> bool:
+            named = service in (".*", r.resource["service.name"]) and text in r.body
+            numbered = n is None or ("n" in r.attributes and r.attributes["n"] >= n)
+            return named and numbered and start <= r.time_ns <= start + span
+
+        self.records = [r for r in self.records if not hit(r)]
+
+    @rule()
+    def clean(self) -> None:
+        self.store.clean()
+        with self.store.view() as view:
+            assert not any(block.tombstones for block in view.blocks)
+
+    @rule(env=st.sampled_from(["dev", "prod"]))
+    def streams(self, env: str) -> None:
+        expected = self.expected(lambda r: r.resource.get("env") == env)
+        assert sorted(self.found(f'{{env="{env}"}}')) == expected
+        matrix, _, _ = self.logql.range(f'sum by (env) (count_over_time({{env="{env}"}}[100ns]))', 60, 60, 1)
+        got = {dict(labels)["env"]: int(values[0]) for labels, values in zip(matrix.labels, matrix.values, strict=True)}
+        recent = sum(-40 < t <= 60 for t, _ in expected)
+        assert got == ({env: recent} if recent else {})
 
     @rule(start=st.integers(-3, 55), span=st.integers(1, 30), step=st.integers(1, 20))
     def count(self, start: int, span: int, step: int) -> None:

@@ -13,6 +13,7 @@ from log_recipes import NS, Record, logs_batch
 
 from obs.logstore import limits
 from obs.logstore.api import router
+from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
 from obs.logstore.params import time_ns
 from obs.logstore.store import LogStore
@@ -57,7 +58,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
     if request.param == "block":
         store.flush()
     app = FastAPI()
-    app.include_router(router(store, LogQL(store)))
+    app.include_router(router(store, LogQL(store), DeleteRequests(store, tmp_path / "deletes.json")))
     yield Client(app)
     store.close()
 
