@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from obs import warm
 from obs.alertmanager import api as alerts_api
 from obs.alertmanager.service import AlertOptions, AlertService
 from obs.collector.ledger import Ledger
-from obs.collector.pipeline import Pipeline
+from obs.collector.pipeline import Pipeline, Processor
+from obs.collector.processors.cut import Cut
+from obs.collector.processors.redact import Redaction, Rule
 from obs.collector.receivers.otlp.grpc_server import OtlpGrpc
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
@@ -30,7 +32,7 @@ from obs.collector.receivers.scrape.config import Defaults, Job
 from obs.collector.receivers.scrape.config import parse as scrape_jobs
 from obs.collector.receivers.scrape.receiver import Scraper
 from obs.columnar.options import EngineOptions
-from obs.config import Config, StoreConfig, TsdbConfig, host_port
+from obs.config import Config, ProcessorsConfig, StoreConfig, TsdbConfig, host_port
 from obs.errors import ConfigError, QueryError
 from obs.logstore import api as logs_api
 from obs.logstore.delete_requests import DeleteRequests
@@ -92,6 +94,16 @@ def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
         fsync=config.wal.fsync,
         fsync_interval_s=config.wal.fsync_interval,
     )
+
+
+def _processors(config: ProcessorsConfig) -> Sequence[Processor]:
+    """What the configuration asks for, in the order in which it is done. Raises: ConfigError."""
+    found: list[Processor] = []
+    if config.max_line is not None:
+        found.append(Cut(config.max_line))
+    if config.redact.patterns or config.redact.regexes:
+        found.append(Redaction(config.redact.patterns, [Rule(r.regex, r.replace) for r in config.redact.regexes]))
+    return found
 
 
 def _jobs(config: Config) -> tuple[Job, ...]:
@@ -181,7 +193,8 @@ class App:
     def _make_intake(self) -> None:
         limits = self.config.limits
         self.ledger = Ledger()
-        self.pipeline = Pipeline(self._consumers, max_in_flight_bytes=limits.in_flight)
+        processors = _processors(self.config.processors)
+        self.pipeline = Pipeline(self._consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)

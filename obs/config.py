@@ -144,6 +144,27 @@ class ReceiversConfig(_Section):
     syslog: SyslogConfig = SyslogConfig()
 
 
+class RegexConfig(_Section):
+    """A regex of RE2, and what takes the place of what it matches."""
+
+    regex: str
+    replace: str = "***"
+
+
+class RedactConfig(_Section):
+    """What is taken out of log records before they are stored."""
+
+    patterns: list[str] = []
+    regexes: list[RegexConfig] = []
+
+
+class ProcessorsConfig(_Section):
+    """What is done to telemetry between its receiver and its store."""
+
+    redact: RedactConfig = RedactConfig()
+    max_line: Size | None = None  # bytes of a record's body that are kept; the rest is cut, with a mark
+
+
 class AgentConfig(_Section):
     """The node agent that `obs up` starts beside the server."""
 
@@ -188,6 +209,7 @@ class Config(_Section):
     wal: Wal = Wal()
     agent: AgentConfig = AgentConfig()
     self_: Annotated[SelfConfig, Field(alias="self")] = SelfConfig()
+    processors: ProcessorsConfig = ProcessorsConfig()
     receivers: ReceiversConfig = ReceiversConfig()
     sql: SqlConfig = SqlConfig()
     external_labels: dict[str, str] = {}  # added to what /federate gives, where a series has them not

@@ -20,8 +20,9 @@ def settings(model: type[BaseModel], prefix: str = "") -> list[str]:
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         inner = field.annotation
-        if inner is StoreConfig:
-            found += [key, *settings(StoreConfig, "….")]
+        if isinstance(inner, type) and issubclass(inner, StoreConfig):
+            own = [f"{key}.{more}" for more in inner.model_fields if more not in StoreConfig.model_fields]
+            found += [key, *settings(StoreConfig, "…."), *own]
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
             found += settings(inner, f"{key}.")
         else:
