@@ -2,7 +2,7 @@
 
 DuckDB counts neither the texts that its functions make nor the time that it spends on parsing; the process is ended
 where they pass the bound, and the server goes on. Started by `workers.py`; speaks `messages.py` on the socket whose
-descriptor is its only argument, until that is closed.
+descriptor is its first argument, until that is closed.
 
     {"prepare": sql}                              → {"names": [tables that it reads]}, or null: not known
     {"run": sql, "views": [[name, sql]…], "folders": [path…]} and tables  → a table `rows`
@@ -26,10 +26,13 @@ import duckdb
 import pyarrow as pa
 
 from obs.errors import QueryError, QueryLimit, UserError
-from obs.sql.messages import IDLE_S, Message, receive
+from obs.sql.confine import forbid_writing
+from obs.sql.messages import Message, receive
 
 MAX_ROWS = 1_000_000
 """Rows of one answer; an export of more belongs to the Parquet files themselves."""
+
+_WORD = re.compile(rb"[A-Za-z_]+")
 
 BATCH_ROWS = 2048
 """Rows fetched at one time: DuckDB's own vector. A result is weighed after each, since it grows outside of
@@ -51,20 +54,21 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the server says when to end
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    parser = duckdb.connect(":memory:")
+    forbid_writing()
+    parser = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
     parser.execute("SELECT 1").fetchall()
     own = _resident_bytes()
     limit = _data_bytes() + ROOM * memory_bytes + RESERVED_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     with socket.socket(fileno=fd) as server, contextlib.suppress(EOFError, TimeoutError):
-        server.settimeout(IDLE_S)
         while True:
             text, tables = receive(server)
             signal.setitimer(signal.ITIMER_REAL, timeout_s)
             with Message() as answer:
                 answered = _answered(answer, text, tables, parser, memory_bytes)
+                del text, tables  # memory that the server shares with us
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 answer.send(server, {**answered, "used_bytes": _resident_bytes() - own})
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _data_bytes() -> int:
@@ -121,16 +125,25 @@ def _prepared(sql: str, parser: duckdb.DuckDBPyConnection) -> list[str] | None:
         raise QueryError(f"cannot parse query: {str(e).strip()}") from None
     if len(statements) != 1:
         raise QueryError(f"cannot run {len(statements)} statements: send one SELECT")
-    statement = statements[0]
-    explained = re.sub(r"(?is)^\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", "", sql)
-    if statement.type == duckdb.StatementType.EXPLAIN and explained != sql:
-        return _prepared(explained, parser)
+    statement, keywords = statements[0], _keywords(sql)
+    if "copy" in keywords:
+        raise QueryError('cannot run COPY: this endpoint only reads; a column of that name is written "copy"')
+    if statement.type == duckdb.StatementType.EXPLAIN:
+        if "analyze" in keywords:
+            raise QueryError("cannot run EXPLAIN ANALYZE: this endpoint only reads; send EXPLAIN alone")
+        return None  # nothing is run
     if statement.type != duckdb.StatementType.SELECT:
         raise QueryError(f"cannot run {statement.type.name} statement: this endpoint only reads; send a SELECT")
     try:
         return sorted(parser.get_table_names(sql))
     except duckdb.Error:  # DESCRIBE, SHOW, SUMMARIZE
         return None
+
+
+def _keywords(sql: str) -> set[str]:
+    """The keywords and plain names of a statement, in lower case; what is quoted is neither."""
+    raw = sql.encode()
+    return {m[0].decode().lower() for at, _ in duckdb.tokenize(sql) if (m := _WORD.match(raw, at)) is not None}
 
 
 def _connected(

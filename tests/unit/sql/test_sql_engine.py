@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,3 +164,43 @@ def test_what_has_no_form_is_told(sql: SqlEngine) -> None:
     table = sql.query("SELECT union_value(at := make_timestamp_ns(1700000000123456789)) AS odd")
     with pytest.raises(QueryError, match=r"'odd'.*CAST it to VARCHAR"):
         answers.to_json(table)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH x AS (COPY (SELECT 1) TO '{file}') SELECT * FROM x",
+        "EXPLAIN (ANALYZE /* ) SELECT 1 -- */ ) COPY (SELECT 666 AS a) TO '{file}' (FORMAT parquet)",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{file}'",
+        "/* */ COPY (SELECT 1) TO '{file}'",
+    ],
+)
+def test_no_query_writes_into_the_blocks(tmp_path: Path, query: str) -> None:
+    blocks = tmp_path / "logs" / "blocks"
+    blocks.mkdir(parents=True)
+    (blocks / "rows.parquet").write_bytes(b"as it was")
+    engine_ = SqlEngine([], tmp_path, 64_000_000, 20)
+    for name in ("rows.parquet", "new.parquet"):
+        with pytest.raises(QueryError):
+            engine_.query(query.format(file=blocks / name))
+    assert (blocks / "rows.parquet").read_bytes() == b"as it was"
+    assert [path.name for path in blocks.iterdir()] == ["rows.parquet"]
+    engine_.close()
+
+
+def test_the_process_of_queries_can_write_no_file(tmp_path: Path) -> None:
+    script = (
+        "import sys; from obs.sql.confine import forbid_writing\n"
+        "if not forbid_writing(): sys.exit(7)\n"
+        "open(sys.argv[1], 'w')"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x")], capture_output=True, check=False)
+    if ended.returncode == 7:
+        pytest.skip("this kernel has no Landlock")
+    assert b"PermissionError" in ended.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_explain_shows_a_plan(sql: SqlEngine) -> None:
+    assert sql.query("EXPLAIN SELECT sum(a) FROM things").num_rows
+    assert sql.query("-- why\nEXPLAIN (SELECT 1)").num_rows
