@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from log_recipes import Record, logs_batch
 
 from obs.logstore.api import router
+from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.model.clock import SYSTEM_CLOCK
@@ -29,7 +30,7 @@ def record(text: str, service: str = "cart") -> Record:
 @asynccontextmanager
 async def serving(store: LogStore) -> AsyncIterator[str]:
     app = FastAPI()
-    app.include_router(router(store, LogQL(store)))
+    app.include_router(router(store, LogQL(store), DeleteRequests(store, store.engine.folder / "deletes.json")))
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
