@@ -87,6 +87,7 @@ class Connections:
             asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(10)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
+        self.loop.close()
         self._workers.shutdown()
 
     async def _end(self) -> None:
@@ -99,4 +100,3 @@ class Connections:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
-        self.loop.close()

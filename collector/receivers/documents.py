@@ -32,7 +32,7 @@ RESOURCE_KEYS: Mapping[str, Sequence[str]] = {
 }
 """OpenTelemetry's name → the fields that senders use for it, the first that is there."""
 
-SERVICE_FROM = ("service.name", "k8s.container.name", "container.name", "tag", "index", "source")
+SERVICE_FROM = ("k8s.container.name", "container.name", "tag", "index", "source")
 """What a service is called that does not say so: the first of these in its resource."""
 
 MAX_DEPTH = 16

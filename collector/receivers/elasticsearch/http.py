@@ -20,7 +20,7 @@ from starlette.routing import Route
 from obs.collector import limits
 from obs.collector.receivers.elasticsearch.bulk import Item, parse, record
 from obs.collector.receivers.elasticsearch.bulk import loads as read_json
-from obs.collector.receivers.log_bodies import LogBodies
+from obs.collector.receivers.log_bodies import Decode, LogBodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, Unavailable, UserError
 from obs.model.batch import Decoded
@@ -70,15 +70,22 @@ class Elasticsearch:
             items.extend(parse(body, request.path_params.get("index", "")))
             return _decoded(items)
 
+        refused = await self._refused(request, decode)
+        if refused is not None:
+            return refused
+        took = int((time.perf_counter() - began) * 1e3)
+        errors = any(item.error for item in items)
+        return answer({"took": took, "errors": errors, "items": [item.answer() for item in items]})
+
+    async def _refused(self, request: Request, decode: Decode) -> Response | None:
+        """Store a body; the answer where nothing of it was."""
         try:
             await self._bodies.take(request, decode)
         except ClientDisconnect:
             return Response(status_code=400)
         except ObsError as e:
             return error_response(e)
-        took = int((time.perf_counter() - began) * 1e3)
-        errors = any(item.error for item in items)
-        return answer({"took": took, "errors": errors, "items": [item.answer() for item in items]})
+        return None
 
     async def _one(self, request: Request) -> Response:
         item = Item("index", request.path_params["index"], request.path_params.get("id", "") or "_")
@@ -93,24 +100,18 @@ class Elasticsearch:
             item.record = record(document, item.index)
             return _decoded([item])
 
-        try:
-            await self._bodies.take(request, decode)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except ObsError as e:
-            return error_response(e)
+        refused = await self._refused(request, decode)
+        if refused is not None:
+            return refused
         said = item.answer()["index"]
         return answer(said, said.pop("status"))
 
 
 def _decoded(items: Sequence[Item]) -> Decoded:
     """The batch of items with a record; one of an impossible time is marked so."""
-    found = Decoded(decoded(()).batch)
-    records = [item for item in items if item.record is not None]
-    if records:
-        found = decoded(item.record for item in records if item.record is not None)
+    found = decoded(item.record for item in items if item.record is not None)
     if found.rejected:
-        for item in records:
+        for item in items:
             if item.record is not None and decoded([item.record]).rejected:
                 item.error = ("document_parsing_exception", next(SENTENCES[reason] for reason in found.rejected))
     return found
