@@ -1,15 +1,17 @@
 """Labels: the sorted (name, value) pairs that identify a series or a stream, and their 64-bit id.
 
-In: any mapping of strings. Out: a canonical tuple, its id, and matchers over it. Pure, standard library only.
+In: any mapping of strings. Out: a canonical tuple, its id, and matchers over it. Pure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import blake2b
+from typing import Any
+
+from obs.model.regex import compiled
 
 Labels = tuple[tuple[str, str], ...]
 """Pairs sorted by name; names unique; no empty values (an empty label is an absent one)."""
@@ -50,7 +52,7 @@ class Matcher:
     name: str
     op: MatchOp
     value: str
-    _regex: list[re.Pattern[str]] = field(default_factory=list, repr=False, compare=False)
+    _regex: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def matches(self, value: str) -> bool:
         """Whether a label value satisfies this condition."""
@@ -62,11 +64,8 @@ class Matcher:
         return hit if self.op is MatchOp.RE else not hit
 
     @property
-    def regex(self) -> re.Pattern[str]:
-        """The compiled pattern (dot matches newline, as in Prometheus)."""
+    def regex(self) -> Any:
+        """The compiled pattern. Raises: ValueError."""
         if not self._regex:
-            try:
-                self._regex.append(re.compile(self.value, re.DOTALL))
-            except re.error as e:
-                raise ValueError(f"cannot compile regex {self.value!r}: {e}") from None
+            self._regex.append(compiled(self.value))
         return self._regex[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from obs.model.labels import METRIC_NAME, Matcher, MatchOp
-from obs.tsdb.promql import regexes
 from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.plan import Selector
 
@@ -66,7 +65,7 @@ def _built(cursor: Cursor, label: str, op: MatchOp, value: str, pos: int) -> Mat
     if op in (MatchOp.EQ, MatchOp.NE):
         return Matcher(label, op, value)
     try:
-        matcher = Matcher(label, op, regexes.translate(value))
+        matcher = Matcher(label, op, value)
         matcher.matches("")
     except ValueError as e:
         raise cursor.error(pos, str(e)) from None

@@ -14,7 +14,6 @@ import cramjam
 from obs.errors import TooLarge, UserError
 from obs.model.labels import Matcher, MatchOp
 from obs.remote_write import wire
-from obs.tsdb.promql import regexes
 from obs.tsdb.remote_read.limits import MAX_REQUEST_BYTES
 
 OPERATORS = (MatchOp.EQ, MatchOp.NE, MatchOp.RE, MatchOp.NRE)
@@ -98,4 +97,4 @@ def _matcher(data: bytes) -> Matcher:
     if number >= len(OPERATORS) or not name or value is None:
         raise UserError(f"cannot read matcher of {name!r}: type {number}, value {value!r}; send types 0 to 3 and UTF-8")
     op = OPERATORS[number]
-    return Matcher(name, op, value if op in (MatchOp.EQ, MatchOp.NE) else regexes.translate(value))
+    return Matcher(name, op, value)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from obs.collector.receivers.scrape.relabel import ACTIONS, Rule
 from obs.errors import ConfigError
+from obs.model.regex import compiled
 
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -65,15 +66,12 @@ class Relabel(_Section):
             raise ValueError(f"the {action} action needs a target_label")
         if action == "hashmod" and not self.modulus:
             raise ValueError("the hashmod action needs a modulus above zero")
-        try:
-            re.compile(self.regex)
-        except re.error as e:
-            raise ValueError(f"cannot compile regex {self.regex!r}: {e}") from None
+        compiled(self.regex)
         return self
 
     def rule(self) -> Rule:
         """The rule."""
-        regex = re.compile(self.regex, re.DOTALL)
+        regex = compiled(self.regex)
         source = tuple(self.source_labels)
         return Rule(
             self.action.lower(), source, self.separator, regex, self.modulus, self.target_label, self.replacement

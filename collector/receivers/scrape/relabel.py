@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import md5
+from typing import Any
 
 Pairs = dict[str, str]
 _REFERENCE = re.compile(r"\$(?:(\d+|[A-Za-z_]\w*)|\{(\w+)\}|(\$))", re.ASCII)
@@ -21,7 +22,7 @@ class Rule:
     action: str
     source: tuple[str, ...]
     separator: str
-    regex: re.Pattern[str]
+    regex: Any
     modulus: int
     target: str
     replacement: str

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from obs.errors import QueryError
 from obs.model.labels import METRIC_NAME, Labels, make_labels
+from obs.model.regex import compiled, error
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.plan import Call
-from obs.tsdb.promql.regexes import translate
 from obs.tsdb.promql.selectors import is_utf8
 from obs.tsdb.promql.values import Vector, merge_same
 
@@ -45,10 +46,10 @@ def label_join(frame: Frame, call: Call) -> Vector:
     return _edited(frame.vector(call.args[0]), edit, dst)
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
+def _regex(pattern: str) -> Any:
     try:
-        return re.compile(translate(pattern), re.DOTALL)
-    except re.error:
+        return compiled(pattern)
+    except ValueError:
         raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
 
 
@@ -77,7 +78,7 @@ def _edited(vector: Vector, edit: Callable[[Labels], Labels | None], dst: str) -
 _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
-def expand(template: str, match: re.Match[str]) -> str:
+def expand(template: str, match: Any) -> str:
     """Go's Regexp.Expand: $1, ${1}, $name, $$; an unknown group is empty."""
 
     def one(reference: re.Match[str]) -> str:
@@ -86,7 +87,7 @@ def expand(template: str, match: re.Match[str]) -> str:
             return "$"
         try:
             return match.group(int(name) if name.isdigit() else name) or ""
-        except (IndexError, re.error):
+        except (IndexError, KeyError, error):
             return ""
 
     return _REFERENCE.sub(one, template)
