@@ -21,6 +21,7 @@ from obs.logstore.logql.parse import parse
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.names import DETECTED_LEVEL, LEVELS
 from obs.logstore.params import NS, Params, read_params
+from obs.logstore.patterns.query import Pattern, Patterns
 from obs.logstore.store import LogStore
 from obs.logstore.tail import add_tail
 from obs.logstore.volume import index_stats, volume_query
@@ -54,6 +55,7 @@ def router(store: LogStore, logql: LogQL, deletes: DeleteRequests) -> APIRouter:
     _add_queries(api, logql)
     _add_labels(api, store, logql)
     _add_index(api, store, logql)
+    _add_patterns(api, Patterns(store))
     _add_status(api)
     add_tail(api, store, logql)
     add_deletes(api, deletes)
@@ -160,6 +162,23 @@ def _add_index(api: APIRouter, store: LogStore, logql: LogQL) -> None:
         step_ns = given.step_ns(start_ns, end_ns)
         query = volume_query(given.text("query"), given.text("targetLabels", ""), step_ns)
         return responses.matrix(*logql.range(query, start_ns, end_ns, step_ns))
+
+
+def _add_patterns(api: APIRouter, patterns: Patterns) -> None:
+    @api.api_route("/api/v1/patterns", methods=BOTH, response_class=Response)
+    def found(given: Given) -> Response:
+        """Templates of lines with their counts at every step; `since`: only those that were not there before it."""
+        start_ns, end_ns = given.span()
+        step_ns = given.step_ns(start_ns, end_ns)
+        all_ = patterns.find(given.text("query"), start_ns, end_ns, step_ns)
+        since_ns = given.time_ns("since", start_ns)
+        new = [p for p in all_ if int(p.times_ns[0]) + step_ns > since_ns]
+        return responses.success([_pattern(p) for p in new[: given.limit()]])
+
+
+def _pattern(found: Pattern) -> dict[str, Any]:
+    samples = zip((found.times_ns // NS).tolist(), found.lines.tolist(), strict=True)
+    return {"pattern": found.text, "samples": [list(sample) for sample in samples]}
 
 
 def _add_status(api: APIRouter) -> None:

@@ -11,5 +11,8 @@ RECORDS = "logs"
 STREAMS = "streams"
 """Table `streams.parquet`: one row a stream of the block."""
 
+PATTERNS = "patterns"
+"""Table `patterns.parquet`: templates of the lines with their counts by stream and time; a block may lack it."""
+
 TOKENS = "tokens.idx"
 """Token filters and trigrams of the block; a block without it is read by text."""

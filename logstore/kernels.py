@@ -116,8 +116,74 @@ def bloom_fill(hashes: Hashes, salts: npt.NDArray[np.uint32], words: npt.NDArray
             words[block, i] |= np.uint32(1) << (np.uint32(key * salts[i]) >> np.uint32(27))
 
 
+@njit(nogil=True, cache=True)
+def _shape_hash(data: Bytes, start: Any, end: Any, classes: Bytes, most: Any) -> Any:
+    """The hash of a line in which each word with a digit (1) is one and the same; 0 ends a word, 3 begins none."""
+    cut = end - start > most
+    end = min(end, start + most)
+    h = _BASIS
+    before = h  # the hash up to the word that is being read
+    digit = False
+    inside = False
+    for i in range(start, end):
+        kind = classes[data[i]]
+        if kind == 0 or (kind == 3 and not inside):
+            inside = False
+            if digit:
+                h = (before ^ np.uint64(1)) * _PRIME
+                digit = False
+            h = (h ^ np.uint64(data[i])) * _PRIME
+            before = h
+            continue
+        inside = True
+        if not digit:
+            digit = kind == 1
+            h = (h ^ np.uint64(data[i])) * _PRIME
+    if digit or cut:
+        h = (before ^ np.uint64(1)) * _PRIME
+    return _finish(h)
+
+
+@njit(nogil=True, cache=True)
+def line_shapes(
+    data: Bytes,
+    offsets: Offsets,
+    classes: Bytes,
+    most: Any,
+    codes: npt.NDArray[np.int32],
+    first: Offsets,
+    table: Hashes,
+    numbers: npt.NDArray[np.int32],
+) -> int:
+    """Number the shapes of lines: codes[line], -1 past as many as `first` holds; first[shape] is a line of it.
+
+    `table` and `numbers`: zeros, a power of two, twice as many as `first`. Returns how many shapes there are.
+    """
+    mask = np.int64(table.size - 1)
+    count = 0
+    for row in range(offsets.size - 1):
+        h = _shape_hash(data, offsets[row], offsets[row + 1], classes, most)
+        place = np.int64(h >> np.uint64(20)) & mask
+        while table[place] != 0 and table[place] != h:
+            place = (place + 1) & mask
+        if table[place] == h:
+            codes[row] = numbers[place]
+        elif count < first.size:
+            table[place] = h
+            numbers[place] = count
+            first[count] = row
+            codes[row] = count
+            count += 1
+        else:
+            codes[row] = -1
+    return count
+
+
 def warm() -> None:
     """Call every kernel with the types it is used with."""
+    import pyarrow as pa
+
+    from obs.logstore.patterns.shapes import codes
     from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL
 
     data = np.frombuffer(b"one two", np.uint8)
@@ -125,3 +191,4 @@ def warm() -> None:
     table = token_hashes(data, offsets, FOLD, np.zeros(64, np.uint64))
     trigrams(data, offsets, SYMBOL, np.zeros(GRAMS, np.uint8))
     bloom_fill(table, SALTS, np.zeros((1, 8), np.uint32))
+    codes(pa.array(["one 2 three"]))

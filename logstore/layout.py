@@ -19,9 +19,10 @@ from obs.columnar.overflow import fold_columns
 from obs.columnar.tombstones import Tombstone
 from obs.logstore import deletes, limits
 from obs.logstore.blockindex import BlockIndexes
-from obs.logstore.filenames import RECORDS, STORE, STREAMS, TOKENS
-from obs.logstore.indexing import build_index
+from obs.logstore.filenames import PATTERNS, RECORDS, STORE, STREAMS, TOKENS
+from obs.logstore.indexing import build_index, ready
 from obs.logstore.names import STREAM_ID
+from obs.logstore.patterns.counts import count
 from obs.logstore.streams import StreamMapper
 from obs.model.labels import Labels
 from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS
@@ -71,10 +72,23 @@ class LogLayout:
         options = write_options(table)
         out.parquet(RECORDS, table, row_group_rows=limits.ROW_GROUP_ROWS, **options)
         out.parquet(STREAMS, streams)
+        patterns = self._patterns(table, streams)
+        if patterns is not None:
+            out.parquet(PATTERNS, patterns)
         index = build_index(table, limits.ROW_GROUP_ROWS)
         if index is not None:
             out.file(TOKENS, index)
         return {"streams": streams.num_rows, "indexed": index is not None}
+
+    def _patterns(self, table: pa.Table, streams: pa.Table) -> pa.Table | None:
+        """Templates of the lines with their counts, or None while the kernels are not ready."""
+        if not ready():
+            return None
+        counts = np.diff([*streams.column("first_row").to_pylist(), table.num_rows])
+        body = table.column("body").combine_chunks()
+        body = pa.concat_arrays(body.chunks) if isinstance(body, pa.ChunkedArray) else body
+        positions = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return count(body, positions, table.column("time_ns").to_numpy()).to_table()
 
     def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
         """See `obs.logstore.deletes`."""

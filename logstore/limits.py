@@ -25,6 +25,9 @@ MAX_STREAMS_CACHED = 1_000_000
 MAX_SCHEMAS_CACHED = 4_096
 """Sets of columns whose stream labels are known; a sender has a few."""
 
+PATTERN_SHAPES = 4_000
+"""Shapes of lines that become templates, of a block or of an answer: those of the most lines. Each costs some 20 µs."""
+
 BLOCK_INDEXES_CACHED = 256
 """Blocks whose footer, streams and filters stay open; about 100 KB each beside the mapped filter file."""
 

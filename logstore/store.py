@@ -14,13 +14,13 @@ import pyarrow as pa
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
-from obs.logstore.blockindex import Block, BlockIndexes
+from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.deletes import Hide, encode, hiding, plan_delete
 from obs.logstore.filenames import RECORDS
 from obs.logstore.follow import Follower
 from obs.logstore.layout import LogLayout, with_stream_ids
 from obs.logstore.names import STREAM_ID
-from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, units
+from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, block_units, units
 from obs.logstore.streams import StreamMapper
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
@@ -76,6 +76,16 @@ class LogStore:
             self._indexes.keep(view.blocks)
             head = self._head(view)
             yield units(head, view.blocks, self._indexes, self.streams.labels, selection, stats, self._hiding)
+
+    def index_of(self, block: Block) -> BlockIndex | None:
+        """What is known of a block of a view; None where it holds no records."""
+        return self._indexes.get(block)
+
+    def units_of(self, block: Block, selection: Selection) -> list[Unit]:
+        """The row groups of one block of a view that may hold rows of a selection."""
+        index = self._indexes.get(block)
+        streams = StreamFilter(selection.matchers)
+        return [] if index is None else block_units(index, selection, streams, Stats(), self._hiding(block))
 
     def _hiding(self, block: Block) -> Hide | None:
         return hiding(block.tombstones, self.streams.label_names) if block.tombstones else None
