@@ -67,6 +67,13 @@ def note_hard(t, kind, index, at, stop):
 
 
 @inner
+def disown_hard(t, since):
+    """The cells listed since then are of a refused item: Python only looks whether they are malformed."""
+    for place in range(HARD + 4 * since, HARD + 4 * t[N_HARD], 4):
+        t[place + 1] = -1
+
+
+@inner
 def json_code(stopped):
     """The walk's code for a writer's reason to stop."""
     return MALFORMED if stopped == BROKEN else FULL if stopped == NO_ROOM else RARE

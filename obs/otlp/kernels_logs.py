@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from obs.otlp.kernels_attributes import N_ENTRIES, add_attribute
-from obs.otlp.kernels_json import JSON_AT, N_HARD, find_value, json_code, keep_text, write_value
+from obs.otlp.kernels_json import JSON_AT, N_HARD, disown_hard, find_value, json_code, keep_text, write_value
 from obs.otlp.kernels_outline import AT, SCOPED, STOP
 from obs.otlp.kernels_spans import HARD_ATTRIBUTE, HARD_BODY, N_ROWS, R_TIME, REASONS
 from obs.otlp.kernels_wire import (
@@ -121,7 +121,8 @@ def walk_logs(buf, items, rows, trace, k, t, counts, now_ns):
             return code
         if reason:
             counts[REASONS + reason] += 1
-            k[N_ENTRIES], t[JSON_AT], t[N_HARD] = entries, json, hard
+            k[N_ENTRIES], t[JSON_AT] = entries, json
+            disown_hard(t, hard)
             continue
         rows[L_SCOPE, row] = items[SCOPED, item]
         counts[N_ROWS] = row + 1

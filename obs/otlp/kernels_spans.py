@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from obs.otlp.kernels_attributes import N_ENTRIES, add_attribute
-from obs.otlp.kernels_json import JSON_AT, N_HARD, keep_object
+from obs.otlp.kernels_json import JSON_AT, N_HARD, disown_hard, keep_object
 from obs.otlp.kernels_outline import AT, SCOPED, STOP
 from obs.otlp.kernels_wire import (
     FULL,
@@ -224,7 +224,8 @@ def walk_spans(buf, items, rows, trace, events, links, k, t, counts):
         if reason:
             counts[REASONS + reason] += 1
             k[N_ENTRIES], counts[N_EVENTS], counts[N_LINKS] = entries, seen, linked
-            t[JSON_AT], t[N_HARD] = json, hard
+            t[JSON_AT] = json
+            disown_hard(t, hard)
             continue
         row = counts[N_ROWS]
         rows[SCOPE, row] = items[SCOPED, item]

@@ -82,9 +82,14 @@ class Work:
         return keys
 
     def write_hard(self, write: Callable[[int, bytes], str], place: Callable[[int, int, int, int], None]) -> None:
-        """Let Python write the JSON that kernels could not: `write(kind, raw)`, then `place(kind, index, at, stop)`."""
+        """Let Python write the JSON that kernels could not: `write(kind, raw)`, then `place(kind, index, at, stop)`.
+
+        A cell with index -1 belongs to a refused item: `write` sees it, since malformed bytes refuse the whole body.
+        """
         for kind, index, at, stop in self.t[kn.HARD : kn.HARD + 4 * self.t[kn.N_HARD]].reshape(-1, 4).tolist():
             text = write(kind, self.body[at:stop]).encode()
+            if index < 0:
+                continue
             start = int(self.t[kn.JSON_AT])
             if start + len(text) + 8 > self.buf.size:
                 self.buf = np.concatenate([self.buf, np.empty(len(text) + self.buf.size, np.uint8)])

@@ -273,6 +273,15 @@ def test_more_attributes_than_columns(fast, count):
     assert ("attr_overflow" in table.schema.names) == (count > 512)
 
 
+@pytest.mark.parametrize("signal", ["traces", "logs"])
+def test_a_refused_item_that_is_malformed_deep_inside(fast, signal):
+    twice = wire(6, 2 * wire(1, KeyValue(key="k").SerializeToString()) + b"\x0a\x7f")
+    attribute = wire(1, b"a") + wire(2, twice)
+    late = b"\x09" + b"\xff" * 8
+    item = wire(9, attribute) if signal == "traces" else late + wire(6, attribute)
+    same(fast, signal, wire(1, wire(2, wire(2, item))))
+
+
 def test_long_texts_need_the_roomy_arrays(fast):
     control = AnyValue(array_value=ArrayValue(values=[AnyValue(string_value="\x01" * 5000)]))
     record = LogRecord(body=control, attributes=[KeyValue(key="", value=AnyValue())] * 900)
