@@ -13,9 +13,10 @@ from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import ObsError, QueryError
-from obs.logstore import limits, responses
+from obs.logstore import detected, limits, responses
 from obs.logstore.api_delete import add_deletes
 from obs.logstore.delete_requests import DeleteRequests
+from obs.logstore.detected import DetectedField
 from obs.logstore.logql import LogQL
 from obs.logstore.logql.parse import parse
 from obs.logstore.logql.syntax import LogQuery
@@ -56,6 +57,7 @@ def router(store: LogStore, logql: LogQL, deletes: DeleteRequests) -> APIRouter:
     _add_labels(api, store, logql)
     _add_index(api, store, logql)
     _add_patterns(api, Patterns(store))
+    _add_detected(api, store, logql)
     _add_status(api)
     add_tail(api, store, logql)
     add_deletes(api, deletes)
@@ -179,6 +181,38 @@ def _add_patterns(api: APIRouter, patterns: Patterns) -> None:
 def _pattern(found: Pattern) -> dict[str, Any]:
     samples = zip((found.times_ns // NS).tolist(), found.lines.tolist(), strict=True)
     return {"pattern": found.text, "samples": [list(sample) for sample in samples]}
+
+
+def _add_detected(api: APIRouter, store: LogStore, logql: LogQL) -> None:
+    def fields(given: Params) -> list[DetectedField]:
+        lines = given.limit("line_limit", detected.SAMPLE_LINES)
+        return detected.detected_fields(logql, given.text("query"), *given.span(), lines)
+
+    @api.api_route("/api/v1/detected_fields", methods=BOTH, response_class=Response)
+    def detected_fields(given: Given) -> Response:
+        """Fields of a sample of a query's records: attributes, and what a parser would find in the lines."""
+        limit = given.limit(default=detected.FIELDS)
+        return responses.LokiJson({"fields": [_field(f) for f in fields(given)[:limit]], "limit": limit})
+
+    @api.api_route("/api/v1/detected_field/{name}/values", methods=BOTH, response_class=Response)
+    def detected_values(name: str, given: Given) -> Response:
+        """The values of one such field in the sample."""
+        limit = given.limit(default=detected.FIELDS)
+        values = sorted({value for f in fields(given) if f.label == name for value in f.values})
+        return responses.LokiJson({"values": values[:limit], "limit": limit})
+
+    @api.api_route("/api/v1/detected_labels", methods=BOTH, response_class=Response)
+    def detected_labels(given: Given) -> Response:
+        """Labels of the streams that are worth a choice, with how many values each has."""
+        streams = store.stream_labels(_matchers(given.text("query", "")), *given.span())
+        found = detected.detected_labels(streams)
+        return responses.LokiJson({"detectedLabels": [{"label": n, "cardinality": c} for n, c in found.items()]})
+
+
+def _field(found: DetectedField) -> dict[str, Any]:
+    shown: dict[str, Any] = {"label": found.label, "type": found.type, "cardinality": len(found.values)}
+    shown["parsers"] = [found.parser] if found.parser else None
+    return {**shown, "jsonPath": list(found.path)} if found.path else shown
 
 
 def _add_status(api: APIRouter) -> None:

@@ -82,11 +82,11 @@ class Params:
             raise QueryError(f"cannot search in direction {direction!r}: known values are backward, forward")
         return direction == "backward"
 
-    def limit(self) -> int:
-        """`limit`: how many lines, or series. Raises: QueryError."""
-        found = self.whole("limit", limits.DEFAULT_ENTRIES)
+    def limit(self, name: str = "limit", default: int = limits.DEFAULT_ENTRIES) -> int:
+        """How many lines, series or fields. Raises: QueryError."""
+        found = self.whole(name, default)
         if found < 1:
-            raise QueryError(f"cannot answer with limit {found}: it must be above zero")
+            raise QueryError(f"cannot answer with {name} {found}: it must be above zero")
         return found
 
 

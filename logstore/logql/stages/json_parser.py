@@ -36,27 +36,45 @@ class JsonStage:
         return ()
 
     def _labels(self, line: str) -> dict[str, str]:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return ERROR
-        if not isinstance(value, dict):
+        value = _object(line)
+        if value is None:
             return ERROR
         if self._paths:
             found = ((name, _text(_at(value, path))) for name, path in self._paths)
             return {name: text for name, text in found if text is not None}
-        return dict(_flatten(value, ""))
+        return {"_".join(map(label_name, path)): text for path, text in _flatten(value)}
 
 
-def _flatten(value: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        name = prefix + label_name(key)
-        if isinstance(inner, dict):
-            yield from _flatten(inner, f"{name}_")
-        elif not isinstance(inner, list):
-            text = _text(inner)
+def json_fields(line: str) -> list[tuple[str, tuple[str, ...], str]] | None:
+    """(label, path, text) of each value in a JSON object that is no list; None where the line is no object."""
+    value = _object(line)
+    if value is None:
+        return None
+    return [("_".join(map(label_name, path)), path, text) for path, text in _flatten(value)]
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _flatten(value: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(path, text) of every value, in the order of the line; without recursion, since orjson reads 1,024 levels."""
+    waiting: list[tuple[tuple[str, ...], Iterator[tuple[str, Any]]]] = [((), iter(value.items()))]
+    while waiting:
+        above, items = waiting[-1]
+        for key, inner in items:
+            if isinstance(inner, dict):
+                waiting.append(((*above, key), iter(inner.items())))
+                break
+            text = None if isinstance(inner, list) else _text(inner)
             if text is not None:
-                yield name, text
+                yield (*above, key), text
+        else:
+            waiting.pop()
 
 
 def _text(value: Any) -> str | None:

@@ -17,6 +17,11 @@ _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:\\.|[^"\\])*)"|([^\s"]*)))?')
 _STRICT = re.compile(r'\s*(?:[^\s="]+(?:=(?:"(?:\\.|[^"\\])*"|[^\s"=]*))?(?:\s+|$))*')
 
 
+def logfmt_pairs(line: str) -> dict[str, str]:
+    """Values by key; a key alone has an empty one."""
+    return {key: re.sub(r"\\(.)", r"\1", quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(line)}
+
+
 class LogfmtStage:
     """All pairs of the line, or the keys asked for."""
 
@@ -37,11 +42,7 @@ class LogfmtStage:
     def _labels(self, line: str) -> dict[str, str]:
         if self._strict and not _STRICT.fullmatch(line):
             return {"__error__": "LogfmtParserErr"}
-        pairs = {}
-        for key, quoted, bare in _PAIR.findall(line):
-            value = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
-            if value or self._keep_empty:
-                pairs[key] = value
+        pairs = {key: value for key, value in logfmt_pairs(line).items() if value or self._keep_empty}
         if self._wanted:
             return {name: pairs[key] for name, key in self._wanted.items() if key in pairs}
         return {label_name(key): value for key, value in pairs.items()}
