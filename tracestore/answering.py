@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from obs.errors import NotFound, ObsError, UserError
 from obs.tracestore import limits
@@ -21,6 +21,13 @@ from obs.tracestore.query import MAX_NS
 def json_answer(value: Any, status: int = 200) -> Response:
     """A JSON response."""
     return Response(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
+
+
+def json_pieces(pieces: Iterable[bytes], spans: int) -> Response:
+    """A JSON response of that many spans: at once where they are few, else sent as its pieces are made."""
+    if spans <= limits.SPANS_PER_PIECE:
+        return Response(b"".join(pieces), media_type="application/json")
+    return StreamingResponse(iter(pieces), media_type="application/json")
 
 
 def route_class(shape: Callable[[int, str], Response]) -> type[APIRoute]:
@@ -70,9 +77,16 @@ class Params:
             raise UserError(f"cannot read {name} {text[:40]!r}: it is not a whole number")
         return int(text)
 
-    def limit(self) -> int:
+    def limit(self, default: int = limits.DEFAULT_LIMIT) -> int:
         """`limit`, at most what one page may hold. Raises: UserError."""
-        return min(self.whole("limit", limits.DEFAULT_LIMIT), limits.MAX_LIMIT)
+        return min(self.whole("limit", default), limits.MAX_LIMIT)
+
+    def flag(self, name: str) -> bool:
+        """A truth value, False where not given. Raises: UserError."""
+        text = (self.text(name) or "false").lower()
+        if text not in ("1", "t", "true", "0", "f", "false"):
+            raise UserError(f"cannot read {name} {text[:40]!r}: it is neither true nor false")
+        return text in ("1", "t", "true")
 
     def duration(self, name: str, bare_unit_ns: int | None = None) -> int | None:
         """A duration in ns. Raises: UserError."""

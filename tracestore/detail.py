@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from obs.tracestore import limits
 from obs.tracestore.names import KINDS, NESTED_LEFT, STATUSES
+from obs.tracestore.oddities import missing_parents, summary
 from obs.tracestore.reading import Trace
 from obs.tracestore.spanview import Attributes, SpanView, as_json_value, event_attributes, span_views
 
@@ -19,12 +20,13 @@ def detail(trace: Trace, offset: int, limit: int) -> dict[str, Any]:
     table = trace.table
     order = np.argsort(table.column(NESTED_LEFT).to_numpy(), kind="stable")[offset : offset + limit]
     spans = span_views(table.take(pa.array(order)))
-    summary, total = trace.summary, table.num_rows
+    found, total = trace.summary, table.num_rows
     return {
-        "traceId": trace.trace_id.hex(), "rootService": summary.root_service, "rootName": summary.root_name,
-        "startNs": summary.start_ns, "durationNs": summary.duration_ns, "services": list(summary.services),
-        "errors": summary.errors, "totalSpans": total, "spans": [span_json(s) for s in spans],
-        "warnings": warnings(trace), "next": offset + limit if offset + limit < total else None,
+        "traceId": trace.trace_id.hex(), "rootService": found.root_service, "rootName": found.root_name,
+        "startNs": found.start_ns, "durationNs": found.duration_ns, "services": list(found.services),
+        "errors": found.errors, "totalSpans": total, "spans": [span_json(s) for s in spans],
+        "warnings": warnings(trace), "missingParents": missing_parents(trace)[: limits.MAX_MISSING],
+        "next": offset + limit if offset + limit < total else None,
     }  # fmt: skip
 
 
@@ -68,23 +70,10 @@ def _link(link: Mapping[str, Any]) -> dict[str, Any]:
 def warnings(trace: Trace) -> Sequence[str]:
     """What to know before believing the tree: missing parents, broken cycles, clocks that disagree."""
     c, up = trace.source.spans, trace.source.dag.parent
-    without = (up < 0) & (c.parent != 0)
-    known = np.isin(c.parent, c.span)
-    missing, cycles = int((without & ~known).sum()), int((without & known).sum())
-    found = []
-    if missing:
-        found.append(f"{missing} spans name a parent that is not stored; they stand at the top of the tree")
-    if cycles:
-        found.append(f"{cycles} spans are their own ancestor; the tree is cut there")
-    tops = int(((up < 0) & (c.parent == 0)).sum())
-    if tops > 1:
-        found.append(f"{tops} spans have no parent")
+    found = [*summary(trace)]
     child = np.flatnonzero(up >= 0)
     ahead = c.start[up[child]] - c.start[child]
     if len(child) and ahead.max() > limits.CLOCK_SKEW_NS:
         late = int((ahead > limits.CLOCK_SKEW_NS).sum())
         found.append(f"clock skew: {late} spans start before their parent, by up to {int(ahead.max())} ns")
-    backwards = int((c.end < c.start).sum())
-    if backwards:
-        found.append(f"{backwards} spans end before they start; their duration counts as 0")
     return found

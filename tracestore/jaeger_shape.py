@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from obs.tracestore.names import KINDS
-from obs.tracestore.spanview import Attributes, SpanView, as_json_value, event_attributes
+import orjson
+
+from obs.tracestore import limits
+from obs.tracestore.names import KINDS, NO_SERVICE
+from obs.tracestore.oddities import oddities, summary
+from obs.tracestore.reading import Trace
+from obs.tracestore.spanview import Attributes, SpanView, as_json_value, event_attributes, span_views
 
 Json = dict[str, Any]
 _TYPES = {"str": "string", "int": "int64", "float": "float64", "bool": "bool", "bytes": "binary", "json": "string"}
+MAX_SAFE = 2**53 - 1
+"""Whole numbers past it are text in JSON, as Jaeger writes them: JavaScript would round them."""
 
 
-def trace_json(spans: Sequence[SpanView]) -> Json:
-    """One element of `data`."""
+def trace_pieces(trace: Trace) -> Iterator[bytes]:
+    """One element of `data`, in pieces: spans some thousands at a time, then the processes they name."""
+    table, odd = trace.table, oddities(trace)
     processes: dict[Attributes, str] = {}
-    written = [_span(s, processes.setdefault(s.resource, f"p{len(processes) + 1}")) for s in spans]
-    services = {s.resource: s.service for s in spans}
-    return {
-        "traceID": short_id(spans[0].trace_id),
-        "spans": written,
-        "processes": {p: _process(services[resource], resource) for resource, p in processes.items()},
-        "warnings": None,
-    }
+    trace_id = short_id(trace.trace_id.hex())
+    yield b'{"traceID":' + orjson.dumps(trace_id) + b',"spans":['
+    for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
+        views = span_views(table.slice(first, limits.SPANS_PER_PIECE))
+        written = [
+            _span(view, processes.setdefault(view.resource, f"p{len(processes) + 1}"), odd.said(row, view.parent_id))
+            for row, view in enumerate(views, first)
+        ]
+        yield (b"," if first else b"") + orjson.dumps(written)[1:-1]
+    found = {name: _process(resource) for resource, name in processes.items()}
+    yield b'],"processes":' + orjson.dumps(found)
+    yield b',"warnings":' + orjson.dumps([*summary(trace)] or None) + b"}"
 
 
 def short_id(trace_id: str) -> str:
@@ -30,12 +42,12 @@ def short_id(trace_id: str) -> str:
     return trace_id.removeprefix("0" * 16)
 
 
-def _span(span: SpanView, process: str) -> Json:
+def _span(span: SpanView, process: str, warnings: list[str] | None) -> Json:
     found: Json = {
         "traceID": short_id(span.trace_id), "spanID": span.span_id, "operationName": span.name,
         "references": _references(span), "startTime": span.start_ns // 1000,
         "duration": span.duration_ns // 1000, "tags": _tags(span), "logs": [_log(e) for e in span.events],
-        "processID": process, "warnings": None,
+        "processID": process, "warnings": warnings,
     }  # fmt: skip
     if span.flags:
         found["flags"] = span.flags & 0xFF
@@ -73,6 +85,8 @@ def _tags(span: SpanView) -> list[Json]:
 
 def _tag(key: str, type_: str, value: Any) -> Json:
     shown = value if type_ == "json" else as_json_value(type_, value)
+    if type_ == "int" and abs(value) > MAX_SAFE:
+        shown = str(value)
     return {"key": key, "type": _TYPES[type_], "value": shown}
 
 
@@ -91,8 +105,9 @@ def _typed(value: Any) -> tuple[str, Any]:
         return "int", value
     if isinstance(value, float):
         return "float", value
-    return "str", value if isinstance(value, str) else str(value)
+    return "str", value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _process(service: str, resource: Attributes) -> Json:
+def _process(resource: Attributes) -> Json:
+    service = next((str(v) for k, _, v in resource if k == "service.name"), NO_SERVICE)
     return {"serviceName": service, "tags": [_tag(k, t, v) for k, t, v in resource if k != "service.name"]}

@@ -49,6 +49,13 @@ SPANS_PER_SPANSET = 3
 SPANS_PER_PAGE = 10_000
 """Spans of one trace that our own API sends at once; a larger trace is read in pages."""
 
+MAX_MISSING = 1_000
+"""Ids of missing parents that a trace's answer names; their number is in its warnings."""
+
+SPANS_PER_PIECE = 2_000
+"""Spans that are made into JSON at a time where an answer is sent in pieces: a trace of 200,000 spans takes no more
+memory than these, and other requests get their turn between them."""
+
 SPANS_PER_ANSWER = 100_000
 """Spans of several traces in full that Jaeger's and Zipkin's searches answer with: some 5 KB each while they are made
 into JSON. A single trace may have more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from obs.columnar.head import concatenate
-from obs.tracestore.ids import rows_of_trace
+from obs.tracestore.ids import rows_of_trace, words_id
 from obs.tracestore.query import TraceSummary
 from obs.tracestore.sources import BlockSource, MemorySource
 from obs.tracestore.summaries import TraceRows, root_of
@@ -55,3 +55,13 @@ def read_trace(blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes) -
     if not parts:
         return None
     return Trace(trace_id, MemorySource("trace", concatenate(parts)))
+
+
+def traces_of(spans: pa.RecordBatch) -> list[Trace]:
+    """The traces of a batch of spans that stands in no store, by id."""
+    whole = MemorySource("batch", pa.Table.from_batches([spans]))
+    table, t = whole.table(0, len(whole.order)), whole.traces
+    return [
+        Trace(words_id(t.high[i], t.low[i]), MemorySource("trace", table.slice(t.starts[i], t.spans[i])))
+        for i in range(len(t))
+    ]

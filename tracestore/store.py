@@ -31,6 +31,7 @@ from obs.tracestore.opened import OpenedSources, Snapshot
 from obs.tracestore.query import Found, TraceQuery
 from obs.tracestore.reading import Trace, read_trace
 from obs.tracestore.search import search
+from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.tags import tag_names, tag_values
 
 T = TypeVar("T")
@@ -92,6 +93,10 @@ class TraceStore:
                 )
             found.append(trace)
         return found
+
+    def trace_counts(self, trace_ids: Sequence[bytes]) -> dict[bytes, TraceCounts]:
+        """Spans by service and orphans of several traces, by id; those not found are left out."""
+        return self._answer(lambda snapshot: trace_counts(snapshot.sources, trace_ids))
 
     def operations(self) -> Operations:
         """Operations of every service with the kinds of their spans: service → operation → OTLP span kinds."""
