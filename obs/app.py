@@ -55,6 +55,7 @@ from obs.tracestore import api as traces_api
 from obs.tracestore.store import TraceStore
 from obs.tsdb import api as metrics_api
 from obs.tsdb.limits import StoreLimits
+from obs.tsdb.params import selector
 from obs.tsdb.promql import PromQL
 from obs.tsdb.store import MetricStore
 from obs.ui import app as ui
@@ -269,7 +270,7 @@ class App:
                 external_labels=self.config.external_labels,
             )
         )
-        api.include_router(targets_api.router(self._scraper))
+        api.include_router(targets_api.router(self._scraper, partial(selector, parameter="match_target")))
         api.include_router(push_api.router(self._push, self.config.limits.body))
         api.include_router(logs_api.router(self.logs, self.logql, self._log_deletes))
         api.include_router(traces_api.router(self.traces))

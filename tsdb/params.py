@@ -58,7 +58,7 @@ class Params:
 
     def selectors(self) -> list[tuple[Matcher, ...]]:
         """`match[]`. Raises: BadParameter."""
-        return [_selector(text) for text in self.values.get("match[]", ())]
+        return [selector(text, "match[]") for text in self.values.get("match[]", ())]
 
 
 async def read_params(request: Request) -> Params:
@@ -72,13 +72,14 @@ async def read_params(request: Request) -> Params:
     return Params(values)
 
 
-def _selector(text: str) -> tuple[Matcher, ...]:
+def selector(text: str, parameter: str) -> tuple[Matcher, ...]:
+    """The matchers of a parameter that is a series selector. Raises: BadParameter."""
     try:
         node = parse(text)
     except QueryError as e:
-        raise BadParameter("match[]", str(e)) from None
+        raise BadParameter(parameter, str(e)) from None
     if not isinstance(node, Selector) or node != dataclasses.replace(Selector(node.pos, node.matchers)):
-        raise BadParameter("match[]", f"cannot use {text!r}: it is no plain series selector")
+        raise BadParameter(parameter, f"cannot use {text!r}: it is no plain series selector")
     return tuple(node.matchers)
 
 

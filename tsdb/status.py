@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from obs.model.durations import duration_text
 from obs.model.ports import StoreStats
 from obs.tsdb.cardinality import Cardinality, Count, top_counts
 from obs.tsdb.promql.context import QueryOptions
-from obs.tsdb.promql.plan import duration_text
 from obs.tsdb.remote_read.limits import FRAME_BYTES, MAX_PLAIN_SAMPLES
 from obs.tsdb.store import MetricStore
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obs.errors import UserError
+from obs.exposition.bounds import bound_text
 from obs.exposition.text import Exemplar, ExpositionError, Family, Native, Page, Row, series_text
 from obs.model.labels import METRIC_NAME, make_labels
 from obs.remote_write import wire
@@ -46,11 +47,12 @@ def parse_delimited(body: bytes, histograms: Histograms = CLASSIC) -> Page:
         while at < len(body):
             size, at = varint(body, at)
             if size > len(body) - at:
-                raise ExpositionError(f"a message of {size} bytes is cut off at byte {at}")
+                raise ExpositionError(f"a message of {size} bytes is cut off at byte {at}", page)
             _family(page, body[at : at + size], histograms)
             at += size
     except (UserError, UnicodeDecodeError, TypeError, struct.error) as e:
-        raise ExpositionError(f"cannot read protobuf metrics: they are malformed at byte {at} or in its message") from e
+        said = f"cannot read protobuf metrics: they are malformed at byte {at} or in its message"
+        raise ExpositionError(said, page) from e
     return page
 
 
@@ -166,11 +168,6 @@ def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float, Exem
         yield "_bucket", {"le": "+Inf"}, float(_int(count)), None
     yield "_count", {}, float(_int(count)), None
     yield "_sum", {}, _double(total), None
-
-
-def bound_text(value: float) -> str:
-    """A bucket's edge or a quantile as its label has it."""
-    return "+Inf" if value == math.inf else "-Inf" if value == -math.inf else repr(value)
 
 
 def _bytes(value: Any) -> bytes:

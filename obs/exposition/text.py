@@ -6,6 +6,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/ and https:/
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,7 +24,11 @@ _EXEMPLAR = " # {"
 
 
 class ExpositionError(UserError):
-    """A page that cannot be read."""
+    """A page that cannot be read; `page` is what stands before the fault, where that is known."""
+
+    def __init__(self, said: str, page: Page | None = None) -> None:
+        super().__init__(said)
+        self.page = page
 
 
 class Exemplar(NamedTuple):
@@ -66,6 +71,12 @@ class Page:
 
     rows: list[Row] = field(default_factory=list)
     families: dict[str, Family] = field(default_factory=dict)
+    kinds: list[tuple[int, str]] = field(default_factory=list)  # from which row on, what the last TYPE line said
+
+    def kind(self, row: int) -> str:
+        """What the TYPE line above a row says; empty where there is none."""
+        at = bisect_right(self.kinds, row, key=lambda kind: kind[0])
+        return self.kinds[at - 1][1] if at else ""
 
 
 def parse(text: str, openmetrics: bool = False) -> Page:
@@ -82,9 +93,10 @@ def parse(text: str, openmetrics: bool = False) -> Page:
             else:
                 page.rows.append(_row(line, openmetrics))
         except ValueError as e:
-            raise ExpositionError(f"cannot read line {number} {line[:100]!r}: {e}") from None
+            raise ExpositionError(f"cannot read line {number} {line[:100]!r}: {e}", page) from None
     if openmetrics:
-        raise ExpositionError("cannot read the page: it does not end with '# EOF', so a part of it may be missing")
+        cause = "it does not end with '# EOF', so a part of it may be missing"
+        raise ExpositionError(f"cannot read the page: {cause}", page)
     return page
 
 
@@ -102,6 +114,7 @@ def _comment(page: Page, line: str) -> None:
     said = parts[3].strip() if len(parts) > 3 else ""
     if parts[1] == "TYPE":
         family.kind = "unknown" if said == "untyped" else said
+        page.kinds.append((len(page.rows), family.kind))
     elif parts[1] == "UNIT":
         family.unit = said
     else:

@@ -135,7 +135,7 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
         assert {m["job"] for m, _ in value(obs, "dropped")} == {"honest"}
         assert {m["job"] for m, _ in value(obs, "old")} == {"honest"}
         scraped = {m["job"]: v for m, v in value(obs, "scrape_samples_post_metric_relabeling")}
-        assert scraped == {"plain": "2", "honest": "3", "small": "0", "tiny": "0"}
+        assert scraped == {"plain": "2", "honest": "3", "small": "3", "tiny": "0"}
         errors = {t["labels"]["job"]: t["lastError"] for t in get(obs, "/api/v1/targets")["activeTargets"]}
         assert "sample_limit of 2" in errors["small"] and "body_size_limit of 10" in errors["tiny"]
         asked = next(seen for seen in pages.seen if seen["path"] == "/metrics?a=b+c")

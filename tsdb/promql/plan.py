@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from obs.model.durations import duration_text
 from obs.model.labels import Matcher, MatchOp
 
 
@@ -304,21 +305,6 @@ def _lines(node: Node, first: str, rest: str) -> Iterator[str]:
     for i, child in enumerate(children):
         last = i == len(children) - 1
         yield from _lines(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
-
-
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
-
-
-def duration_text(ms: int) -> str:
-    """A duration as PromQL writes it: 90000 → 1m30s."""
-    if ms == 0:
-        return "0s"
-    parts, left = [], abs(ms)
-    for unit, size in _UNITS:
-        if left >= size:
-            parts.append(f"{left // size}{unit}")
-            left %= size
-    return ("-" if ms < 0 else "") + "".join(parts)
 
 
 def quote(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from obs.model.durations import duration_text
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.plan import (
     Aggregate,
@@ -20,7 +21,6 @@ from obs.tsdb.promql.plan import (
     Selector,
     String,
     Subquery,
-    duration_text,
     label_text,
     matchers_text,
     quote,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from obs.model.durations import duration_text
 from obs.model.ports import SeriesSet
-from obs.tsdb.promql.plan import Call, RangeSelector, duration_text
+from obs.tsdb.promql.plan import Call, RangeSelector
 from obs.tsdb.promql.result import Result
 from obs.tsdb.why.reasons import count
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from obs.tsdb.promql.plan import duration_text, quote
+from obs.model.durations import duration_text
+from obs.tsdb.promql.plan import quote
 
 SHOWN = 5
 """Names or values of a list that are shown; more would not be read."""

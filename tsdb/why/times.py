@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from obs.errors import QueryLimit
+from obs.model.durations import duration_text
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
-from obs.tsdb.promql.plan import duration_text
 from obs.tsdb.promql.values import STALE_BITS
 from obs.tsdb.selection import FIRST_MS, LAST_MS
 from obs.tsdb.store import MetricStore

@@ -46,14 +46,18 @@ class Group:
 
     def page(self) -> Page:
         """All of it, and when it was pushed."""
-        rows = [Row(text, value, None, None) for values in self.values.values() for text, value in values.items()]
+        rows, kinds = list[Row](), list[tuple[int, str]]()
+        for family, values in self.values.items():
+            kinds.append((len(rows), self.families[family].kind if family in self.families else ""))
+            rows += [Row(text, value, None, None) for text, value in values.items()]
+        kinds.append((len(rows), "gauge"))
         for name, value in ((PUSHED, self.pushed_s), (FAILED, self.failed_s)):
             rows.append(Row(series_text({METRIC_NAME: name, **dict(self.labels)}), value, None, None))
         told = {
             PUSHED: Family("gauge", "", "Last Unix time when changing this group succeeded."),
             FAILED: Family("gauge", "", "Last Unix time when changing this group failed."),
         }
-        return Page(rows, {**self.families, **told})
+        return Page(rows, {**self.families, **told}, kinds)
 
 
 def family_of(name: str, families: Mapping[str, Family]) -> str:

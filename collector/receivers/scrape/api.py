@@ -5,27 +5,36 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#targets
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Response
 
-from obs.collector.receivers.scrape.receiver import Pool, Scraped, Scraper
+from obs.collector.receivers.scrape.receiver import Scraped, Scraper
+from obs.errors import ObsError
+from obs.model.durations import duration_text
+from obs.model.labels import Matcher
+from obs.serving.cors import OpenRoute
 
 PREFIX = "/api/v1"
 
+Selecting = Callable[[str], Sequence[Matcher]]
 
-def router(scraper: Scraper) -> APIRouter:
-    """The routes."""
-    api = APIRouter(prefix=PREFIX, tags=["scraping"])
+
+def router(scraper: Scraper, selecting: Selecting) -> APIRouter:
+    """The routes; `selecting` reads a series selector, and raises a QueryError."""
+    api = APIRouter(prefix=PREFIX, tags=["scraping"], route_class=OpenRoute)
 
     @api.get("/targets")
     def targets(state: str = "any", scrapePool: str = "") -> Response:
         pools = [pool for name, pool in sorted(scraper.pools.items()) if scrapePool in ("", name)]
-        active = [_active(s) for pool in pools for s in list(pool.active.values())] if state != "dropped" else []
-        dropped = [_dropped(d) for pool in pools for d in pool.dropped] if state != "active" else []
+        shown = state.lower() or "any"
+        every = [s for pool in pools for s in list(pool.active.values())]
+        active = [_active(s) for s in every] if shown in ("any", "active") else []
+        dropped = [_dropped(d) for pool in pools for d in pool.dropped] if shown in ("any", "dropped") else []
         counts = {pool.job.job_name: len(pool.dropped) for pool in pools}
         return _success({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts})
 
@@ -34,15 +43,27 @@ def router(scraper: Scraper) -> APIRouter:
         return _success({"scrapePools": sorted(scraper.pools)})
 
     @api.get("/targets/metadata")
-    def metadata(metric: str = "", limit: int = 0) -> Response:
-        rows = list(_metadata(scraper.pools.values(), metric))
-        return _success(rows[:limit] if limit > 0 else rows)
+    def metadata(metric: str = "", limit: str = "", match_target: str = "") -> Response:
+        if not re.fullmatch(r"([+-]?\d{1,18})?", limit, re.ASCII):
+            return _bad_data("limit must be a number")
+        try:
+            matchers = selecting(match_target) if match_target else ()
+        except ObsError as e:
+            return _bad_data(str(e))
+        targets = [s for _, pool in sorted(scraper.pools.items()) for s in list(pool.active.values())]
+        matching = (s for s in targets if _matches(s, matchers))
+        return _success(_metadata(matching, metric, int(limit or -1)))
 
     return api
 
 
 def _success(data: Any) -> Response:
     return Response(orjson.dumps({"status": "success", "data": data}), media_type="application/json")
+
+
+def _bad_data(said: str) -> Response:
+    body = orjson.dumps({"status": "error", "errorType": "bad_data", "error": said})
+    return Response(body, 400, media_type="application/json")
 
 
 def _active(scraped: Scraped) -> dict[str, Any]:
@@ -58,8 +79,8 @@ def _active(scraped: Scraped) -> dict[str, Any]:
         "lastScrape": last.isoformat().replace("+00:00", "Z"),
         "lastScrapeDuration": scraped.took_s,
         "health": scraped.health,
-        "scrapeInterval": f"{target.interval_s:g}s",
-        "scrapeTimeout": f"{target.timeout_s:g}s",
+        "scrapeInterval": duration_text(round(target.interval_s * 1000)),
+        "scrapeTimeout": duration_text(round(target.timeout_s * 1000)),
     }
 
 
@@ -67,12 +88,20 @@ def _dropped(dropped: Any) -> dict[str, Any]:
     return {"discoveredLabels": dict(dropped.discovered), "scrapePool": dropped.job}
 
 
-def _metadata(pools: Any, metric: str) -> Iterator[dict[str, Any]]:
-    pool: Pool
-    for pool in pools:
-        for scraped in list(pool.active.values()):
-            for name, family in scraped.families.items():
-                if metric in ("", name):
-                    shown = {"type": family.kind, "help": family.help, "unit": family.unit}
-                    target = dict(scraped.target.labels)
-                    yield {"target": target, **({} if metric else {"metric": name}), **shown}
+def _matches(scraped: Scraped, matchers: Sequence[Matcher]) -> bool:
+    labels = dict(scraped.target.labels)
+    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def _metadata(targets: Iterator[Scraped], metric: str, limit: int) -> list[dict[str, Any]]:
+    """What the targets' pages say of their metrics; no further target is looked at past `limit` (-1: none)."""
+    rows: list[dict[str, Any]] = []
+    for scraped in targets:
+        if 0 <= limit <= len(rows):
+            break
+        for name, family in scraped.families.items():
+            if metric in ("", name):
+                shown = {"type": family.kind, "help": family.help, "unit": family.unit}
+                target = dict(scraped.target.labels)
+                rows.append({"target": target, **({} if metric else {"metric": name}), **shown})
+    return rows

@@ -21,10 +21,10 @@ from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.discovery import Discovery, discoveries
 from obs.collector.receivers.scrape.fetching import fetch, read_page, request_options
-from obs.collector.receivers.scrape.series import TargetSeries
+from obs.collector.receivers.scrape.series import NOTHING, PageRefused, TargetSeries
 from obs.collector.receivers.scrape.targets import Dropped, Group, Target, targets_of
 from obs.errors import ObsError
-from obs.exposition.text import Family
+from obs.exposition.text import ExpositionError, Family
 from obs.model.batch import Decoded
 from obs.model.clock import Clock
 from obs.otlp import SeriesCache
@@ -212,8 +212,11 @@ class Scraper:
                 parsed = read_page(*page)
                 decode, _ = series.page(parsed, at_ms, took_s)
                 families = parsed.families
-        except ObsError as e:
-            error, decode = str(e), series.failed(at_ms, took_s)
+        except PageRefused as e:
+            error, decode = str(e), series.failed(at_ms, took_s, e.told)
+        except ExpositionError as e:
+            told = NOTHING if e.page is None else series.counted(e.page)
+            error, decode = str(e), series.failed(at_ms, took_s, told)
         return self._store(series, decode) or error, families
 
     def _store(self, series: TargetSeries, decode: Callable[[SeriesCache], Decoded]) -> str:

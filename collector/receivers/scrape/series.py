@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,8 @@ from obs.collector.receivers.scrape.relabel import relabel
 from obs.collector.receivers.scrape.targets import Target
 from obs.errors import UserError
 from obs.exposition import Page, Row, series_labels
-from obs.exposition.delimited import bound_text
+from obs.exposition.bounds import normal_text, numeric_label
+from obs.exposition.text import ExpositionError
 from obs.model.batch import Decoded
 from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels
 from obs.model.schema import SAMPLES
@@ -32,18 +33,31 @@ FORGET_AFTER = 4
 
 _DROPPED = 0
 
-
-class LimitExceeded(UserError):
-    """A page is over a limit of its job: it counts as a scrape that failed."""
+DUPLICATE = "duplicate_sample"
+"""Why a row is left out whose series, and time where it has one, an earlier row of its page has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a page came to."""
+    """What a page came to, up to where it could be read."""
 
-    scraped: int  # rows of the page
-    kept: int  # after relabeling
-    added: int  # series that were not on the last page
+    scraped: int = 0  # rows of the page
+    kept: int = 0  # after relabeling
+    added: int = 0  # series that were not on the last page that was taken
+
+
+NOTHING = Told()
+
+
+class PageRefused(UserError):
+    """A page of which nothing is taken (it is over a limit of its job), and what it came to all the same."""
+
+    def __init__(self, said: str, told: Told) -> None:
+        super().__init__(said)
+        self.told = told
+
+
+Rows = list[tuple[int, Row]]
 
 
 class TargetSeries:
@@ -57,6 +71,7 @@ class TargetSeries:
         self._ids: dict[str, int] = {}  # by a series' text; 0: relabeling drops it
         self._labels: dict[int, Labels] = {}
         self._live: dict[int, None] = {}  # series of the last page without times of their own
+        self._seen: set[int] = set()  # series of the last page that was taken
         self._kept_by = -1  # the cache's generation in which the store was told all labels
         self._untold: list[int] = []
         self._reports = {
@@ -65,17 +80,15 @@ class TargetSeries:
         self._report_ids = {name: labels_id(labels) for name, labels in self._reports.items()}
 
     def page(self, page: Page, at_ms: int, took_s: float) -> tuple[Callable[[SeriesCache], Decoded], Told]:
-        """The batch of a page. Raises: LimitExceeded, ExpositionError; then `failed` is to be told."""
-        texts = [row.series for row in page.rows]
-        ids = self._resolve(texts)
-        rows = [(i, row) for i, row in zip(ids, page.rows, strict=True) if i != _DROPPED]
-        if self._job.sample_limit and len(rows) > self._job.sample_limit:
-            raise LimitExceeded(f"{len(rows)} samples are over the sample_limit of {self._job.sample_limit}")
+        """The batch of a page. Raises: PageRefused; then `failed` is to be told."""
+        ids = self._resolve(page)
+        told = self._told(ids)
+        rows = self._first_of_each([(i, row) for i, row in zip(ids, page.rows, strict=True) if i != _DROPPED])
+        self._check_samples(rows, told)
         timed = self._job.honor_timestamps
         tracked = self._job.track_timestamps_staleness
         live = dict.fromkeys(i for i, row in rows if tracked or not timed or row.t_ms is None)
         gone = [i for i in self._live if i not in live]
-        told = Told(len(texts), len(rows), sum(i not in self._live for i in live))
         figures = (1.0, took_s, float(told.scraped), float(told.kept), float(told.added))[: len(self._reports)]
         times = [at_ms if row.t_ms is None or not timed else row.t_ms for _, row in rows]
         samples = _samples(
@@ -83,17 +96,25 @@ class TargetSeries:
             [*times, *([at_ms] * (len(gone) + len(self._reports)))],
             [*(row.value for _, row in rows), *([STALE] * len(gone)), *figures],
         )
-        self._live = live
-        self._forget(texts)
-        return self._decoder(samples, rows, page, at_ms), told
+        self._live, self._seen = live, {i for i, _ in rows}
+        self._forget(page.rows)
+        return self._decoder(samples, rows, page, at_ms, told.kept - len(rows)), told
 
-    def failed(self, at_ms: int, took_s: float) -> Callable[[SeriesCache], Decoded]:
-        """The batch of a scrape that gave nothing: all series end, `up` is 0."""
+    def counted(self, page: Page) -> Told:
+        """What a page comes to that is not to be taken."""
+        try:
+            return self._told(self._resolve(page))
+        except PageRefused as e:
+            return e.told
+
+    def failed(self, at_ms: int, took_s: float, told: Told = NOTHING) -> Callable[[SeriesCache], Decoded]:
+        """The batch of a scrape of which nothing is taken: all series end, `up` is 0."""
         gone, self._live = list(self._live), {}
+        figures = (0.0, took_s, float(told.scraped), float(told.kept), float(told.added))[: len(self._reports)]
         samples = _samples(
             [*gone, *self._report_ids.values()],
             [at_ms] * (len(gone) + len(self._reports)),
-            [*([STALE] * len(gone)), 0.0, took_s, 0.0, 0.0, 0.0],
+            [*([STALE] * len(gone)), *figures],
         )
         return self._decoder(samples, (), Page(), at_ms)
 
@@ -104,7 +125,7 @@ class TargetSeries:
         return self._decoder(_samples(ids, [at_ms] * len(ids), [STALE] * len(ids)), (), Page(), at_ms)
 
     def _decoder(
-        self, samples: pa.RecordBatch, rows: Sequence[tuple[int, Row]], page: Page, at_ms: int
+        self, samples: pa.RecordBatch, rows: Sequence[tuple[int, Row]], page: Page, at_ms: int, repeated: int = 0
     ) -> Callable[[SeriesCache], Decoded]:
         def decode(cache: SeriesCache) -> Decoded:
             draft = Draft(cache)
@@ -124,7 +145,7 @@ class TargetSeries:
                     draft.histogram(series_id, t_ms, row.native.columns)
             for name, family in page.families.items():
                 draft.family((name, family.kind, family.unit, family.help))
-            return draft.finish(samples, {})
+            return draft.finish(samples, {DUPLICATE: repeated} if repeated else {})
 
         return decode
 
@@ -136,20 +157,60 @@ class TargetSeries:
         """It has not: all labels go along next time."""
         self._kept_by = -1
 
-    def _resolve(self, texts: Sequence[str]) -> list[int]:
+    def _told(self, ids: Sequence[int]) -> Told:
+        kept = len(ids) - ids.count(_DROPPED)
+        return Told(len(ids), kept, len({i for i in ids if i not in self._seen and i != _DROPPED}))
+
+    def _first_of_each(self, rows: Rows) -> Rows:
+        """Without rows that say again what an earlier one said."""
+        if len({i for i, _ in rows}) == len(rows):
+            return rows
+        timed = self._job.honor_timestamps
+        first: dict[tuple[int, int | None], tuple[int, Row]] = {}
+        for series_id, row in rows:
+            first.setdefault((series_id, row.t_ms if timed else None), (series_id, row))
+        return list(first.values())
+
+    def _check_samples(self, rows: Rows, told: Told) -> None:
+        limit = self._job.sample_limit
+        if limit and len(rows) > limit:
+            taken = {i for i, _ in rows[:limit]}
+            said = f"{len(rows)} samples are over the sample_limit of {limit}"
+            refused = PageRefused(said, replace(told, added=len(taken - self._seen)))
+            self._seen |= taken
+            raise refused
+
+    def _resolve(self, page: Page) -> list[int]:
         known = self._ids
         try:
-            return [known[text] for text in texts]
+            return [known[row.series] for row in page.rows]
         except KeyError:
-            for text in texts:
-                if text not in known:
-                    known[text] = self._series(text)
-        return [known[text] for text in texts]
+            return self._resolve_new(page)
 
-    def _series(self, text: str) -> int:
-        labels = relabel(self._with_own(_normal(dict(series_labels(text)))), self._rules)
-        if labels is None or not labels.get(METRIC_NAME):
+    def _resolve_new(self, page: Page) -> list[int]:
+        known, ids = self._ids, list[int]()
+        for at, (text, *_) in enumerate(page.rows):
+            if text not in known:
+                try:
+                    known[text] = self._series(text, numeric_label(page.kind(at)))
+                except ExpositionError as e:
+                    raise PageRefused(str(e), self._told(ids)) from None
+                except PageRefused as e:  # the row was read, and not kept
+                    told = self._told(ids)
+                    raise PageRefused(str(e), replace(told, scraped=told.scraped + 1)) from None
+            ids.append(known[text])
+        return ids
+
+    def _series(self, text: str, numeric: str) -> int:
+        """The id of a series; `numeric`: the label that holds a number. Raises: PageRefused, ExpositionError."""
+        read = dict(series_labels(text))
+        if numeric in read:
+            read[numeric] = normal_text(read[numeric])
+        labels = relabel(self._with_own(read), self._rules)
+        if labels is None:
             return _DROPPED
+        if not labels.get(METRIC_NAME):
+            raise PageRefused(f"missing metric name (__name__ label): relabeling took it from {text!r}", NOTHING)
         self._check(labels)
         made = make_labels(labels)
         series_id = labels_id(made)
@@ -173,35 +234,26 @@ class TargetSeries:
     def _check(self, labels: dict[str, str]) -> None:
         job = self._job
         if job.label_limit and len(labels) > job.label_limit:
-            raise LimitExceeded(f"{len(labels)} labels of a series are over the label_limit of {job.label_limit}")
+            raise PageRefused(
+                f"{len(labels)} labels of a series are over the label_limit of {job.label_limit}", NOTHING
+            )
         for limit, name, texts in (
             (job.label_name_length_limit, "label_name_length_limit", labels.keys()),
             (job.label_value_length_limit, "label_value_length_limit", labels.values()),
         ):
             longest = max(map(len, texts), default=0)
             if limit and longest > limit:
-                raise LimitExceeded(f"a text of {longest} characters is over the {name} of {limit}")
+                raise PageRefused(f"a text of {longest} characters is over the {name} of {limit}", NOTHING)
 
-    def _forget(self, texts: Iterable[str]) -> None:
+    def _forget(self, rows: Iterable[Row]) -> None:
         """Let go of texts that are on no page any more, before they outnumber the others."""
-        here = set(texts)
+        here = {row.series for row in rows}
         if len(self._ids) <= FORGET_AFTER * len(here) + 1000:
             return
         self._ids = {text: i for text, i in self._ids.items() if text in here}
         kept = set(self._ids.values())
         self._labels = {i: labels for i, labels in self._labels.items() if i in kept}
         self._untold = [i for i in self._untold if i in kept]
-
-
-def _normal(labels: dict[str, str]) -> dict[str, str]:
-    """With buckets' edges and quantiles as OpenMetrics writes them, so that exporters of either format agree."""
-    name = "le" if labels[METRIC_NAME].endswith("_bucket") else "quantile"
-    if name in labels:
-        try:
-            labels[name] = bound_text(float(labels[name]))
-        except ValueError:
-            pass
-    return labels
 
 
 REPORTS = (

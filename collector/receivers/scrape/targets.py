@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from obs.collector.receivers.scrape.config import Job, seconds
 from obs.collector.receivers.scrape.relabel import relabeled
+from obs.model.durations import duration_text
 from obs.model.labels import Labels, make_labels
 
 Group = tuple[Mapping[str, str], ...]
@@ -70,8 +71,8 @@ def _discovered(job: Job, given: Mapping[str, str]) -> dict[str, str]:
         "job": job.job_name,
         "__scheme__": job.scheme,
         "__metrics_path__": job.metrics_path,
-        "__scrape_interval__": f"{round(job.scrape_interval * 1000)}ms",
-        "__scrape_timeout__": f"{round(job.timeout_s * 1000)}ms",
+        "__scrape_interval__": duration_text(round(job.scrape_interval * 1000)),
+        "__scrape_timeout__": duration_text(round(job.timeout_s * 1000)),
         **{_PARAM + name: values[0] for name, values in job.params.items() if values},
     }
     return {**own, **given}
