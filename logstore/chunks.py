@@ -140,11 +140,13 @@ class Rows:
         line: pa.Array | None = None,
         columns: Mapping[str, pa.Array] | None = None,
         shown: Shown = ALL_SHOWN,
+        beside: frozenset[str] = frozenset(),
     ) -> None:
         self.chunk = chunk
         self.index = index
         self.derived = dict(derived or {})
         self.shown = shown
+        self.beside = beside  # names of made labels that leave stored ones where they are null
         self._line = line
         self._columns: dict[str, pa.Array] = dict(columns or {})
         self._take: pa.Array | None = None
@@ -191,35 +193,39 @@ class Rows:
         derived = {k: v.take(at) for k, v in self.derived.items()}
         line = None if self._line is None else self._line.take(at)
         columns = {k: v.take(at) for k, v in self._columns.items()}
-        return Rows(self.chunk, self.index[chosen], derived, line, columns, self.shown)
+        return Rows(self.chunk, self.index[chosen], derived, line, columns, self.shown, self.beside)
 
-    def with_labels(self, labels: Mapping[str, pa.Array]) -> Rows:
-        """The same rows with labels that a stage made; they win over those of the same name."""
-        return Rows(self.chunk, self.index, {**self.derived, **labels}, self._line, self._columns, self.shown)
+    def with_labels(self, labels: Mapping[str, pa.Array], beside: frozenset[str] = frozenset()) -> Rows:
+        """The same rows with labels that a stage made; they win over stored ones, but `beside` only where not null."""
+        derived, beside = {**self.derived, **labels}, (self.beside - labels.keys()) | beside
+        return Rows(self.chunk, self.index, derived, self._line, self._columns, self.shown, beside)
 
     def showing(self, shown: Shown) -> Rows:
         """The same rows with some labels hidden from later stages and from the answer; made ones are forgotten."""
         derived = {name: array for name, array in self.derived.items() if shown.has(name)}
-        return Rows(self.chunk, self.index, derived, self._line, self._columns, shown)
+        return Rows(self.chunk, self.index, derived, self._line, self._columns, shown, self.beside)
 
     def with_line(self, line: pa.Array) -> Rows:
         """The same rows with another line."""
-        return Rows(self.chunk, self.index, self.derived, line, self._columns, self.shown)
+        return Rows(self.chunk, self.index, self.derived, line, self._columns, self.shown, self.beside)
 
     def label(self, name: str) -> pa.Array | None:
         """A label of each row as string or dictionary of strings, null where the row has none; None where no row has.
 
         What stages made comes first, then the stream's labels, fixed columns, attributes, and the overflow.
         """
-        if name in self.derived:
-            return self.derived[name]
+        made = self.derived.get(name)
+        return made if made is not None and name not in self.beside else _first([made, self.stored(name)])
+
+    def stored(self, name: str) -> pa.Array | None:
+        """The same of what is stored and not hidden, without what stages made."""
         if not self.shown.has(name):
             return None
         found = self.chunk.streams.label(name, self.stream_codes()) if name in self.chunk.streams.names else None
         if found is None or found.null_count:  # some streams have it, in others records do
             found = _first([found, self._stored_label(name)])
         if found is None and name in LABEL_ALIASES:
-            return self.label(LABEL_ALIASES[name])
+            return self.stored(LABEL_ALIASES[name])
         return found
 
     def numbers(self, name: str) -> pa.Array | None:

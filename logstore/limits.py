@@ -54,7 +54,11 @@ MAX_LABEL_VALUES = 10_000
 """Values `label/<name>/values` returns; a list longer than that cannot be picked from."""
 
 PARSED_KEYS = 256
-"""Labels that `| json` or `| logfmt` may make of one slice of rows; further keys are left in the line."""
+"""Labels that `| json` or `| logfmt` may make of any slice of rows; further keys are left in the line."""
+
+PARSED_CELLS = 4_000_000
+"""Labels times rows that they may make where rows are few: 9 bytes each where most are absent. Six thousand keys of a
+record are then all found in a slice of 600."""
 
 FOLLOW_BATCHES = 256
 """Batches a tail may be behind before the oldest are dropped and counted; 256 of 2,000 records are seconds of a full

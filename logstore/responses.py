@@ -16,9 +16,10 @@ from obs.logstore.logql.matrix import Matrix, Steps
 from obs.logstore.logql.query import Entries
 from obs.logstore.logql.records import LogEntry
 from obs.logstore.selection import Stats
-from obs.model.labels import Labels
+from obs.model.labels import Labels, make_labels
 
 CATEGORIZE = "categorize-labels"
+OBSERVED = "observed_timestamp"
 FLAGS_HEADER = "x-loki-response-encoding-flags"
 
 
@@ -38,7 +39,7 @@ def success(data: Any, **more: Any) -> LokiJson:
 
 
 def streams(found: Entries, categorize: bool) -> LokiJson:
-    """Records by stream, each with what it carries as its third element."""
+    """Records by stream; with `categorize` each has what it carries beside its stream as its third element."""
     data: dict[str, Any] = {
         "resultType": "streams",
         "result": stream_list(found.entries, categorize),
@@ -50,20 +51,27 @@ def streams(found: Entries, categorize: bool) -> LokiJson:
 
 
 def stream_list(entries: Iterable[LogEntry], categorize: bool) -> list[dict[str, Any]]:
-    """Entries grouped by the labels of their stream, in the order they come."""
+    """Entries in the order they come, grouped by the labels of their stream; else by all that they carry, as Loki's."""
     grouped: dict[Labels, list[list[Any]]] = {}
     for entry in entries:
-        grouped.setdefault(entry.stream, []).append([str(entry.time_ns), entry.line, _third(entry, categorize)])
+        value: list[Any] = [str(entry.time_ns), entry.line]
+        if categorize:
+            grouped.setdefault(entry.stream, []).append([*value, _third(entry)])
+        else:
+            grouped.setdefault(_all_labels(entry), []).append(value)
     return [{"stream": dict(labels), "values": values} for labels, values in grouped.items()]
 
 
-def _third(entry: LogEntry, categorize: bool) -> Mapping[str, Any]:
-    if not categorize:
-        return {**entry.metadata, **entry.parsed}
-    third: dict[str, Any] = {"structuredMetadata": entry.metadata}
-    if entry.parsed:
-        third["parsed"] = entry.parsed
-    return third
+def _all_labels(entry: LogEntry) -> Labels:
+    """Without the time when the record was taken in, which would make every push a stream of its own."""
+    found = {**dict(entry.stream), **entry.metadata, **entry.parsed}
+    found.pop(OBSERVED, None)
+    return make_labels(found)
+
+
+def _third(entry: LogEntry) -> Mapping[str, Any]:
+    parts = {"structuredMetadata": entry.metadata, "parsed": entry.parsed}
+    return {name: dict(labels) for name, labels in parts.items() if labels}
 
 
 def matrix(found: Matrix, steps: Steps, read: Stats) -> LokiJson:

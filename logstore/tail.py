@@ -83,6 +83,8 @@ def _key(entry: LogEntry) -> tuple[Any, ...]:
 
 async def _message(socket: WebSocket, entries: Sequence[LogEntry], dropped: int, categorize: bool) -> None:
     message: dict[str, Any] = {"streams": responses.stream_list(entries, categorize)}
+    if categorize:
+        message["encodingFlags"] = [responses.CATEGORIZE]
     if dropped:
         message["dropped_entries"] = [{"labels": {}, "timestamp": str(time.time_ns()), "count": dropped}]
     await socket.send_text(orjson.dumps(message).decode())

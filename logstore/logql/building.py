@@ -93,6 +93,8 @@ class Builder(Transformer[Token, Any]):
 
     @v_args(meta=True)
     def log_query(self, meta: Any, children: list[Any]) -> LogQuery:
+        if isinstance(children[0], LogQuery):
+            return children[0]
         if any(isinstance(c, Unwrap) for c in children):
             fail(self._text, meta.line, meta.column, "unwrap has a meaning in range aggregations only")
         return LogQuery(children[0], tuple(children[1:]))

@@ -24,7 +24,8 @@ from obs.logstore.logql.texts import fail, unquote
 
 _WORDS = re.compile(r'\s*(?:(?:"(?:\\.|[^"\\\n])*"|`[^`]*`|[^\s"`|{}()\[\]]+)(?=\s|\||$)\s*)+')
 _WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`|[^\s"`|]+')
-_ARITHMETIC = re.compile(r"\s*[\d.]+\s*(?:[+*/%^]|\s-\s|[<>=!]=|[<>])[\d.\s+*/%^<>=!-]+")
+_ARITHMETIC = re.compile(r"\s*[+-]?[\d.]+\s*(?:[+*/%^]|\s-\s|[<>=!]=|[<>])(?:[\d.\s+*/%^<>=!-]|\bbool\b)+")
+_NEGATIVE = re.compile(r"\s*-\s*(\d+(\.\d*)?|\.\d+)\s*")
 _NAMES = {
     "NAME": "a label name", "STRING": "a quoted text", "RANGE": "a range such as [5m]", "LINE_OP": "a line filter",
     "NUMBER": "a number", "SIGNED": "a number", "DURATION": "a duration", "BYTES": "a size", "LBRACE": "'{'",
@@ -53,7 +54,7 @@ def _full_text(text: str) -> tuple[tuple[str, ...], str] | None:
     if matched is None or (matched.end() < len(text) and text[matched.end()] != "|"):
         return None
     words = matched.group()
-    if _ARITHMETIC.fullmatch(words):
+    if _ARITHMETIC.fullmatch(words) or _NEGATIVE.fullmatch(words):
         return None
     phrases = tuple(_phrase(word, text) for word in _WORD.finditer(words))
     return phrases, " " * matched.end() + text[matched.end() :]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from obs.errors import QueryError
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.stage_syntax import (
     Decolorize,
@@ -54,7 +53,7 @@ from obs.logstore.logql.syntax import (
 )
 from obs.logstore.logql.units import duration_text
 from obs.logstore.selection import Requirement
-from obs.model.labels import Matcher
+from obs.model.labels import Labels, Matcher, MatchOp, make_labels
 
 STAGES: dict[type, type] = {
     LineFilter: LineFilterStage,
@@ -110,10 +109,13 @@ class RangePlan:
     unwrap: Unwrap | None = None
     after: tuple[Runnable, ...] = ()
     parameter: float | None = None
+    without: tuple[str, ...] = ()  # labels that make no group where `by` is None
+    fixed: Labels = ()  # labels that the selector fixes, which an absent series has
 
     def lines(self) -> Iterator[str]:
         """The plan as text."""
         by = "stream" if self.by is None else f"({', '.join(self.by)})"
+        by += f" without ({', '.join(self.without)})" if self.without else ""
         more = f" and ({', '.join(self.extra)})" if self.extra else ""
         of = f" of {self.unwrap.name}" if self.unwrap else ""
         yield f"{self.op}{of} over {duration_text(self.range_ns)}, grouped by {by}{more}"
@@ -235,10 +237,7 @@ def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, 
         case RangeAggregation():
             by = query.grouping.names if query.grouping and not query.grouping.without else None
             by = () if query.op == "absent_over_time" else by
-            plan = _plan_range(query, stream_labels, by, extra if by is None else ())
-            if query.grouping and query.grouping.without:
-                raise QueryError(f"cannot group {query.op} without labels: name those that it is grouped by")
-            return plan
+            return _plan_range(query, stream_labels, by, extra if by is None else ())
         case VectorAggregation():
             return _plan_aggregation(query, stream_labels, extra)
 
@@ -248,7 +247,12 @@ def _plan_range(
 ) -> RangePlan:
     after = tuple(STAGES[type(s)](s) for s in query.after)
     log = plan_records(query.query, stream_labels)
-    return RangePlan(query.op, log, query.range_ns, query.offset_ns, by, extra, query.unwrap, after, query.parameter)
+    without = query.grouping.names if query.grouping and query.grouping.without else ()
+    fixed = make_labels({m.name: m.value for m in query.query.matchers if m.op is MatchOp.EQ and m.value})
+    return RangePlan(
+        query.op, log, query.range_ns, query.offset_ns, by, tuple(n for n in extra if n not in without),
+        query.unwrap, after, query.parameter, without, fixed,
+    )  # fmt: skip
 
 
 def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], extra: tuple[str, ...]) -> MetricPlan:

@@ -18,6 +18,7 @@ from obs.logstore.chunks import Rows
 from obs.logstore.logql.groups import group_rows
 from obs.logstore.logql.matrix import Matrix, Steps, Values
 from obs.logstore.logql.plan import RangePlan, run_stages
+from obs.logstore.logql.stages.errors import refuse_failed
 from obs.logstore.logql.units import LONGEST_NS
 from obs.logstore.logql.vectors import rows_present
 from obs.logstore.scan import Deadline, map_units, unless_damaged
@@ -61,6 +62,7 @@ def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
     if not len(rows):
         none = np.empty(0, np.int64)
         return Partial([], none, none, none.astype(np.float64), none.astype(np.float64), 0)
+    refuse_failed(rows)
     codes, labels = group_rows(rows, plan.by, plan.extra)
     enter, leave = window_steps(rows.times() + plan.offset_ns, plan.range_ns, steps)
     inside = enter < leave
@@ -139,10 +141,9 @@ def _finish(plan: RangePlan, sums: dict[Labels, npt.NDArray[np.float64]], steps:
 def absent(plan: RangePlan, present: npt.NDArray[np.bool_], steps: Steps) -> Matrix:
     """1 where no record is in the window, under the labels that the selector fixes."""
     absent = ~present.any(axis=0) if len(present) else np.ones(steps.count, np.bool_)
-    fixed = tuple(sorted((m.name, m.value) for m in plan.log.matchers if m.op.value == "=" and m.value))
     if not absent.any():
         return Matrix([], np.empty((0, steps.count)), np.empty((0, steps.count), np.bool_))
-    return Matrix([fixed], np.ones((1, steps.count)), absent.reshape(1, -1))
+    return Matrix([plan.fixed], np.ones((1, steps.count)), absent.reshape(1, -1))
 
 
 def windows(steps: Steps, range_ns: int, offset_ns: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def entries_of(rows: Rows, times: npt.NDArray[np.int64]) -> Iterator[LogEntry]:
         values = array.to_pylist()
         _spread(parsed, name, values)
         for row, value in enumerate(values):
-            if not value:
+            if not value and name not in rows.beside:
                 metadata[row].pop(name, None)  # hidden
     rows.chunk.release()
     for i, time_ns in enumerate(times.tolist()):
@@ -49,7 +49,8 @@ def entries_of(rows: Rows, times: npt.NDArray[np.int64]) -> Iterator[LogEntry]:
 
 def _own(rows: Rows, labels: Labels) -> Labels:
     """The labels of a stream that no stage hid or made anew."""
-    return tuple(pair for pair in rows.shown.labels(labels) if pair[0] not in rows.derived)
+    anew = rows.derived.keys() - rows.beside
+    return tuple(pair for pair in rows.shown.labels(labels) if pair[0] not in anew)
 
 
 def _metadata(rows: Rows) -> list[dict[str, str]]:

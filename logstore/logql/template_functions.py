@@ -136,12 +136,15 @@ _NUMBERS: Mapping[str, Function] = {
     "bytes": lambda s: bytes_value(s), "duration": lambda s: duration_ns(s) / 1e9,
     "duration_seconds": lambda s: duration_ns(s) / 1e9,
 }  # fmt: skip
+_UNIX_DIGITS = {5: 86_400 * 10**9, 10: 10**9, 13: 10**6, 16: 10**3, 19: 1}
+"""Digits of a Unix time → nanoseconds of its unit: days, seconds, milli-, micro- and nanoseconds."""
+
 _TIMES: Mapping[str, Function] = {
     "now": lambda: time.time_ns(), "date": lambda layout, t: go_layout(layout, moment(t)),
     "toDate": parse_layout, "toDateInZone": lambda layout, zone, s: parse_layout(layout, s, zone),
     "unixEpoch": lambda t: str(moment(t) // 10**9), "unixEpochMillis": lambda t: str(moment(t) // 10**6),
     "unixEpochNanos": lambda t: str(moment(t)),
-    "unixToTime": lambda s: int(s) * 10 ** {5: 9 + 0, 10: 9, 13: 6, 16: 3, 19: 0}.get(len(str(s)), 9),
+    "unixToTime": lambda s: int(s) * _UNIX_DIGITS[len(str(s))],
 }  # fmt: skip
 FUNCTIONS: Mapping[str, Function] = {**GO_FUNCTIONS, **_TEXTS, **_NUMBERS, **_TIMES}
 """Those that need nothing but their arguments; times are nanoseconds since 1970."""

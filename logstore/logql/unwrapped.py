@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from obs.errors import QueryError, QueryLimit
+from obs.errors import QueryLimit
 from obs.logstore import limits
 from obs.logstore.chunks import Rows, Shown
 from obs.logstore.logql.groups import group_rows
 from obs.logstore.logql.matrix import Matrix, Present, Steps, Values
 from obs.logstore.logql.plan import RangePlan, run_some, run_stages
 from obs.logstore.logql.stage_syntax import Conversion, Unwrap
+from obs.logstore.logql.stages.errors import DETAILS, ERROR, SAMPLE, refuse_failed
 from obs.logstore.logql.stages.label_filter import read_values
+from obs.logstore.logql.stages.made_labels import with_found
 from obs.logstore.logql.units import bytes_value, duration_ns
 from obs.logstore.logql.vectors import rows_present
 from obs.logstore.scan import Deadline, map_units, unless_damaged
@@ -27,7 +29,7 @@ from obs.logstore.selection import Unit
 from obs.model.labels import Labels
 
 Index = npt.NDArray[np.int64]
-ERROR = "SampleExtractionErr"
+_PLACE = "__place__"
 _READ: Mapping[Conversion, Callable[[str], float]] = {
     Conversion.NUMBER: float,
     Conversion.DURATION: lambda text: duration_ns(text) / 1e9,
@@ -85,34 +87,34 @@ def _samples(plan: RangePlan, unwrap: Unwrap, unit: Unit) -> Samples:
     if not len(rows):
         return NO_SAMPLES
     array = rows.label(unwrap.name)
-    values = read_values(array, len(rows), _READ[unwrap.conversion])
     there = np.zeros(len(rows), np.bool_) if array is None else array.is_valid().to_numpy(zero_copy_only=False)
-    unread = there & np.isnan(values)
-    if unread.any():
-        rows, kept = _tell(plan, rows, unread)
-        values, there, unread = values[kept], there[kept], unread[kept]
-    rows, values = rows.take(np.flatnonzero(there & ~unread)), values[there & ~unread]
+    rows = rows.keep(there)
+    values = read_values(rows.label(unwrap.name), len(rows), _READ[unwrap.conversion])
+    unread = np.isnan(values)
+    if plan.after or unread.any():
+        rows, kept = _after(plan, unwrap, rows, unread)
+        values, unread = values[kept], unread[kept]
+    else:
+        refuse_failed(rows)
+    rows, values = rows.keep(~unread), values[~unread]
     times = rows.times()
     if plan.by is None:  # the label that is worked on makes no group
-        hidden = Shown(rows.shown.dropped | {unwrap.name}, rows.shown.kept)
+        hidden = Shown(rows.shown.dropped | {unwrap.name, *plan.without}, rows.shown.kept)
         rows = rows.showing(hidden)
     codes, labels = group_rows(rows, plan.by, plan.extra)
     rows.chunk.release()
     return Samples(labels, codes, times, values, len(times))
 
 
-def _tell(plan: RangePlan, rows: Rows, unread: Present) -> tuple[Rows, Index]:
-    """Stages behind unwrap see which values could not be read; a row that stays after them fails the query."""
-    errors = pa.array([ERROR if lost else None for lost in unread.tolist()], pa.string())
-    place = pa.array(np.arange(len(rows)).astype(str))
-    left = run_some(plan.after, rows.with_labels({"__error__": errors, "__place__": place}))
-    at = left.label("__place__")
+def _after(plan: RangePlan, unwrap: Unwrap, rows: Rows, unread: Present) -> tuple[Rows, Index]:
+    """The rows that the stages behind unwrap let through, which see what could not be read, and where they were."""
+    said = ((ERROR, SAMPLE), (DETAILS, f"the value of {unwrap.name} cannot be read as a number"))
+    told = {n: pa.array([text if lost else None for lost in unread.tolist()], pa.string()) for n, text in said}
+    place = {_PLACE: pa.array(np.arange(len(rows)).astype(str))}
+    left = run_some(plan.after, with_found(rows, told).with_labels(place))
+    refuse_failed(left)
+    at = left.label(_PLACE) if len(left) else None
     kept = np.array([] if at is None else at.to_pylist(), np.int64)
-    if unread[kept].any():
-        raise QueryError(
-            f"pipeline error: {ERROR!r}: a value of the label that is unwrapped is no number;"
-            ' filter such records out behind unwrap with | __error__=""'
-        )
     return rows.take(kept), kept
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import tempfile
@@ -45,9 +44,9 @@ def rows(obs: ObsProcess, query: str, count: int) -> list[tuple[dict[str, str], 
     """Labels and line of each record, once there are so many."""
 
     def ask() -> list[tuple[dict[str, str], str]]:
-        params = [("query", query), ("start", "1"), ("limit", "5000"), ("direction", "forward")]
-        streams = json.loads(obs.client.transport.raw("/loki/api/v1/query_range", params))["data"]["result"]
-        return [(s["stream"] | (v[2] if len(v) > 2 else {}), v[1]) for s in streams for v in s["values"]]
+        streams = obs.client.loki.query_range(query, 1, time.time_ns() + 10**15, limit=5000, direction="forward").result
+        rows = [(int(v[0]), s["stream"] | v[2]["structuredMetadata"], v[1]) for s in streams for v in s["values"]]
+        return [(labels, line) for _, labels, line in sorted(rows, key=lambda row: row[0])]
 
     found = eventually(ask, lambda rows: len(rows) >= count)
     assert len(found) == count

@@ -43,7 +43,7 @@ def found(obs: ObsProcess, query: str) -> list[tuple[dict[str, str], int, str]]:
     """Stream with metadata, time and line of each record, oldest first."""
     params = [("query", query), ("start", "1"), ("end", str(NOW + 10**15)), ("limit", "5000"), ("direction", "forward")]
     streams = json.loads(obs.client.transport.raw("/loki/api/v1/query_range", params))["data"]["result"]
-    rows = [(s["stream"] | (v[2] if len(v) > 2 else {}), int(v[0]), v[1]) for s in streams for v in s["values"]]
+    rows = [(s["stream"], int(v[0]), v[1]) for s in streams for v in s["values"]]
     return sorted(rows, key=lambda row: row[1])
 
 

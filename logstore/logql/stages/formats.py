@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.errors import QueryError
 from obs.gotemplate.lexer import TemplateError
@@ -15,10 +16,11 @@ from obs.gotemplate.tree import Path, Tree, paths
 from obs.gotemplate.walk import Walk
 from obs.logstore.chunks import Rows, encoded
 from obs.logstore.logql.stage_syntax import LabelFormat, LineFormat
+from obs.logstore.logql.stages.errors import DETAILS, ERROR, TEMPLATE
+from obs.logstore.logql.stages.made_labels import with_found
 from obs.logstore.logql.template_functions import FUNCTIONS, LINE, NAMES, TIMESTAMP
 from obs.logstore.selection import Requirement
 
-TEMPLATE_ERROR = "TemplateFormatErr"
 Inputs = tuple[Sequence[str], npt.NDArray[np.int64]]
 
 
@@ -35,7 +37,7 @@ class Template:
         self._line, self._time = (name in text for name in (LINE, TIMESTAMP))
 
     def of(self, rows: Rows) -> tuple[pa.Array, pa.Array | None]:
-        """The text of each row, and its error where some row has one: string[rows]."""
+        """The text of each row, and why it has none where some row has not: string[rows]."""
         columns = [_column(rows.label(name), len(rows)) for name in self._fields]
         columns.append(_column(rows.line() if self._line else None, len(rows)))
         times = rows.times() if self._time else np.zeros(len(rows), np.int64)
@@ -54,8 +56,8 @@ class Template:
         given = {LINE: lambda: line, TIMESTAMP: lambda: time_ns}
         try:
             return Walk(self._tree.defined, {**FUNCTIONS, **given}, {"$": labels}).text(self._tree.body, labels), None
-        except TemplateError:
-            return None, TEMPLATE_ERROR
+        except TemplateError as e:
+            return None, str(e)
 
 
 def _column(array: pa.Array | None, rows: int) -> Inputs:
@@ -65,6 +67,11 @@ def _column(array: pa.Array | None, rows: int) -> Inputs:
     values, codes = encoded(array)
     texts = [*(v or "" for v in values), ""]
     return texts, np.where(codes < 0, len(texts) - 1, codes)
+
+
+def _errors(details: pa.Array) -> dict[str, pa.Array]:
+    kinds = pc.if_else(details.is_valid(), pa.scalar(TEMPLATE), pa.scalar(None, pa.string()))
+    return {ERROR: kinds, DETAILS: details}
 
 
 class _Formats:
@@ -86,7 +93,8 @@ class LineFormatStage(_Formats):
         texts, errors = self._template.of(rows)
         if errors is None:
             return rows.with_line(texts)
-        return rows.with_line(texts.fill_null("") if texts.null_count else texts).with_labels({"__error__": errors})
+        lines = pc.coalesce(texts, rows.line()) if texts.null_count else texts
+        return with_found(rows, _errors(errors)).with_line(lines)
 
 
 class LabelFormatStage(_Formats):
@@ -97,7 +105,9 @@ class LabelFormatStage(_Formats):
 
     def apply(self, rows: Rows) -> Rows:
         """One column a change."""
-        return rows.with_labels(dict(self._made(rows)))
+        made = dict(self._made(rows))
+        errors = {name: made.pop(name) for name in (ERROR, DETAILS) if name in made}
+        return with_found(rows.with_labels(made), errors)
 
     def _made(self, rows: Rows) -> Iterator[tuple[str, pa.Array]]:
         none = pa.nulls(len(rows), pa.string())
@@ -106,7 +116,7 @@ class LabelFormatStage(_Formats):
                 texts, errors = what.of(rows)
                 yield to, texts
                 if errors is not None:
-                    yield "__error__", errors
+                    yield from _errors(errors).items()
                 continue
             array = rows.label(what)
             yield to, none if array is None else array.cast(pa.string())

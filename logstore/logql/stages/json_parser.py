@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from obs.logstore.chunks import Rows
-from obs.logstore.logql.stages.made_labels import labels_of_rows
+from obs.logstore.logql.stages.errors import JSON, error_of
+from obs.logstore.logql.stages.made_labels import parsed_rows
 from obs.logstore.logql.syntax import JsonParser
 from obs.logstore.names import label_name
 from obs.logstore.selection import Requirement
 
 _STEP = re.compile(r'\["((?:\\.|[^"\\])*)"\]|\[(\d+)\]|\.?([A-Za-z_][\w-]*)')
-ERROR = {"__error__": "JSONParserErr"}
 
 
 class JsonStage:
@@ -29,16 +29,16 @@ class JsonStage:
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
-        return rows.with_labels(labels_of_rows(rows, self._labels))
+        return parsed_rows(rows, self._labels)
 
     def requirements(self) -> tuple[Requirement, ...]:
         """Parsing keeps every row."""
         return ()
 
-    def _labels(self, line: str) -> dict[str, str]:
-        value = _object(line)
-        if value is None:
-            return ERROR
+    def _labels(self, line: str) -> Mapping[str, str]:
+        value = read_object(line)
+        if isinstance(value, str):
+            return error_of(JSON, value)
         if self._paths:
             found = ((name, _text(_at(value, path))) for name, path in self._paths)
             return {name: text for name, text in found if text is not None}
@@ -47,18 +47,19 @@ class JsonStage:
 
 def json_fields(line: str) -> list[tuple[str, tuple[str, ...], str]] | None:
     """(label, path, text) of each value in a JSON object that is no list; None where the line is no object."""
-    value = _object(line)
-    if value is None:
+    value = read_object(line)
+    if isinstance(value, str):
         return None
     return [("_".join(map(label_name, path)), path, text) for path, text in _flatten(value)]
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def read_object(line: str) -> dict[str, Any] | str:
+    """The object that a line is, or why it is none."""
     try:
         value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
+    except orjson.JSONDecodeError as e:
+        return str(e)
+    return value if isinstance(value, dict) else "the line is JSON but no object"
 
 
 def _flatten(value: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

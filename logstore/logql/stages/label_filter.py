@@ -1,4 +1,8 @@
-"""`| name op value`: keep rows by a label, as text, number, duration or size; with `and`, `or`, brackets."""
+"""`| name op value`: keep rows by a label, as text, number, duration or size; with `and`, `or`, brackets.
+
+A comparison with a number keeps the rows that carry an error, and those whose parsed label cannot be read, which then
+carry one (Loki, "Log queries", Label filter expression). A stored attribute that is no number just does not match.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,8 @@ import pyarrow.compute as pc
 from obs.logstore import ip
 from obs.logstore.chunks import Rows, encoded
 from obs.logstore.indexing import ATTRIBUTES, TRACES
+from obs.logstore.logql.stages.errors import DETAILS, ERROR, FILTER, failed
+from obs.logstore.logql.stages.made_labels import with_found
 from obs.logstore.logql.syntax import AllOf, AnyOf, Comparison, Condition, LabelFilter, Unit
 from obs.logstore.logql.units import bytes_value, duration_ns
 from obs.logstore.matching import label_mask, values_match
@@ -44,7 +51,11 @@ class LabelFilterStage:
 
     def apply(self, rows: Rows) -> Rows:
         """Keep the rows where the condition holds."""
-        return rows.keep(condition_mask(rows, self._condition))
+        found = _Errors(failed(rows), np.full(len(rows), None, object))
+        mask = condition_mask(rows, self._condition, found)
+        if any(found.details):
+            rows = with_found(rows, found.labels())
+        return rows.keep(mask)
 
     def requirements(self) -> tuple[Requirement, ...]:
         """A trace id asked for by value is a token of the trace filter, or of an attribute of that name."""
@@ -57,27 +68,43 @@ def _is_trace_id(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
-def condition_mask(rows: Rows, condition: Condition) -> Mask:
-    """Whether each row satisfies a condition; later parts of an `and` see only the rows left."""
+@dataclass(slots=True)
+class _Errors:
+    """Which rows carry an error, and what this stage could not read: bool[rows], object[rows] of str or None."""
+
+    failed: Mask
+    details: npt.NDArray[np.object_]
+
+    def labels(self) -> dict[str, pa.Array]:
+        """The labels that tell what could not be read."""
+        details = self.details.tolist()
+        kinds = [None if why is None else FILTER for why in details]
+        return {ERROR: pa.array(kinds, pa.string()), DETAILS: pa.array(details, pa.string())}
+
+
+def condition_mask(rows: Rows, condition: Condition, errors: _Errors) -> Mask:
+    """Whether each row satisfies a condition; later parts see only the rows that are not decided yet."""
     if isinstance(condition, Comparison):
-        return comparison_mask(rows, condition)
-    if isinstance(condition, AnyOf):
-        mask = np.zeros(len(rows), np.bool_)
-        for part in condition.parts:
-            mask = mask | condition_mask(rows, part)
-        return mask
-    alive = np.arange(len(rows))
+        return comparison_mask(rows, condition, errors)
+    decides = isinstance(condition, AnyOf)  # what a part says of a row that no later part is asked for
+    open_ = np.arange(len(rows))
+    mask = np.full(len(rows), not decides)
     for part in condition.parts:
-        if len(alive):
-            some = rows if len(alive) == len(rows) else rows.take(alive)
-            alive = alive[condition_mask(some, part)]
-    mask = np.zeros(len(rows), np.bool_)
-    mask[alive] = True
+        if not len(open_):
+            break
+        whole = len(open_) == len(rows)
+        some = rows if whole else rows.take(open_)
+        theirs = errors if whole else _Errors(errors.failed[open_], errors.details[open_])
+        hit = condition_mask(some, part, theirs)
+        if not whole:
+            errors.failed[open_], errors.details[open_] = theirs.failed, theirs.details
+        mask[open_] = hit
+        open_ = open_[hit != decides]
     return mask
 
 
-def comparison_mask(rows: Rows, test: Comparison) -> Mask:
-    """One comparison on every row; a label that is absent or not a number fails all but `!=`."""
+def comparison_mask(rows: Rows, test: Comparison, errors: _Errors) -> Mask:
+    """One comparison on every row; an absent label fails."""
     if test.unit is Unit.TEXT:
         return text_mask(rows, Matcher(test.name, MatchOp(test.op), test.text))
     if test.unit is Unit.ADDRESS:
@@ -88,7 +115,16 @@ def comparison_mask(rows: Rows, test: Comparison) -> Mask:
     else:
         values = read_values(rows.label(test.name), len(rows), _READ[test.unit])
     mask: Mask = _COMPARE[test.op](values, test.number) & ~np.isnan(values)
-    return mask
+    if test.name in rows.derived:
+        _tell(rows.derived[test.name], np.isnan(values) & ~errors.failed, test.unit, errors)
+    return mask | errors.failed
+
+
+def _tell(column: pa.Array, unread: Mask, unit: Unit, errors: _Errors) -> None:
+    """Mark the rows whose label is there but cannot be read."""
+    for row in np.flatnonzero(unread & column.is_valid().to_numpy(zero_copy_only=False)).tolist():
+        errors.details[row] = f"cannot read {str(column[row].as_py())[:100]!r} as a {unit.value}"
+        errors.failed[row] = True
 
 
 def _address_mask(rows: Rows, test: Comparison) -> Mask:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from obs.logstore.chunks import Rows
-from obs.logstore.logql.stages.made_labels import labels_of_rows
+from obs.logstore.logql.stages.errors import LOGFMT, error_of
+from obs.logstore.logql.stages.made_labels import parsed_rows
 from obs.logstore.logql.syntax import LogfmtParser
 from obs.logstore.names import label_name
 from obs.logstore.selection import Requirement
@@ -33,15 +35,15 @@ class LogfmtStage:
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
-        return rows.with_labels(labels_of_rows(rows, self._labels))
+        return parsed_rows(rows, self._labels)
 
     def requirements(self) -> tuple[Requirement, ...]:
         """Parsing keeps every row."""
         return ()
 
-    def _labels(self, line: str) -> dict[str, str]:
+    def _labels(self, line: str) -> Mapping[str, str]:
         if self._strict and not _STRICT.fullmatch(line):
-            return {"__error__": "LogfmtParserErr"}
+            return error_of(LOGFMT, "the line is not key=value pairs throughout")
         pairs = {key: value for key, value in logfmt_pairs(line).items() if value or self._keep_empty}
         if self._wanted:
             return {name: pairs[key] for name, key in self._wanted.items() if key in pairs}

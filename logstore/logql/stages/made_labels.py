@@ -5,21 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
+from obs.logstore.logql.stages.errors import SPECIAL
+from obs.logstore.names import FIXED_LABELS
+from obs.model.schema import OVERFLOW
 
 EXTRACTED = "_extracted"
 
 
-def labels_of_rows(rows: Rows, parse: Callable[[str], Mapping[str, str]]) -> dict[str, pa.Array]:
-    """Columns by label of what `parse` finds in each line; a name that the stream has gets `_extracted`, as in Loki."""
+def parsed_rows(rows: Rows, parse: Callable[[str], Mapping[str, str]]) -> Rows:
+    """The rows with what `parse` finds in each line."""
     distinct = rows.line().dictionary_encode()
     parsed = [parse(line) for line in distinct.dictionary.to_pylist()]
-    names = list(dict.fromkeys(name for labels in parsed for name in labels))[: limits.PARSED_KEYS]
-    taken = rows.chunk.streams.names
+    most = max(limits.PARSED_KEYS, limits.PARSED_CELLS // max(len(rows), 1))
+    names = list(dict.fromkeys(name for labels in parsed for name in labels))[:most]
     codes = distinct.indices
-    return {
-        name + EXTRACTED if name in taken else name: pa.array([p.get(name) for p in parsed], pa.string()).take(codes)
-        for name in names
-    }
+    return with_found(rows, {n: pa.array([p.get(n) for p in parsed], pa.string()).take(codes) for n in names})
+
+
+def with_found(rows: Rows, found: Mapping[str, pa.Array]) -> Rows:
+    """The rows with columns by label of what a stage found, null where it found nothing: string[rows] each.
+
+    A row that has such a label stored gets it with `_extracted`, as in Loki; what earlier stages made stays where
+    this one finds nothing, and an earlier error stays.
+    """
+    made: dict[str, pa.Array] = {}
+    beside: set[str] = set()
+    for name, values in found.items():
+        stored = _stored(rows, name)
+        if stored is None:
+            _put(made, rows, name, values)
+            continue
+        has, none = stored.is_valid(), pa.scalar(None, pa.string())
+        if stored.null_count:
+            _put(made, rows, name, pc.if_else(has, none, values))
+            beside.add(name)
+        _put(made, rows, name + EXTRACTED, pc.if_else(has, values, none))
+    return rows.with_labels(made, frozenset(beside))
+
+
+def _put(made: dict[str, pa.Array], rows: Rows, name: str, values: pa.Array) -> None:
+    before = rows.derived.get(name)
+    both = (values,) if before is None else (before, values) if name in SPECIAL else (values, before)
+    made[name] = pc.coalesce(*map(_plain, both)) if len(both) > 1 else values
+
+
+def _stored(rows: Rows, name: str) -> pa.Array | None:
+    """The label as stored, where some row has it and no stage made it anew."""
+    chunk = rows.chunk
+    known = name in chunk.streams.names or name in chunk.attributes or name in FIXED_LABELS or OVERFLOW in chunk.columns
+    stored = rows.stored(name) if known and (name not in rows.derived or name in rows.beside) else None
+    return None if stored is None or stored.null_count == len(stored) else stored
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from obs.logstore.chunks import Rows, Shown
 from obs.logstore.logql.stage_syntax import Pick
+from obs.logstore.logql.stages.errors import SPECIAL
 from obs.logstore.matching import label_mask, values_match
 from obs.logstore.selection import Requirement
 from obs.model.labels import Matcher
@@ -32,7 +33,7 @@ class PickStage:
         if self._syntax.drops:
             shown = Shown(shown.dropped | names, shown.kept)
         else:
-            wanted = names | {m.name for m in matchers}
+            wanted = names | {m.name for m in matchers} | SPECIAL
             shown = Shown(shown.dropped, wanted if shown.kept is None else shown.kept & wanted)
         return rows.showing(shown).with_labels({name: array for name, array in hidden.items() if array is not None})
 

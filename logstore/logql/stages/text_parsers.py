@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.stage_syntax import PatternParser, RegexpParser, Unpack
-from obs.logstore.logql.stages.made_labels import EXTRACTED, labels_of_rows
+from obs.logstore.logql.stages.errors import JSON, error_of
+from obs.logstore.logql.stages.json_parser import read_object
+from obs.logstore.logql.stages.made_labels import parsed_rows, with_found
 from obs.logstore.names import label_name
 from obs.logstore.selection import Requirement
 
@@ -39,13 +40,12 @@ class RegexpStage(_Parser):
         """All lines at once; a line without a match keeps its labels."""
         lines = rows.line().dictionary_encode()
         found = pc.extract_regex(lines.dictionary, self._pattern)
-        taken = rows.chunk.streams.names
         labels = {}
         for field in found.type:
             values = pc.struct_field(found, field.name)
             values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
-            labels[field.name + EXTRACTED if field.name in taken else field.name] = values.take(lines.indices)
-        return rows.with_labels(labels)
+            labels[field.name] = values.take(lines.indices)
+        return with_found(rows, labels)
 
 
 class PatternStage(_Parser):
@@ -58,7 +58,7 @@ class PatternStage(_Parser):
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
-        return rows.with_labels(labels_of_rows(rows, self._labels))
+        return parsed_rows(rows, self._labels)
 
     def _labels(self, line: str) -> Mapping[str, str]:
         if not line.startswith(self._lead):
@@ -83,27 +83,20 @@ class UnpackStage(_Parser):
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
-        labelled = rows.with_labels(labels_of_rows(rows, _packed))
+        labelled = parsed_rows(rows, _packed)
         distinct = rows.line().dictionary_encode()
         entries = pa.array([_entry(line) for line in distinct.dictionary.to_pylist()], pa.string())
         return labelled.with_line(entries.take(distinct.indices))
 
 
-def _object(line: str) -> Mapping[str, object] | None:
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _packed(line: str) -> Mapping[str, str]:
-    value = _object(line)
-    if value is None:
-        return {"__error__": "JSONParserErr"}
+    value = read_object(line)
+    if isinstance(value, str):
+        return error_of(JSON, value)
     return {label_name(k): v for k, v in value.items() if isinstance(v, str) and k != ENTRY}
 
 
 def _entry(line: str) -> str:
-    entry = (_object(line) or {}).get(ENTRY)
+    value = read_object(line)
+    entry = None if isinstance(value, str) else value.get(ENTRY)
     return entry if isinstance(entry, str) else line

@@ -17,7 +17,7 @@ from obs.logstore.responses import number
 from obs.logstore.store import LogStore
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scripts" / "logql").glob("*.test"))
-COMMAND = re.compile(r"(load|records|instant|range|fail)\b([^:]*?)(?:: (.*))?$")
+COMMAND = re.compile(r"(load|records|instant|range|refused|fail)\b([^:]*?)(?:: (.*))?$")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ def answer(logql: LogQL, step: Step) -> list[str]:
             f"{shown(ls)} " + " ".join(number(v) if p else "_" for v, p in zip(vs, ps, strict=True))
             for ls, vs, ps in rows
         ]
+    if step.command == "refused":
+        with pytest.raises(QueryError) as error:
+            logql.instant(step.query, duration_ns(step.options.removeprefix("at ")) // 1_000_000)
+        return [part for part in step.body if part in str(error.value)]
     with pytest.raises(QueryError) as error:
         logql.records(step.query, 0, 1 << 62) if logql.is_records(step.query) else logql.instant(step.query, 0)
     line, column, _ = str(error.value).split(":", 2)

@@ -74,7 +74,7 @@ def test_functions(template: str, text: str) -> None:
 
 
 def test_a_template_that_fails_says_so() -> None:
-    assert expanded("{{div 1 0}}") == (None, "TemplateFormatErr")
+    assert expanded("{{div 1 0}}") == (None, "error calling div: division by zero")
     with pytest.raises(QueryError, match="function 'nothing' not defined"):
         Template("{{nothing}}")
 
