@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from obs.tracestore import api_jaeger, api_jaeger_v3, api_own, api_tempo, api_zipkin
+from obs.tracestore import api_jaeger, api_jaeger_monitor, api_jaeger_v3, api_links, api_own, api_tempo, api_zipkin
 from obs.tracestore.store import TraceStore
 
 
 def router(store: TraceStore) -> APIRouter:
     """All routes."""
     api = APIRouter()
-    for part in (api_own, api_jaeger, api_jaeger_v3, api_tempo, api_zipkin):
+    for part in (api_own, api_links, api_jaeger, api_jaeger_v3, api_jaeger_monitor, api_tempo, api_zipkin):
         api.include_router(part.router(store))
     return api

@@ -43,19 +43,19 @@ class NoArchive(ObsError):
     http_status = 500
 
 
-def _error(status: int, message: str, **more: str) -> Response:
-    return json_answer(_envelope(None, [{"code": status, "msg": message, **more}]), status)
+def error(status: int, message: str, **more: str) -> Response:
+    return json_answer(envelope(None, [{"code": status, "msg": message, **more}]), status)
 
 
-def _envelope(data: Any, errors: Sequence[Mapping[str, Any]] | None = None, total: int = 0) -> dict[str, Any]:
+def envelope(data: Any, errors: Sequence[Mapping[str, Any]] | None = None, total: int = 0) -> dict[str, Any]:
     return {"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors}
 
 
 def _named(given: Params, data: list[Any]) -> Response:
-    return _answer(given, _envelope(data, total=len(data)))
+    return answer(given, envelope(data, total=len(data)))
 
 
-def _answer(given: Params, value: Any) -> Response:
+def answer(given: Params, value: Any) -> Response:
     """JSON, indented where `prettyPrint` asks for it."""
     if given.text("prettyPrint") in (None, "false"):
         return json_answer(value)
@@ -65,7 +65,7 @@ def _answer(given: Params, value: Any) -> Response:
 def _traces(given: Params, traces: Sequence[Trace], errors: Sequence[Mapping[str, Any]] | None = None) -> Response:
     """Traces in full, in pieces where they are large."""
     if given.text("prettyPrint") not in (None, "false"):
-        return _answer(given, orjson.loads(b"".join(_pieces(traces, errors))))
+        return answer(given, orjson.loads(b"".join(_pieces(traces, errors))))
     return json_pieces(_pieces(traces, errors), sum(t.summary.spans for t in traces))
 
 
@@ -79,7 +79,7 @@ def _pieces(traces: Iterable[Trace], errors: Sequence[Mapping[str, Any]] | None)
 
 def router(store: TraceStore) -> APIRouter:
     """Routes under /jaeger/api."""
-    api = APIRouter(prefix="/jaeger/api", route_class=route_class(_error), tags=["jaeger"])
+    api = APIRouter(prefix="/jaeger/api", route_class=route_class(error), tags=["jaeger"])
     _add_names(api, store)
     _add_search(api, store)
     _add_trace(api, store)
@@ -131,7 +131,7 @@ def _add_trace(api: APIRouter, store: TraceStore) -> None:
         given.span(US)
         found = store.by_id(parse_trace_id(trace_id))
         if found is None:
-            return _error(404, NOT_FOUND, traceID=trace_id)
+            return error(404, NOT_FOUND, traceID=trace_id)
         return _traces(given, [found])
 
     @api.post("/archive/{trace_id}", response_class=Response)
@@ -182,4 +182,4 @@ def _add_graph(api: APIRouter, store: TraceStore) -> None:
         query = TraceQuery(start_ns=max(start_ms * MS, -(2**63)), end_ns=min(end_ms * MS + MS - 1, 2**63 - 1))
         service = given.text("service")
         edges = [e for e in store.dependencies(query) if service in (None, e.parent, e.child)]
-        return _answer(given, _envelope([{"parent": e.parent, "child": e.child, "callCount": e.calls} for e in edges]))
+        return answer(given, envelope([{"parent": e.parent, "child": e.child, "callCount": e.calls} for e in edges]))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from obs.errors import UserError
 from obs.tracestore import limits
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
-from obs.tracestore.detail import detail
+from obs.tracestore.detail import detail, linked_from
 from obs.tracestore.graph import GraphEdge
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import Order, TraceQuery, TraceSummary
@@ -25,14 +25,15 @@ ORDERS: dict[str, tuple[Order, bool]] = {
 """The orders by name, with whether they go down."""
 
 
-def _error(status: int, message: str) -> Response:
+def error(status: int, message: str) -> Response:
+    """An error in our own shape."""
     kind = "not_found" if status == 404 else "bad_data" if status < 500 else "unavailable"
     return json_answer({"status": "error", "errorType": kind, "error": message}, status)
 
 
 def router(store: TraceStore) -> APIRouter:
     """Routes under /api/traces."""
-    api = APIRouter(prefix="/api/traces", route_class=route_class(_error), tags=["traces"])
+    api = APIRouter(prefix="/api/traces", route_class=route_class(error), tags=["traces"])
 
     @api.get("/search", response_class=Response)
     def search(given: Given) -> Response:
@@ -60,7 +61,8 @@ def router(store: TraceStore) -> APIRouter:
         if found is None:
             raise no_trace(trace_id)
         page = min(given.whole("limit", limits.SPANS_PER_PAGE), limits.SPANS_PER_PAGE)
-        return json_answer(detail(found, given.whole("offset", 0), page))
+        shown = detail(found, given.whole("offset", 0), page)
+        return json_answer(shown | linked_from(store.links_to(found.trace_id)))
 
     return api
 

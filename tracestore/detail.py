@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from obs.tracestore import limits
+from obs.tracestore.links import Link
 from obs.tracestore.names import KINDS, NESTED_LEFT, STATUSES
 from obs.tracestore.oddities import missing_parents, summary
 from obs.tracestore.reading import Trace
@@ -65,6 +66,23 @@ def _link(link: Mapping[str, Any]) -> dict[str, Any]:
         "traceId": (link["trace_id"] or b"").hex(), "spanId": (link["span_id"] or b"").hex(),
         "traceState": link["trace_state"] or "", "attributes": event_attributes(link),
     }  # fmt: skip
+
+
+def links_json(links: Iterable[Link]) -> list[dict[str, Any]]:
+    """Each link from its span to what it links to; a span that is not named is null."""
+    return [
+        {
+            "traceId": k.trace_id.hex(), "spanId": k.span_id.hex(), "linkedTraceId": k.linked_trace_id.hex(),
+            "linkedSpanId": k.linked_span_id.hex() or None,
+        }
+        for k in links
+    ]  # fmt: skip
+
+
+def linked_from(links: Sequence[Link]) -> dict[str, Any]:
+    """The links to a trace as part of its answer."""
+    shown = links[: limits.LINKS_IN_DETAIL]
+    return {"linkedFrom": links_json(shown), "linkedFromTruncated": len(links) > len(shown)}
 
 
 def warnings(trace: Trace) -> Sequence[str]:

@@ -11,5 +11,8 @@ SPANS = "spans"
 TRACES = "traces"
 """Table `traces.parquet`: one row a trace of the block, sorted by trace id."""
 
+LINKS = "links"
+"""Table `links.parquet`: one row a link of a span to another trace, sorted by what is linked to; absent without any."""
+
 CATALOG = "catalog.json"
 """Services and their operations, and the calls between services, of the block."""

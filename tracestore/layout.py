@@ -15,7 +15,8 @@ from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.overflow import fold_columns
 from obs.model.schema import MAX_ATTRIBUTE_COLUMNS
 from obs.tracestore import catalog, dag, limits
-from obs.tracestore.filenames import CATALOG, SPANS, STORE, TRACES
+from obs.tracestore.filenames import CATALOG, LINKS, SPANS, STORE, TRACES
+from obs.tracestore.links import links_table
 from obs.tracestore.names import COVERED, DAG_SCHEMA
 from obs.tracestore.spancolumns import span_columns, trace_starts, written_order
 from obs.tracestore.summaries import summarize, traces_table
@@ -54,6 +55,9 @@ class SpanLayout:
         table = with_dag(table, links)
         out.parquet(SPANS, table, row_group_rows=limits.ROW_GROUP_ROWS, **span_options(table))
         out.parquet(TRACES, traces_table(traces), row_group_rows=limits.TRACE_GROUP_ROWS, **trace_options())
+        linked = links_table(table)
+        if linked.num_rows:
+            out.parquet(LINKS, linked, row_group_rows=limits.LINK_GROUP_ROWS, use_dictionary=False)
         out.file(CATALOG, catalog.encode(catalog.make_catalog(columns, starts, links)))
         return {"traces": len(traces), "orphans": int(traces.missing.sum())}
 

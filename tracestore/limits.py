@@ -69,3 +69,30 @@ SPLIT_ROWS_KEPT = 500_000
 VERIFY_BATCH = 8
 """Traces past a search's limit that are put together at first, if they have rows in several places: some may not
 match as a whole. Four times as many follow each time that is not enough."""
+
+MONITOR_POINTS = 11_000
+"""Points of one series of the monitor; Prometheus's number. A shorter step is lengthened."""
+
+MONITOR_POINTS_OF_MANY = 1_000
+"""Points of each series where there is one an operation: they are shown as lines in a table."""
+
+MONITOR_SERIES = 1_000
+"""Operations that one answer of the monitor has; of names with ids in them nobody reads more."""
+
+MONITOR_LATEST_MS = 2**63 // 10**6 - 1
+"""The last millisecond that has a time in ns."""
+
+LINK_GROUP_ROWS = 8_192
+"""Rows of one row group of the links: what finding the links to a trace decodes of each block, about 1 ms."""
+
+MAX_LINKS = 10_000
+"""Links that one answer shows: a trace that all others link to would name them all."""
+
+LINKS_IN_DETAIL = 1_000
+"""Links to a trace that its own answer names beside its spans; the others are in the answer of its links."""
+
+MAX_LINKED_TRACES = 200
+"""Traces that one answer looks up on its way along links, some ms each."""
+
+MAX_HOPS = 10
+"""How far links are followed in one answer."""

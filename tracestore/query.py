@@ -8,8 +8,8 @@ from typing import Literal
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.expressions import Attribute, Compare, Expr, Intrinsic, all_of
-from obs.tracestore.names import KINDS, STATUSES
+from obs.tracestore.expressions import Attribute, Compare, Expr, Intrinsic, Or, all_of
+from obs.tracestore.names import KINDS, NO_SERVICE, STATUSES
 
 Order = Literal["start", "duration", "spans", "errors"]
 MAX_NS = 2**63 - 1
@@ -49,7 +49,7 @@ class TraceQuery:
 
     def expression(self) -> Expr | None:
         """All conditions on the span but the time."""
-        service = _equal(Attribute("resource", "service.name"), self.service)
+        service = service_condition(self.service) if self.service else None
         operation = _equal(Intrinsic("name"), self.operation)
         status = None if self.status is None else Compare(Intrinsic("status"), "=", STATUSES.index(self.status))
         shortest = _bound(">=", self.min_duration_ns)
@@ -58,7 +58,14 @@ class TraceQuery:
         return all_of([service, operation, status, shortest, longest, *tags, self.where])
 
 
-def _equal(field_: Attribute | Intrinsic, value: str | None) -> Expr | None:
+def service_condition(service: str) -> Expr:
+    """Spans of a service; the name that stands for those without one finds these too."""
+    named = Attribute("resource", "service.name")
+    found = Compare(named, "=", service)
+    return Or((found, Compare(named, "=", None))) if service == NO_SERVICE else found
+
+
+def _equal(field_: Intrinsic, value: str | None) -> Expr | None:
     return None if not value else Compare(field_, "=", value)
 
 

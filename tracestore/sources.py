@@ -20,8 +20,9 @@ from obs.columnar.block import Block
 from obs.model.schema import parse_attribute_column
 from obs.tracestore import dag
 from obs.tracestore.catalog import Catalog, decode, make_catalog
-from obs.tracestore.filenames import CATALOG, SPANS, TRACES
+from obs.tracestore.filenames import CATALOG, LINKS, SPANS, TRACES
 from obs.tracestore.layout import with_dag, without_dag
+from obs.tracestore.links import BlockLinks
 from obs.tracestore.names import DAG_SCHEMA
 from obs.tracestore.spancolumns import flat, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import TraceRows, empty, read_traces, summarize
@@ -132,8 +133,17 @@ def _traces_of(block: Block) -> TraceRows:
 class BlockSource:
     """A block's files. The traces table stays decoded; spans are read by row group and column."""
 
-    def __init__(self, path: Path, name: str, metadata: pq.FileMetaData, traces: TraceRows, names: bytes) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        metadata: pq.FileMetaData,
+        traces: TraceRows,
+        names: bytes,
+        links: BlockLinks | None,
+    ) -> None:
         self.name = name
+        self.links = links
         self.path = path
         self.traces = traces
         self._metadata = metadata
@@ -156,7 +166,9 @@ class BlockSource:
         if block.damaged:
             return None
         try:
-            return cls(path, block.name, pq.read_metadata(path), _traces_of(block), names)
+            linked = block.path(LINKS)
+            links = None if linked is None else BlockLinks(linked)
+            return cls(path, block.name, pq.read_metadata(path), _traces_of(block), names, links)
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise

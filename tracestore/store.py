@@ -19,29 +19,30 @@ from obs.errors import QueryLimit
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
 from obs.model.ports import StoreStats
-from obs.model.schema import SPANS as SPANS_SCHEMA
-from obs.sql.views import SqlView, attribute_view
+from obs.sql.views import SqlView
 from obs.tracestore import limits
 from obs.tracestore.catalog import Operations, join_operations
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.graph import GraphEdge, dependencies
 from obs.tracestore.layout import SpanLayout
-from obs.tracestore.names import COVERED, DAG_SCHEMA
+from obs.tracestore.linkgraph import LinkGraph, follow, incoming
+from obs.tracestore.links import Link
+from obs.tracestore.monitor import MonitorQuery, Series, monitor
 from obs.tracestore.opened import OpenedSources, Snapshot
 from obs.tracestore.query import Found, TraceQuery
 from obs.tracestore.reading import Trace, read_trace
 from obs.tracestore.search import search
 from obs.tracestore.servicecounts import TraceCounts, trace_counts
+from obs.tracestore.sqlviews import sql_views
 from obs.tracestore.tags import tag_names, tag_values
 
 T = TypeVar("T")
-_SQL_SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name != COVERED)])
 
 
 class TraceStore:
     """Spans of one data directory."""
 
-    sql_names = ("spans",)
+    sql_names = ("spans", "links")
 
     def __init__(self, folder: Path, options: EngineOptions | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
@@ -94,6 +95,14 @@ class TraceStore:
             found.append(trace)
         return found
 
+    def links(self, trace_id: bytes, hops: int = 1) -> LinkGraph:
+        """The graph that links make around a trace, followed both ways."""
+        return self._answer(lambda snapshot: follow(snapshot.blocks, snapshot.head_rows, trace_id, hops))
+
+    def links_to(self, trace_id: bytes) -> list[Link]:
+        """The links to a trace; one more than `limits.MAX_LINKS` where there are more."""
+        return self._answer(lambda snapshot: incoming(snapshot.blocks, snapshot.head_rows, [trace_id]))
+
     def trace_counts(self, trace_ids: Sequence[bytes]) -> dict[bytes, TraceCounts]:
         """Spans by service and orphans of several traces, by id; those not found are left out."""
         return self._answer(lambda snapshot: trace_counts(snapshot.sources, trace_ids))
@@ -111,6 +120,11 @@ class TraceStore:
         rows = self._opened.split_rows
         return self._answer(lambda snapshot: dependencies(snapshot.sources, snapshot.split_keys(), rows, query))
 
+    def monitor(self, query: MonitorQuery) -> list[Series]:
+        """Calls, errors or latencies of services over time."""
+        rows = self._opened.split_rows
+        return self._answer(lambda snapshot: monitor(snapshot.sources, snapshot.split_keys(), rows, query))
+
     def tag_names(self) -> dict[str, list[str]]:
         """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted."""
         return self._answer(lambda snapshot: tag_names(snapshot.sources))
@@ -121,9 +135,9 @@ class TraceStore:
 
     @contextmanager
     def sql_views(self) -> Iterator[Sequence[SqlView]]:
-        """The view `spans` for SQL; blocks stay on disk until the context is left."""
+        """The views `spans` and `links` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
-            yield [attribute_view(view, SPANS, "spans", _SQL_SCHEMA)]
+            yield sql_views(view)
 
     def flush(self) -> None:
         """Write the head out as blocks and wait for it."""
