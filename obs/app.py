@@ -49,6 +49,7 @@ from obs.serving.front import Front, not_found
 from obs.serving.log_receivers import LogReceivers
 from obs.serving.server import Listener, serve
 from obs.serving.status import Status
+from obs.serving.trace_receivers import READ_TOO, TraceReceivers
 from obs.sql import api as sql_api
 from obs.sql.engine import SqlEngine
 from obs.tracestore import api as traces_api
@@ -143,6 +144,7 @@ class App:
             self._start()
             listeners = [Listener(self._front, self._http_socket), Listener(self._otlp_front, self._otlp_socket)]
             listeners += [Listener(app, sock) for app, sock in self._log_receivers.listening()]
+            listeners += [Listener(app, sock) for app, sock in self._trace_receivers.listening(self._front)]
             serve(listeners, partial(self._on_serving, ready))
         finally:
             self.close()
@@ -175,8 +177,8 @@ class App:
 
     @property
     def receivers(self) -> Mapping[str, str]:
-        """HOST:PORT of each port of a log receiver's own, by the name of its setting."""
-        return self._log_receivers.addresses()
+        """HOST:PORT of each port of a receiver's own, by the name of its setting."""
+        return {**self._log_receivers.addresses(), **self._trace_receivers.addresses()}
 
     def _make_stores(self) -> None:
         self.metrics, self.logs, self.traces = make_stores(self.config, self._clock)
@@ -202,6 +204,8 @@ class App:
         self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
         self._log_receivers = LogReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
         self._closers.append(self._log_receivers.close)
+        self._trace_receivers = TraceReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
+        self._closers.append(self._trace_receivers.close)
         self._jobs = _jobs(self.config)
         self._push = Push(self.intake, self._clock, self.config.data / "push")
         self._scraper = Scraper(self.intake, self._clock, Path())
@@ -243,7 +247,11 @@ class App:
         self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
 
     def _reload(self) -> None:
-        """Read the configuration file and the rule files again; of the former, what is scraped. Raises: ConfigError."""
+        """Read the configuration file, rule files and sampling strategies again; of the former, what is scraped.
+
+        Raises: ConfigError.
+        """
+        self._trace_receivers.sampling.load()
         if self._reread is not None:
             jobs = _jobs(self._reread())
             self.alerts.reload()
@@ -276,10 +284,12 @@ class App:
         api.include_router(traces_api.router(self.traces))
         api.include_router(alerts_api.router(self.alerts))
         api.include_router(sql_api.router(self.sql))
+        api.router.routes.extend(self._trace_receivers.reads())
         own_traces.instrument(api, self._tracing)
         self._ui = ui.mount(api, self.url, start=False)
-        routes = [*self._otlp_http.routes(), *self._remote_write.routes(), *self._log_receivers.routes()]
-        self._front = Front(routes, api, self._log_receivers.apps())
+        routes = [*self._otlp_http.routes(), *self._remote_write.routes()]
+        routes += [*self._log_receivers.routes(), *self._trace_receivers.routes()]
+        self._front = Front(routes, api, self._log_receivers.apps(), READ_TOO)
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
     # --- starting them ---
@@ -295,6 +305,7 @@ class App:
         self._closers.append(self._otlp_grpc.close)
         self._log_receivers.start()
         self._closers.append(self._log_receivers.close)
+        self._closers.append(self._trace_receivers.close)
         host, _ = host_port(self.config.otlp_grpc, "otlp_grpc")
         self.otlp_grpc = f"{host}:{self._otlp_grpc.start(self.config.otlp_grpc)}"
         self._closers.append(self._tracing.shutdown)

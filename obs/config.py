@@ -135,6 +135,18 @@ class SyslogConfig(_Section):
     udp: str | None = None
 
 
+class SamplingConfig(ListenConfig):
+    """Jaeger's remote sampling."""
+
+    file: str | None = None  # Jaeger's JSON of strategies; without one, everybody is told Jaeger's own default
+
+
+class JaegerConfig(ListenConfig):
+    """Jaeger's Thrift over HTTP."""
+
+    sampling: SamplingConfig = SamplingConfig()
+
+
 class ReceiversConfig(_Section):
     """Ports of protocols of their own; the HTTP ones are served at `listen` too."""
 
@@ -142,6 +154,8 @@ class ReceiversConfig(_Section):
     splunk_hec: SplunkConfig = SplunkConfig()
     fluent: FluentConfig = FluentConfig()
     syslog: SyslogConfig = SyslogConfig()
+    zipkin: ListenConfig = ListenConfig()
+    jaeger: JaegerConfig = JaegerConfig()
 
 
 class RegexConfig(_Section):

@@ -11,14 +11,22 @@ from obs.tracestore.spanview import SpanView, as_json_value, event_attributes
 from obs.tracestore.tags import as_shown
 
 Json = dict[str, Any]
+_NO_START = "otel.zipkin.absentField.startTime"
 _KINDS = {2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
 
 
 def span_json(span: SpanView) -> Json:
     """One span; times are microseconds."""
+    tags = _tags(span)
     found: Json = {"traceId": short_id(span.trace_id), "id": span.span_id, "name": span.name.lower(),
                    "timestamp": max(span.start_ns // 1000, 1), "duration": max(span.duration_ns // 1000, 1),
-                   "localEndpoint": {"serviceName": span.service.lower()}, "tags": _tags(span)}  # fmt: skip
+                   "localEndpoint": _endpoint(span.service.lower(), tags, "net.host")}  # fmt: skip
+    if tags.pop(_NO_START, ""):
+        del found["timestamp"]
+    if remote := _endpoint(tags.pop("peer.service", "").lower(), tags, "net.peer"):
+        found["remoteEndpoint"] = remote
+    found |= {key: True for key in ("shared", "debug") if tags.pop(f"zipkin.{key}", "")}
+    found["tags"] = tags
     if span.parent_id:
         found["parentId"] = span.parent_id
     if span.kind in _KINDS:
@@ -27,6 +35,16 @@ def span_json(span: SpanView) -> Json:
         found["annotations"] = [
             {"timestamp": (e["time_ns"] or 0) // 1000, "value": _annotation(e)} for e in span.events
         ]
+    return found
+
+
+def _endpoint(service: str, tags: dict[str, str], prefix: str) -> Json:
+    """An endpoint, as far as the tags know it; they go into it."""
+    found: Json = {"serviceName": service} if service else {}
+    if ip := tags.pop(f"{prefix}.ip", ""):
+        found["ipv6" if ":" in ip else "ipv4"] = ip
+    if tags.get(f"{prefix}.port", "").isdecimal():
+        found["port"] = int(tags.pop(f"{prefix}.port"))
     return found
 
 

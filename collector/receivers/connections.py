@@ -75,7 +75,7 @@ class Connections:
 
     def _stored(self, decode: Callable[[], Decoded], nbytes: int) -> Decoded:
         with self.intake.room(nbytes):
-            return self.intake.take_logs(decode, self.name)
+            return self.intake.take_decoded(Signal.LOGS, decode, self.name)
 
     def refuse(self, error: ObsError) -> None:
         """Count what was not taken, and why."""

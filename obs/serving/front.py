@@ -6,7 +6,7 @@ difference between a tenth and a third of a core.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Mapping, MutableMapping
 from typing import Any
 
 from starlette.requests import Request
@@ -24,13 +24,21 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Front:
     """Dispatches POSTs to `routes` by exact path, and what begins with the first part of a path to its app.
 
-    What is neither goes to `fallback`. Apps read bodies under limits of their own.
+    What is neither goes to `fallback`, and so do other methods on the paths `read_too`. Apps read bodies under
+    limits of their own.
     """
 
-    def __init__(self, routes: list[Route], fallback: AsgiApp, apps: Mapping[str, AsgiApp] | None = None) -> None:
+    def __init__(
+        self,
+        routes: list[Route],
+        fallback: AsgiApp,
+        apps: Mapping[str, AsgiApp] | None = None,
+        read_too: Container[str] = (),
+    ) -> None:
         self._handlers: dict[str, Handler] = {route.path: route.endpoint for route in routes}
         self._fallback = fallback
         self._apps = dict(apps or {})
+        self._read_too = read_too
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one connection event (ASGI)."""
@@ -38,7 +46,7 @@ class Front:
         app = self._apps.get(scope["path"].split("/", 2)[1]) if self._apps and scope["type"] == "http" else None
         if app is not None:
             await app(scope, receive, send)
-        elif handler is None:
+        elif handler is None or (scope["method"] != "POST" and scope["path"] in self._read_too):
             await self._fall_back(scope, receive, send)
         elif scope["method"] != "POST":
             response: Response = PlainTextResponse("method not allowed: POST telemetry here\n", 405, {"Allow": "POST"})
@@ -61,6 +69,20 @@ class Front:
         except Exception as e:
             if ANSWERED not in getattr(e, "__notes__", ()):
                 raise
+
+
+class Prefixed:
+    """What `app` has below `prefix`, without the prefix: a protocol at a port of its own."""
+
+    def __init__(self, app: AsgiApp, prefix: str) -> None:
+        self._app, self._prefix = app, prefix
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Serve one connection event (ASGI)."""
+        if "path" in scope:
+            raw = scope.get("raw_path") or scope["path"].encode()
+            scope = {**scope, "path": self._prefix + scope["path"], "raw_path": self._prefix.encode() + raw}
+        await self._app(scope, receive, send)
 
 
 async def not_found(scope: Scope, receive: Any, send: Any) -> None:

@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from obs.collector import limits
+from obs.collector.receivers.bodies import Bodies, Decode
 from obs.collector.receivers.elasticsearch.bulk import Item, parse, record
 from obs.collector.receivers.elasticsearch.bulk import loads as read_json
-from obs.collector.receivers.log_bodies import Decode, LogBodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, Unavailable, UserError
-from obs.model.batch import Decoded
+from obs.model.batch import Decoded, Signal
 from obs.otlp.reasons import SENTENCES
 from obs.otlp.records import decoded
 
@@ -48,7 +48,7 @@ class Elasticsearch:
         max_body_bytes: int = limits.MAX_BODY_BYTES,
         max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
     ) -> None:
-        self._bodies = LogBodies(intake, RECEIVER, max_body_bytes, max_inflated_bytes)
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
         self.app = Starlette(routes=[*self._writing(), *_asking()])
 
     def close(self) -> None:

@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from obs.collector import limits
 from obs.collector.inflate import Grow, inflate, unsnapped
-from obs.collector.receivers.log_bodies import LogBodies
+from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.loki.messages import from_json, from_protobuf
 from obs.collector.receivers.loki.push import records
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, Unavailable, UnsupportedMedia
-from obs.model.batch import Decoded
+from obs.model.batch import Decoded, Signal
 from obs.otlp.reasons import SENTENCES
 from obs.otlp.records import decoded
 
@@ -38,7 +38,7 @@ class LokiPush:
         max_body_bytes: int = limits.MAX_BODY_BYTES,
         max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
     ) -> None:
-        self._bodies = LogBodies(intake, RECEIVER, max_body_bytes, max_inflated_bytes)
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
 
     def routes(self) -> list[Route]:
         """The endpoint under both paths."""

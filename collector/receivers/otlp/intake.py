@@ -92,14 +92,14 @@ class Intake:
         """Store what `decode` makes of a body of metrics without deltas that has its room; otherwise as `take`."""
         return self._record(Signal.METRICS, receiver, lambda: self._commit_metrics(decode, cache, decode(cache)))
 
-    def take_logs(self, decode: Callable[[], Decoded], receiver: str) -> Decoded:
-        """Store what `decode` makes of a body of logs that has its room; otherwise as `take`."""
+    def take_decoded(self, signal: Signal, decode: Callable[[], Decoded], receiver: str) -> Decoded:
+        """Store what `decode` makes of a body of logs or traces that has its room; otherwise as `take`."""
 
         def store() -> Decoded:
             decoded = decode()
             return _with(decoded, self._pipeline.consume(decoded.batch))
 
-        return self._record(Signal.LOGS, receiver, store)
+        return self._record(signal, receiver, store)
 
     def _record(self, signal: Signal, receiver: str, store: Callable[[], Decoded]) -> Decoded:
         """Run `store` and enter in the ledger what came of it."""

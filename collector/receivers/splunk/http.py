@@ -19,11 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from obs.collector import limits
-from obs.collector.receivers.log_bodies import LogBodies
+from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.splunk.events import ENVELOPE, BadEvent, from_events, from_lines
 from obs.errors import ObsError, TooLarge, Unavailable
-from obs.model.batch import Decoded
+from obs.model.batch import Decoded, Signal
 from obs.otlp.reasons import SENTENCES
 from obs.otlp.records import Record, decoded
 
@@ -44,7 +44,7 @@ class SplunkHec:
         max_body_bytes: int = limits.MAX_BODY_BYTES,
         max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
     ) -> None:
-        self._bodies = LogBodies(intake, RECEIVER, max_body_bytes, max_inflated_bytes)
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
         self._tokens = tuple(tokens)
         self._acks = itertools.count()
         self.app = Starlette(routes=list(self._routes()))

@@ -1,4 +1,4 @@
-"""Bodies of logs over HTTP, the same for every protocol: read in their room, inflated, decoded and stored.
+"""Bodies of logs and traces over HTTP, the same for every protocol: read in their room, inflated, decoded and stored.
 
 A receiver gives the decoder and answers in its protocol's own terms; what it is told are the errors of `obs.errors`.
 """
@@ -23,17 +23,18 @@ Decode = Callable[[bytes], Decoded]
 Inflate = Callable[[bytes, str, int, Grow], bytes]
 
 
-class LogBodies:
-    """Takes bodies for the receiver `name`; one thread pool for each."""
+class Bodies:
+    """Takes bodies of one signal for the receiver `name`; one thread pool for each."""
 
     def __init__(
         self,
         intake: Intake,
+        signal: Signal,
         name: str,
         max_body_bytes: int = limits.MAX_BODY_BYTES,
         max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
     ) -> None:
-        self._intake, self._name = intake, name
+        self._intake, self._signal, self._name = intake, signal, name
         self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix=name)
 
@@ -42,7 +43,7 @@ class LogBodies:
         self._workers.shutdown()
 
     async def take(self, request: Request, decode: Decode, inflated: Inflate = inflate) -> Decoded:
-        """Store the records of a request's body; durable when it returns.
+        """Store the items of a request's body; durable when it returns.
 
         Raises: ClientDisconnect, UserError, Unavailable, Fault; nothing was stored then, and the ledger knows why.
         """
@@ -50,7 +51,7 @@ class LogBodies:
             try:
                 body = await read_body(request, self._max_body, room)
             except ObsError as e:
-                self._intake.refuse(Signal.LOGS, self._name, e)
+                self._intake.refuse(self._signal, self._name, e)
                 raise
             encoding = request.headers.get("content-encoding", "")
             loop = asyncio.get_running_loop()
@@ -60,4 +61,4 @@ class LogBodies:
         def decoded() -> Decoded:
             return decode(inflated(body, encoding, self._max_inflated, room.grow))
 
-        return self._intake.take_logs(decoded, self._name)
+        return self._intake.take_decoded(self._signal, decoded, self._name)

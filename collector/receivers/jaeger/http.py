@@ -1,0 +1,63 @@
+"""Jaeger's collector: `POST /jaeger/api/traces`, a Thrift Batch in the binary protocol; errors as plain text.
+
+Source: jaegertracing.io/docs, "APIs", "Thrift over HTTP".
+"""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from obs.collector import limits
+from obs.collector.receivers.bodies import Bodies
+from obs.collector.receivers.jaeger.spans import from_thrift
+from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.receivers.span_answers import error_response, refusal
+from obs.errors import ObsError, UnsupportedMedia
+from obs.model.batch import Decoded, Signal
+from obs.otlp.spans import decoded
+
+RECEIVER = "jaeger"
+PATH = "/jaeger/api/traces"
+MEDIA = ("application/x-thrift", "application/vnd.apache.thrift.binary")
+
+
+class JaegerSpans:
+    """The HTTP transport."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        max_body_bytes: int = limits.MAX_BODY_BYTES,
+        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
+    ) -> None:
+        self._bodies = Bodies(intake, Signal.TRACES, RECEIVER, max_body_bytes, max_inflated_bytes)
+
+    def routes(self) -> list[Route]:
+        """The endpoint."""
+        return [Route(PATH, self._post, methods=["POST"])]
+
+    def close(self) -> None:
+        """Wait for requests in work."""
+        self._bodies.close()
+
+    async def _post(self, request: Request) -> Response:
+        try:
+            check_media(request.headers.get("content-type", ""))
+            found = await self._bodies.take(request, _decoded)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except ObsError as e:
+            return error_response(e)
+        return refusal(found) or Response(status_code=202)
+
+
+def check_media(content_type: str) -> None:
+    """Raises: UnsupportedMedia where a body is no Thrift."""
+    if content_type.partition(";")[0].strip().lower() not in MEDIA:
+        raise UnsupportedMedia(f"cannot read content type {content_type!r}: send {' or '.join(MEDIA)}")
+
+
+def _decoded(body: bytes) -> Decoded:
+    return decoded(from_thrift(body))

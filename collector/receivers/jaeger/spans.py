@@ -1,0 +1,126 @@
+"""Jaeger's Thrift batch as OpenTelemetry's spans: the process is the resource, tags are typed attributes, logs events.
+
+Source: github.com/jaegertracing/jaeger-idl, thrift/jaeger.thrift for field numbers; opentelemetry.io/docs/specs/otel/
+trace/sdk_exporters/jaeger for what becomes what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from obs.collector.receivers.thrift import Reader, Struct, integer, member, members, raw, text
+from obs.otlp.records import cell, cells
+from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, event, link
+from obs.otlp.values import Cell
+
+_STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
+_CHILD_OF = 0
+_STATUS = {"OK": OK, "ERROR": ERROR}
+
+
+def from_thrift(body: bytes) -> Iterator[Span]:
+    """The spans of a Batch. Raises: UserError."""
+    batch = Reader(body).whole_struct()
+    resource = _resource(member(batch, 1))
+    return (_span(span, resource) for span in members(batch, 2))
+
+
+def _resource(process: Struct) -> Mapping[str, Cell]:
+    found = _tags(process, 2)
+    if "hostname" in found:
+        found.setdefault("host.name", found.pop("hostname"))
+    if text(process, 1):
+        found["service.name"] = text(process, 1)
+    return _typed(found)
+
+
+def _span(given: Struct, resource: Mapping[str, Cell]) -> Span:
+    trace_id, span_id = _word(given, 2) + _word(given, 1), _word(given, 3)
+    references = members(given, 6)
+    parent = _parent(given, trace_id, references)
+    tags = _tags(given, 10)
+    kind = KINDS.get(_taken(tags, "span.kind").lower(), UNSPECIFIED)
+    status, message = _status(tags)
+    start_ns = integer(given, 8) * 1000
+    scope, version = (_taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
+    return Span(
+        trace_id, span_id, start_ns, start_ns + integer(given, 9) * 1000, text(given, 5),
+        parent, kind, status, message, _taken(tags, "w3c.tracestate"), scope, version,
+        [_event(log) for log in members(given, 11)],
+        [_link(ref) for ref in references if integer(ref, 1) != _CHILD_OF or _word(ref, 4) != parent],
+        resource, _typed(tags),
+    )  # fmt: skip
+
+
+def _word(given: Struct, number: int) -> bytes:
+    return (integer(given, number) & (1 << 64) - 1).to_bytes(8, "big")
+
+
+def _parent(given: Struct, trace_id: bytes, references: list[Struct]) -> bytes:
+    """The parent it names, else the first reference within its trace, a child's before a follower's."""
+    if integer(given, 4):
+        return _word(given, 4)
+    own = [ref for ref in references if _word(ref, 3) + _word(ref, 2) == trace_id]
+    own.sort(key=lambda ref: integer(ref, 1) != _CHILD_OF)
+    return _word(own[0], 4) if own else b""
+
+
+def _tags(given: Struct, number: int) -> dict[str, Any]:
+    return {text(tag, 1): _value(tag) for tag in members(given, number)}
+
+
+def _value(tag: Struct) -> Any:
+    """A tag's value by its type."""
+    kind = integer(tag, 2)
+    if kind == _DOUBLE:
+        found = tag.get(4, 0.0)
+        return found if isinstance(found, float) else float(integer(tag, 4))
+    if kind == _BOOL:
+        return bool(integer(tag, 5))
+    if kind == _LONG:
+        return integer(tag, 6)
+    return raw(tag, 7) if kind == _BINARY else text(tag, 3)
+
+
+def _typed(tags: Mapping[str, Any]) -> dict[str, Cell]:
+    """Cells; bytes stay bytes."""
+    binary = {key: ("bytes", value) for key, value in tags.items() if isinstance(value, bytes)}
+    return {**cells({key: value for key, value in tags.items() if key not in binary}), **binary}
+
+
+def _taken(tags: dict[str, Any], *keys: str) -> str:
+    """The text of the first of these tags, which then are tags no longer."""
+    found = [tags.pop(key) for key in keys if isinstance(tags.get(key), str)]
+    return found[0] if found else ""
+
+
+def _status(tags: dict[str, Any]) -> tuple[int, str]:
+    """Status and its message: a true `error` wins over the exporter's own word."""
+    status = _STATUS.get(_taken(tags, "otel.status_code").upper(), UNSET)
+    if tags.get("error") in (True, "true"):
+        status = ERROR
+        del tags["error"]
+    return status, _taken(tags, "otel.status_description")
+
+
+def _event(log: Struct) -> dict[str, Any]:
+    fields = {key: _in_json(value) for key, value in _tags(log, 2).items()}
+    return event(integer(log, 1) * 1000, _taken(fields, "event"), fields)
+
+
+def _in_json(value: Any) -> Any:
+    """A value as the JSON of events has it: NaN and infinities named, bytes as text."""
+    return cell(value)[1] if isinstance(value, bytes) else special(value)
+
+
+def special(value: Any) -> Any:
+    """A float that JSON cannot say, by its name."""
+    if isinstance(value, float) and value - value != 0:
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _link(ref: Struct) -> dict[str, Any]:
+    kind = "child_of" if integer(ref, 1) == _CHILD_OF else "follows_from"
+    return link(_word(ref, 3) + _word(ref, 2), _word(ref, 4), {"opentracing.ref_type": kind})
