@@ -16,6 +16,7 @@ import orjson
 from obs.tracestore import limits
 from obs.tracestore.dag import Dag
 from obs.tracestore.names import ERROR, NO_SERVICE
+from obs.tracestore.parent_ids import parent_rows
 from obs.tracestore.spancolumns import SpanColumns, Times
 
 Operations = dict[str, dict[str, list[int]]]  # service → operation → span kinds
@@ -46,12 +47,6 @@ class Catalog:
 
     operations: Operations = field(default_factory=dict)
     edges: Edges = field(default_factory=dict)
-
-
-def parent_rows(starts: Times, dag_parent: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """For each row the row of its parent, -1 where it has none."""
-    base = np.repeat(starts[:-1], np.diff(starts))
-    return np.where(dag_parent >= 0, base + dag_parent, -1)
 
 
 def count_edges(c: SpanColumns, parents: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_] | None = None) -> Edges:

@@ -19,6 +19,7 @@ from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.ids import Words
 from obs.tracestore.matching import Condition, matching_rows
 from obs.tracestore.names import PARENT_POSITION, SERVICE
+from obs.tracestore.parent_ids import parent_rows
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.spancolumns import SpanColumns, codes_of
@@ -86,7 +87,7 @@ def _edges(source: Source, condition: Condition, split: Mask) -> Edges:
         chosen &= ~split[rows.trace]
     if not chosen.any():
         return {}
-    parents = catalog.parent_rows(source.traces.starts, rows.numbers(PARENT_POSITION))
+    parents = parent_rows(source.traces.starts, rows.numbers(PARENT_POSITION))
     return catalog.count_edges(_columns(rows), parents, chosen)
 
 

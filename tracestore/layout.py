@@ -9,21 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from obs.columnar.block import Block
 from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.overflow import fold_columns
-from obs.model.schema import MAX_ATTRIBUTE_COLUMNS
+from obs.model.schema import MAX_ATTRIBUTE_COLUMNS, column_type, parse_attribute_column
+from obs.model.schema import SPANS as SPANS_SCHEMA
 from obs.tracestore import catalog, dag, limits
 from obs.tracestore.filenames import CATALOG, LINKS, SPANS, STORE, TRACES
 from obs.tracestore.links import links_table
-from obs.tracestore.names import COVERED, DAG_SCHEMA
-from obs.tracestore.spancolumns import span_columns, trace_starts, written_order
+from obs.tracestore.names import COVERED, DAG_SCHEMA, NESTED_LEFT, NESTED_RIGHT
+from obs.tracestore.parent_ids import PARENT_ID, as_sent, parent_rows, written
+from obs.tracestore.spancolumns import SpanColumns, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import summarize, traces_table
 
-_SPLIT_BYTES = ("start_ns", "end_ns", COVERED)
-_IDS = ("trace_id", "span_id", "parent_span_id")
-_SPLIT_TRACE_BYTES = ("first_row", "start_ns", "last_start_ns", "duration_ns", "shorter_ns")
+_SPLIT_BYTES = ("start_ns", "end_ns", COVERED, NESTED_LEFT, NESTED_RIGHT)
+_IDS = ("trace_id", "span_id", PARENT_ID)
+_SPLIT_TRACE_BYTES = ("start_ns", "spread_ns", "duration_ns", "shorter_ns")
+
+_NESTED = ("events", "links")
 
 
 class SpanLayout:
@@ -39,20 +47,24 @@ class SpanLayout:
     def on_replay(self, tables: Mapping[str, pa.RecordBatch]) -> None:
         """Nothing is kept in memory beside the head."""
 
+    def read_block(self, block: Block, table: str) -> pa.Table:
+        """Spans as they were sent; text that repeats as codes, which are quicker to sort."""
+        return as_sent(block.read(table, use_threads=False, as_codes=True))
+
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
         """Sort, drop what was sent again, compute the DAG, write spans, traces and catalog."""
         table = tables[SPANS]
         if not table.num_rows:
             return {"traces": 0, "orphans": 0}
-        table = without_dag(table).unify_dictionaries().combine_chunks()
+        table = without_empty(without_dag(table)).unify_dictionaries().combine_chunks()
         columns = span_columns(table)
         order = written_order(columns)
         columns = columns.take(order)
         starts = trace_starts(columns)
         links = dag.build(columns, starts)
         traces = summarize(columns, starts, links)
-        table = fold_columns(table.take(pa.array(order)), MAX_ATTRIBUTE_COLUMNS)
-        table = with_dag(table, links)
+        table = without_told_parents(table.take(pa.array(order)), columns, parent_rows(starts, links.parent))
+        table = with_dag(fold_columns(in_own_types(table), MAX_ATTRIBUTE_COLUMNS), links)
         out.parquet(SPANS, table, row_group_rows=limits.ROW_GROUP_ROWS, **span_options(table))
         out.parquet(TRACES, traces_table(traces), row_group_rows=limits.TRACE_GROUP_ROWS, **trace_options())
         linked = links_table(table)
@@ -67,6 +79,33 @@ def without_dag(table: pa.Table) -> pa.Table:
     return table.drop_columns([name for name in DAG_SCHEMA.names if name in table.column_names])
 
 
+def without_empty(table: pa.Table) -> pa.Table:
+    """Without the nested columns that have no value: they would cost as much time as four columns that do."""
+    there = [name for name in _NESTED if name in table.column_names]
+    return table.drop_columns([name for name in there if not len(pc.list_flatten(table.column(name)))])
+
+
+def without_told_parents(table: pa.Table, columns: SpanColumns, parents: npt.NDArray[np.int64]) -> pa.Table:
+    """Sorted spans without the ids of parents that their rows tell; see `parent_ids`."""
+    if PARENT_ID not in table.column_names:
+        return table
+    place = table.column_names.index(PARENT_ID)
+    return table.set_column(place, table.schema.field(place), written(columns.span, columns.parent, parents))
+
+
+def in_own_types(table: pa.Table) -> pa.Table:
+    """Text that was read as codes, but is plain in the canonical schema, as such again."""
+    fields = [f.with_type(pa.string()) if pa.types.is_dictionary(f.type) and _is_plain(f.name) else f
+              for f in table.schema]  # fmt: skip
+    return table.cast(pa.schema(fields, table.schema.metadata))
+
+
+def _is_plain(column: str) -> bool:
+    attribute = parse_attribute_column(column)
+    type_ = SPANS_SCHEMA.field(column).type if attribute is None else column_type(attribute.scope, attribute.type)
+    return not pa.types.is_dictionary(type_)
+
+
 def with_dag(table: pa.Table, links: dag.Dag) -> pa.Table:
     """Sorted spans with the columns of their DAG."""
     for field, array in zip(DAG_SCHEMA, links.arrays(), strict=True):
@@ -76,7 +115,7 @@ def with_dag(table: pa.Table, links: dag.Dag) -> pa.Table:
 
 def span_options(table: pa.Table) -> dict[str, Any]:
     """Parquet options: dictionaries where values repeat, bytes split for times, ids plain (span ids are random)."""
-    plain = (*_SPLIT_BYTES, *_IDS, *DAG_SCHEMA.names)
+    plain = (*_SPLIT_BYTES, *_IDS)
     dictionary = [name for name in table.column_names if name not in plain and _repeats(table, name)]
     compression = dict.fromkeys(_leaves(table.schema), "ZSTD") | {"span_id": "NONE"}
     return {
@@ -92,9 +131,10 @@ def span_options(table: pa.Table) -> dict[str, Any]:
 def trace_options() -> dict[str, Any]:
     """Parquet options of the traces table, which is only ever read whole."""
     texts = ["root_service", "root_name", "services.list.element"]
+    encoding = dict.fromkeys(_SPLIT_TRACE_BYTES, "BYTE_STREAM_SPLIT")
     return {
         "use_dictionary": texts,
-        "column_encoding": dict.fromkeys(_SPLIT_TRACE_BYTES, "BYTE_STREAM_SPLIT"),
+        "column_encoding": encoding | {"first_row": "DELTA_BINARY_PACKED"},
         "write_statistics": False,
     }
 

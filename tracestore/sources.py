@@ -21,9 +21,11 @@ from obs.model.schema import parse_attribute_column
 from obs.tracestore import dag
 from obs.tracestore.catalog import Catalog, decode, make_catalog
 from obs.tracestore.filenames import CATALOG, LINKS, SPANS, TRACES
+from obs.tracestore.ids import span_words
 from obs.tracestore.layout import with_dag, without_dag
 from obs.tracestore.links import BlockLinks
-from obs.tracestore.names import DAG_SCHEMA
+from obs.tracestore.names import DAG_SCHEMA, PARENT_POSITION
+from obs.tracestore.parent_ids import PARENT_ID, as_sent, filled, id_column
 from obs.tracestore.spancolumns import flat, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import TraceRows, empty, read_traces, summarize
 
@@ -56,7 +58,7 @@ class Source(Protocol):
         """What statistics say about a column."""
 
     def table(self, first: int, end: int) -> pa.Table:
-        """All columns of a slice of rows."""
+        """All columns of a slice of rows, whole traces."""
 
     def catalog(self) -> Catalog:
         """Services, operations and calls."""
@@ -181,7 +183,27 @@ class BlockSource:
 
     def load(self, column: str, groups: Rows) -> pa.Array:
         """See `Source`; text that is stored with a dictionary comes with one."""
+        if column == PARENT_ID and PARENT_POSITION in self.columns:
+            return self._parent_ids(groups)
+        return self._stored(column, groups)
+
+    def _stored(self, column: str, groups: Rows) -> pa.Array:
         return flat(self._file([column]).read_row_groups(groups.tolist(), columns=[column], use_threads=False)[column])
+
+    def _parent_ids(self, groups: Rows) -> pa.Array:
+        """Ids of parents, which may stand in the groups before and after."""
+        starts, ends = self.group_starts[groups], self.group_starts[groups + 1]
+        rows = np.concatenate([np.arange(s, e) for s, e in zip(starts, ends, strict=True)] or [groups[:0]])
+        position = self._stored(PARENT_POSITION, groups).to_numpy()
+        parents = np.where(position >= 0, self.traces.starts[self.traces.trace_of(rows)] + position, -1)
+        wanted = np.zeros(len(self.group_starts) - 1, bool)
+        wanted[groups] = True
+        wanted[np.searchsorted(self.group_starts, parents[parents >= 0], side="right") - 1] = True
+        whole = np.zeros(int(self.group_starts[-1]), np.uint64)
+        whole[np.repeat(wanted, np.diff(self.group_starts))] = span_words(
+            self._stored("span_id", np.flatnonzero(wanted))
+        )
+        return id_column(filled(whole[rows], span_words(self._stored(PARENT_ID, groups)), parents, whole))
 
     def ranges(self, column: str) -> GroupRange | None:
         """See `Source`."""
@@ -197,7 +219,7 @@ class BlockSource:
         group = int(np.searchsorted(self.group_starts, first, side="right")) - 1
         last = int(np.searchsorted(self.group_starts, end, side="left"))
         table = self._file(self._texts).read_row_groups(list(range(group, last)), use_threads=False)
-        return as_stored(table.slice(first - int(self.group_starts[group]), end - first), self.schema)
+        return as_sent(as_stored(table.slice(first - int(self.group_starts[group]), end - first), self.schema))
 
     def catalog(self) -> Catalog:
         """See `Source`."""

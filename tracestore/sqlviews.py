@@ -11,6 +11,7 @@ from obs.model.schema import SPANS as SPANS_SCHEMA
 from obs.sql.views import SqlView, attribute_view, union_sql
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.names import COVERED, DAG_SCHEMA
+from obs.tracestore.parent_ids import PARENT_ID, PARENT_SQL
 
 _SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name != COVERED)])
 _OF_LINKS = ("trace_id", "span_id", "name", "start_ns", "links")
@@ -18,7 +19,7 @@ _OF_LINKS = ("trace_id", "span_id", "name", "start_ns", "links")
 
 def sql_views(view: View) -> Sequence[SqlView]:
     """Both."""
-    return [attribute_view(view, SPANS, "spans", _SCHEMA), _links(view)]
+    return [attribute_view(view, SPANS, "spans", _SCHEMA, derived={PARENT_ID: PARENT_SQL}), _links(view)]
 
 
 def _links(view: View) -> SqlView:

@@ -25,7 +25,7 @@ TRACES_SCHEMA = pa.schema(
         pa.field("first_row", pa.int64(), nullable=False),  # in spans.parquet
         pa.field("rows", pa.int32(), nullable=False),
         pa.field("start_ns", pa.int64(), nullable=False),  # the least start of a span
-        pa.field("last_start_ns", pa.int64(), nullable=False),  # the greatest
+        pa.field("spread_ns", pa.int64(), nullable=False),  # the greatest start minus that
         pa.field("duration_ns", pa.int64(), nullable=False),  # greatest end minus least start, at least 0
         pa.field("shorter_ns", pa.int64(), nullable=False),  # duration_ns minus the longest span's: mostly 0
         pa.field("root_service", DICT),
@@ -36,6 +36,9 @@ TRACES_SCHEMA = pa.schema(
         pa.field("services", pa.list_(DICT), nullable=False),
     ]
 )
+
+_LAST_START = "last_start_ns"
+"""What the first blocks have in place of `spread_ns`."""
 
 Counts = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -201,7 +204,7 @@ def traces_table(t: TraceRows) -> pa.Table:
     """What `traces.parquet` holds."""
     services = pa.DictionaryArray.from_arrays(pa.array(t.service_codes), pa.array(t.services, pa.string()))
     columns = [
-        id_array(t.high, t.low), t.starts[:-1], t.spans.astype(np.int32), t.start, t.last_start, t.duration,
+        id_array(t.high, t.low), t.starts[:-1], t.spans.astype(np.int32), t.start, t.last_start - t.start, t.duration,
         t.duration - t.longest, _text_column(t.root_service, t.services), _text_column(t.root_name, t.names),
         t.rooted, t.missing, t.errors, pa.ListArray.from_arrays(pa.array(t.service_starts), services),
     ]  # fmt: skip
@@ -218,7 +221,8 @@ def read_traces(table: pa.Table) -> TraceRows:
     """The way back."""
     if not table.num_rows:
         return empty()
-    numbers = {n: table.column(n).to_numpy() for n in (*TRACES_SCHEMA.names[1:7], "missing", "errors")}
+    wanted = (*TRACES_SCHEMA.names[1:7], _LAST_START, "missing", "errors")
+    numbers = {n: table.column(n).to_numpy() for n in wanted if n in table.column_names}
     high, low = trace_words(table.column("trace_id"))
     lists = flat(table.column("services"))
     codes, services = codes_of(lists.flatten(), 0)
@@ -227,11 +231,16 @@ def read_traces(table: pa.Table) -> TraceRows:
     starts = np.append(numbers["first_row"], numbers["first_row"][-1] + numbers["rows"][-1])
     offsets = lists.offsets.to_numpy()
     return TraceRows(
-        high, low, starts, numbers["start_ns"], numbers["last_start_ns"], numbers["duration_ns"],
+        high, low, starts, numbers["start_ns"], _last_start(numbers), numbers["duration_ns"],
         numbers["duration_ns"] - numbers["shorter_ns"], _recoded(root_service, named, services), root_name,
         np.asarray(table.column("rooted")), numbers["missing"], numbers["errors"], offsets - offsets[0],
         _small(codes, services), names, services,
     )  # fmt: skip
+
+
+def _last_start(numbers: dict[str, Times]) -> Times:
+    old = numbers.get(_LAST_START)
+    return numbers["start_ns"] + numbers["spread_ns"] if old is None else old
 
 
 def _small(codes: Counts, values: list[str]) -> npt.NDArray[np.signedinteger[Any]]:

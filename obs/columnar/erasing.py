@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.head import Head, concatenate, stack
-from obs.columnar.layout import Erasing, Layout
+from obs.columnar.layout import Deriving, Erasing, Layout
 from obs.columnar.tombstones import Tombstone
 from obs.errors import UserError
 
@@ -24,7 +24,10 @@ def erasing(layout: Layout) -> Erasing:
 
 def block_tables(layout: Layout, block: Block) -> Tables:
     """All rows of a block that are not hidden; of a damaged block nothing in whole or in part."""
-    tables = {t.name: block.read(t.name, use_threads=False) for t in layout.tables}
+    if isinstance(layout, Deriving):
+        tables = {t.name: layout.read_block(block, t.name) for t in layout.tables}
+    else:
+        tables = {t.name: block.read(t.name, use_threads=False) for t in layout.tables}
     if not block.tombstones or block.damaged:
         return tables
     return erasing(layout).erase(tables, block.tombstones)

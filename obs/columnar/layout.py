@@ -74,6 +74,14 @@ class Lean(Protocol):
 
 
 @runtime_checkable
+class Deriving(Protocol):
+    """What a layout adds whose blocks leave out what their other columns tell."""
+
+    def read_block(self, block: Block, table: str) -> pa.Table:
+        """All rows of a table of a block as they were appended, for a merge; no columns where there are no rows."""
+
+
+@runtime_checkable
 class Erasing(Protocol):
     """What a layout adds whose rows can be deleted; a tombstone's payload is what its store gave `Engine.delete`."""
 
