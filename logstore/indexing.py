@@ -13,7 +13,7 @@ import pyarrow as pa
 from obs import warm
 from obs.columnar.overflow import map_entries
 from obs.logstore import limits
-from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, encode_index
+from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL, encode_index
 from obs.model.schema import OVERFLOW, parse_attribute_column
 
 BODY, ATTRIBUTES, TRACES = "body", "attributes", "trace_id"
@@ -74,20 +74,11 @@ def _trace_hashes(rows: pa.Table) -> Hashes:
     ids = rows.column("trace_id").drop_null().combine_chunks()
     if not len(ids):
         return table
-    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ids.offset * 16 : (ids.offset + len(ids)) * 16]
-    text = hex_digits(raw)
-    return _add_raw(text, np.arange(len(ids) + 1, dtype=np.int64) * 32, table)
+    from obs.logstore.kernels import id_hashes
 
-
-def hex_digits(raw: Bytes) -> Bytes:
-    """Each byte as two hex digits, lower case."""
-    pairs = np.empty((len(raw), 2), np.uint8)
-    pairs[:, 0] = _HEX[raw >> 4]
-    pairs[:, 1] = _HEX[raw & 15]
-    return pairs.reshape(-1)
-
-
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+    width = ids.type.byte_width
+    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ids.offset * width : (ids.offset + len(ids)) * width]
+    return id_hashes(raw, width, HEX_DIGITS, table)
 
 
 def _new_table() -> Hashes:
@@ -104,7 +95,12 @@ def _distinct(column: pa.ChunkedArray) -> pa.Array:
     array = _flat(column)
     if not pa.types.is_dictionary(array.type):
         return array
-    return array.dictionary.take(array.indices.unique().drop_null())
+    from obs.logstore.kernels import mark_codes
+
+    codes = array.indices.drop_null() if array.indices.null_count else array.indices
+    seen = np.zeros(len(array.dictionary), np.uint8)
+    mark_codes(codes.to_numpy(), seen)
+    return array.dictionary if seen.all() else array.dictionary.take(pa.array(np.flatnonzero(seen)))
 
 
 def _add(array: pa.Array, table: Hashes) -> Hashes:

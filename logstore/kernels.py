@@ -21,6 +21,7 @@ _PRIME = np.uint64(0x100000001B3)
 _BASIS = np.uint64(0xCBF29CE484222325)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(32)
+_RECENT = 2048
 
 
 @njit(nogil=True, cache=True)
@@ -52,33 +53,60 @@ def _grown(table: Hashes) -> Hashes:
 def token_hashes(data: Bytes, offsets: Offsets, fold: Bytes, table: Hashes) -> Hashes:
     """The distinct token hashes of rows offsets[i]:offsets[i+1] of `data`, put into the set `table`; returns the set.
 
-    `table`: uint64[power of two], kept at most half full; a larger one comes back where it had to grow.
+    `table`: uint64[power of two], kept at most half full; a larger one comes back where it had to grow. Words that
+    come again soon are told apart in a small table that stays in the core's first cache.
     """
     mask = np.uint64(table.size - 1)
+    recent = np.zeros(_RECENT, np.uint64)
     used = 0
     for value in table:
         used += value != 0
     for row in range(offsets.size - 1):
         h = _BASIS
         inside = False
-        for i in range(offsets[row], offsets[row + 1]):
-            c = fold[data[i]]
+        end = offsets[row + 1]
+        for i in range(offsets[row], end + 1):
+            c = fold[data[i]] if i < end else np.uint8(0)
             if c:
                 h = (h ^ np.uint64(c)) * _PRIME
                 inside = True
             elif inside:
-                used += _insert(table, mask, _finish(h))
+                place = np.int64(h >> np.uint64(40)) & (_RECENT - 1)
+                if recent[place] != h or h == 0:
+                    recent[place] = h
+                    used += _insert(table, mask, _finish(h))
+                    if used * 2 > table.size:
+                        table = _grown(table)
+                        mask = np.uint64(table.size - 1)
                 h = _BASIS
                 inside = False
-                if used * 2 > table.size:
-                    table = _grown(table)
-                    mask = np.uint64(table.size - 1)
-        if inside:
-            used += _insert(table, mask, _finish(h))
-            if used * 2 > table.size:
-                table = _grown(table)
-                mask = np.uint64(table.size - 1)
     return table
+
+
+@njit(nogil=True, cache=True)
+def id_hashes(raw: Bytes, width: Any, digits: Bytes, table: Hashes) -> Hashes:
+    """The hashes of ids of `width` bytes each as tokens of hex digits, put into the set `table`; returns the set."""
+    mask = np.uint64(table.size - 1)
+    used = 0
+    for value in table:
+        used += value != 0
+    for start in range(0, raw.size, width):
+        h = _BASIS
+        for i in range(start, start + width):
+            h = (h ^ np.uint64(digits[raw[i] >> 4])) * _PRIME
+            h = (h ^ np.uint64(digits[raw[i] & 15])) * _PRIME
+        used += _insert(table, mask, _finish(h))
+        if used * 2 > table.size:
+            table = _grown(table)
+            mask = np.uint64(table.size - 1)
+    return table
+
+
+@njit(nogil=True, cache=True)
+def mark_codes(codes: npt.NDArray[np.int32], seen: Bytes) -> None:
+    """Mark in `seen` each code that occurs."""
+    for code in codes:
+        seen[code] = 1
 
 
 @njit(nogil=True, cache=True)
@@ -184,11 +212,13 @@ def warm() -> None:
     import pyarrow as pa
 
     from obs.logstore.patterns.shapes import codes
-    from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL
+    from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL
 
     data = np.frombuffer(b"one two", np.uint8)
     offsets = np.array([0, 7], np.int64)
     table = token_hashes(data, offsets, FOLD, np.zeros(64, np.uint64))
+    table = id_hashes(np.zeros(16, np.uint8), 16, HEX_DIGITS, table)
+    mark_codes(np.zeros(1, np.int32), np.zeros(1, np.uint8))
     trigrams(data, offsets, SYMBOL, np.zeros(GRAMS, np.uint8))
     bloom_fill(table, SALTS, np.zeros((1, 8), np.uint32))
     codes(pa.array(["one 2 three"]))

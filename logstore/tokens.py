@@ -50,6 +50,7 @@ def _symbol_table() -> npt.NDArray[np.uint8]:
 
 FOLD = _fold_table()
 SYMBOL = _symbol_table()
+HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 _MASK = (1 << 64) - 1
 
 

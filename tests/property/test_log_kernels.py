@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from obs import warm
 from obs.logstore import tokens
-from obs.logstore.tokens import FOLD, GRAMS, SALTS, SYMBOL, token_hash
+from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL, token_hash
 
 TEXT = st.text(st.sampled_from("abcXYZ019_ -./:=,\"'()[]{}é€\n\0") | st.characters(codec="utf-8"), max_size=60)
 
@@ -40,6 +40,33 @@ def test_token_hashes_equal_the_plain_ones(texts: list[str]) -> None:
     expected = {token_hash(t) for text in texts for t in plain_tokens(text)}
     assert sorted(table[table != 0].tolist()) == sorted(expected)
     assert len(expected) * 2 <= table.size
+
+
+def test_token_hashes_of_many_words_that_come_again() -> None:
+    from obs.logstore.kernels import token_hashes
+
+    texts = [f"request {i % 700} of user{i % 5000} took {i}ms" for i in range(20_000)]
+    table = token_hashes(*flat(texts), FOLD, np.zeros(16, np.uint64))
+    expected = {token_hash(t) for text in texts for t in plain_tokens(text)}
+    assert set(table[table != 0].tolist()) == expected
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_id_hashes_are_those_of_their_digits(ids: list[bytes]) -> None:
+    from obs.logstore.kernels import id_hashes
+
+    table = id_hashes(np.frombuffer(b"".join(ids), np.uint8), 16, HEX_DIGITS, np.zeros(16, np.uint64))
+    assert set(table[table != 0].tolist()) == {token_hash(i.hex().encode()) for i in ids}
+
+
+@given(st.lists(st.integers(0, 40), max_size=60))
+def test_marked_codes_are_those_that_occur(codes: list[int]) -> None:
+    from obs.logstore.kernels import mark_codes
+
+    seen = np.zeros(41, np.uint8)
+    mark_codes(np.array(codes, np.int32), seen)
+    assert set(np.flatnonzero(seen).tolist()) == set(codes)
 
 
 @given(st.lists(TEXT, max_size=20))
