@@ -1,133 +1,321 @@
-"""The log store by figures: CPU a record taken in, bytes a record on disk, and how long queries take.
+"""What logs cost: taking in, keeping and searching them; with a VictoriaLogs beside obs in the same run.
 
-usage: bench_logstore.py LOAD [--repeat N]     LOAD: a folder of OTLP bodies `logs-*.pb`
+usage: bench_logstore.py [--records N] [--folder LOAD] [--rate R] [--victoria-logs PATH] [--data FOLDER [--ask]]
+Makes the load (`shop_logs.py`; kept between runs), starts each server in turn on an empty folder, sends OTLP bodies
+with two threads at `--rate` records a second (0: as fast as they are answered), flushes, merges, rests, and asks each
+question six times. `--data` keeps the servers' folders there; `--ask` asks what they hold from an earlier run.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import shop_logs
 
-from obs import otlp, warm
-from obs.columnar.options import EngineOptions
-from obs.logstore.logql import LogQL
-from obs.logstore.store import LogStore
-from obs.model.batch import Batch
+ROOT = Path(__file__).resolve().parents[1]
+TICK = os.sysconf("SC_CLK_TCK")
+SENDERS = 2
+REST_S = 15
+ABSENT = "xyzzyabsent"
+PHRASE = "reset by peer"
+REGEX = "took [0-9]{3,}ms"
 
-HOUR_NS = 3600 * 1_000_000_000
-QUERIES = {
-    "needle absent": '{} |= "zebra_unicorn_42"',
-    "needle rare": "{{}} |= `{rare}`",
-    "word rare": "{rare_word}",
-    "newest 100": "{}",
-    "newest 100 errors of one service": '{service_name="cart"} | detected_level = "error"',
-    "trace id": '{{}} | trace_id = "{trace}"',
-}
-COUNTS = {
-    "phrase count": 'sum(count_over_time({} |= "cache miss" [%dns]))',
-    "regex count": 'sum(count_over_time({} |~ "took \\\\d+ms" [%dns]))',
-    "errors by service": 'sum by (service_name) (count_over_time({} | detected_level = "error" [%dns]))',
-}
+
+@dataclass(frozen=True)
+class Question:
+    """A question to one server, and how many things its answer found."""
+
+    url: str
+    found: Callable[[bytes], float]
+
+
+@dataclass
+class Server:
+    """One server: how it is started, fed and asked."""
+
+    name: str
+    address: str
+    start: list[str]
+    ready: str
+    ingest: str
+    flush: list[str]
+    questions: dict[str, Question]
+    status: str = ""  # of one that compiles what it runs: tells when it is done
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+def obs(data: Path, port: int, start_ns: int, end_ns: int) -> Server:
+    """obs, asked in LogQL."""
+    address = f"http://127.0.0.1:{port}"
+    loki = f"{address}/loki/api/v1"
+    hours = (end_ns - start_ns) // (3600 * 10**9) + 1
+
+    def count(query: str) -> Question:
+        return Question(f"{loki}/query?{urlencode({'time': end_ns, 'query': query % hours})}", _loki_sum)
+
+    def lines(query: str, limit: int) -> Question:
+        asked = urlencode({"start": start_ns, "end": end_ns, "limit": limit, "query": query})
+        return Question(f"{loki}/query_range?{asked}", _loki_lines)
+
+    volume = {"start": start_ns, "end": end_ns, "step": "60s", "query": "sum by (level) (count_over_time({} [1m]))"}
+    listen = [f"127.0.0.1:{port + i}" for i in range(3)]
+    return Server(
+        "obs",
+        address,
+        [sys.executable, "-m", "obs.cli.main", "up", "--data", str(data), "--no-agent", "--listen", listen[0],
+         "--otlp-grpc", listen[1], "--otlp-http", listen[2]],
+        f"{address}/-/ready",
+        "/v1/logs",
+        [f"{address}/internal/flush", f"{address}/internal/force_merge"],
+        {
+            "absent needle": lines(f'{{}} |= "{ABSENT}"', 10),
+            "rare needle, 10 hits": lines(f'{{}} |= "{shop_logs.RARE}"', 100),
+            "phrase count": count(f'sum(count_over_time({{}} |= "{PHRASE}" [%dh]))'),
+            "regex count": count(f'sum(count_over_time({{}} |~ "{REGEX}" [%dh]))'),
+            "errors by service": count(
+                'sum by (service_name) (count_over_time({} | detected_level = "error" [%dh]))'
+            ),
+            "first 100 lines, open-ended": lines("{}", 100),
+            "first 100 lines with a phrase": lines(f'{{}} |= "{PHRASE}"', 100),
+            "volume histogram": Question(f"{loki}/query_range?{urlencode(volume)}", _loki_cells),
+        },
+        f"{address}/api/status",
+    )  # fmt: skip
+
+
+def victoria_logs(binary: str, data: Path, port: int, start_ns: int, end_ns: int) -> Server:
+    """VictoriaLogs, asked the same in LogsQL."""
+    address = f"http://127.0.0.1:{port}"
+    span = f"start={start_ns}&end={end_ns}"
+
+    def ask(query: str, found: Callable[[bytes], float], more: str = "") -> Question:
+        return Question(f"{address}/select/logsql/query?{span}{more}&query={quote(query)}", found)
+
+    hits = f"{address}/select/logsql/hits?{span}&step=1m&field=severity&query=%2A"
+    return Server(
+        "VictoriaLogs",
+        address,
+        [binary, f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=10y"],
+        f"{address}/health",
+        "/insert/opentelemetry/v1/logs",
+        [f"{address}/internal/force_flush", f"{address}/internal/force_merge"],
+        {
+            "absent needle": ask(f'"{ABSENT}"', _victoria_lines, "&limit=10"),
+            "rare needle, 10 hits": ask(f'"{shop_logs.RARE}"', _victoria_lines, "&limit=100"),
+            "phrase count": ask(f'"{PHRASE}" | stats count() n', _victoria_sum),
+            "regex count": ask(f'~"{REGEX}" | stats count() n', _victoria_sum),
+            "errors by service": ask("severity:=ERROR | stats by (service.name) count() n", _victoria_sum),
+            "first 100 lines, open-ended": ask("*", _victoria_lines, "&limit=100"),
+            "first 100 lines with a phrase": ask(f'"{PHRASE}"', _victoria_lines, "&limit=100"),
+            "volume histogram": Question(hits, _victoria_hits),
+        },
+    )
+
+
+def _loki_lines(body: bytes) -> float:
+    return sum(len(s["values"]) for s in json.loads(body)["data"]["result"])
+
+
+def _loki_sum(body: bytes) -> float:
+    return sum(float(s["value"][1]) for s in json.loads(body)["data"]["result"])
+
+
+def _loki_cells(body: bytes) -> float:
+    return sum(float(v) for s in json.loads(body)["data"]["result"] for _, v in s["values"])
+
+
+def _victoria_lines(body: bytes) -> float:
+    return len(body.splitlines())
+
+
+def _victoria_sum(body: bytes) -> float:
+    return sum(float(json.loads(line)["n"]) for line in body.splitlines())
+
+
+def _victoria_hits(body: bytes) -> float:
+    return sum(h["total"] for h in json.loads(body)["hits"])
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            found += map(int, task.read_text().split())
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time so far."""
+    stats = (Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split() for p in tree(pid))
+    return sum(int(s[11]) + int(s[12]) for s in stats) / TICK
+
+
+def peak_mb(pid: int) -> int:
+    """Greatest resident memory so far."""
+    lines = (line for p in tree(pid) for line in Path(f"/proc/{p}/status").read_text().splitlines())
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) >> 10
+
+
+def get(url: str, timeout_s: float = 600) -> bytes:
+    """The body of an answer."""
+    with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+        return bytes(answer.read())
+
+
+def paced(paths: list[Path], rate: int) -> Iterator[Path]:
+    """The bodies, no faster than so many records a second."""
+    began = time.monotonic()
+    for i, path in enumerate(paths):
+        if rate:
+            time.sleep(max(0.0, began + i * shop_logs.BODY_RECORDS / rate - time.monotonic()))
+        yield path
+
+
+def send(server: Server, source: Iterator[Path]) -> int:
+    """Post every body; returns how many were refused for good."""
+    lock, refused = threading.Lock(), [0]
+    host = server.address.removeprefix("http://")
+
+    def work() -> None:
+        connection = http.client.HTTPConnection(host, timeout=300)
+        while True:
+            with lock:
+                path = next(source, None)
+            if path is None:
+                return
+            data = path.read_bytes()
+            for _ in range(50):
+                connection.request("POST", server.ingest, data, {"Content-Type": "application/x-protobuf"})
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status < 300:
+                    break
+                time.sleep(0.2)
+            else:
+                refused[0] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(SENDERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refused[0]
+
+
+def wait_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+    """Until it answers. Raises: SystemExit."""
+    began = time.monotonic()
+    while time.monotonic() - began < 300 and process.poll() is None:
+        try:
+            get(server.ready, 2)
+            kernels = json.loads(get(server.status))["kernels"] if server.status else {}
+            if len(kernels.get("done", ())) >= kernels.get("total", 0):
+                return
+        except (OSError, urllib.error.URLError):
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"{server.name} did not start")
+
+
+def take_in(server: Server, pid: int, load: Path, records: int, rate: int, data: Path) -> None:
+    """Send the load; what it cost."""
+    paths = sorted(load.glob("logs-*.pb"))
+    before, began = cpu_s(pid), time.monotonic()
+    refused = send(server, paced(paths, rate))
+    took = time.monotonic() - began
+    server.figures["memory peak while taking in"] = f"{peak_mb(pid):,} MB"
+    for url in server.flush:
+        get(url)
+    time.sleep(REST_S)
+    size = sum(f.stat().st_blocks * 512 for f in data.rglob("*") if f.is_file())
+    server.figures |= {
+        "records/s": f"{records / took:,.0f}",
+        "CPU s per M records": f"{(cpu_s(pid) - before) / records * 1e6:.2f}",
+        "bytes on disk per record": f"{size / records:.1f}",
+        "bodies refused": str(refused),
+    }
+
+
+def ask(server: Server) -> None:
+    """Every question six times: the first, and the best of the rest."""
+    for name, question in server.questions.items():
+        times, found = [], 0.0
+        for _ in range(6):
+            began = time.perf_counter()
+            body = get(question.url)
+            times.append((time.perf_counter() - began) * 1e3)
+            found = question.found(body)
+        server.figures[name] = f"{times[0]:,.1f}, {min(times[1:]):,.1f} ms ({found:,.0f})"
+
+
+def run(server: Server, data: Path, load: Path, totals: dict[str, Any], rate: int, only_ask: bool) -> None:
+    """Start, feed, ask, stop."""
+    if not only_ask:
+        shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True, exist_ok=True)
+    with Path(f"{data}.log").open("wb") as log:
+        process = subprocess.Popen(server.start, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_ready(server, process)
+        if not only_ask:
+            take_in(server, process.pid, load, totals["logs"], rate, data)
+        ask(server)
+        server.figures["memory peak with questions"] = f"{peak_mb(process.pid):,} MB"
+        print(json.dumps({server.name: server.figures}, indent=1), flush=True)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(120)
+
+
+def show(servers: list[Server], totals: dict[str, Any]) -> None:
+    """A table with a column a server."""
+    print(f"\n{totals['logs']:,} records over {totals['hours']:g} h; questions: first, best of five more (found)\n")
+    print("| | " + " | ".join(s.name for s in servers) + " |\n|---|" + "---|" * len(servers))
+    for name in dict.fromkeys(n for s in servers for n in s.figures):
+        print(f"| {name} | " + " | ".join(s.figures.get(name, "") for s in servers) + " |")
 
 
 def main() -> None:
-    """Take the load in, flush, compact, ask; print a line a figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("load", type=Path)
-    parser.add_argument("--repeat", type=int, default=1, help="take the load in so many times, each an hour later")
+    """Make the load, run the servers, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "obs-bench-shop-logs")
+    parser.add_argument("--records", type=int, default=20_000_000)
+    parser.add_argument("--rate", type=int, default=100_000)
+    parser.add_argument("--victoria-logs", default="", help="path of its binary")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--ask", action="store_true")
+    parser.add_argument("--port", type=int, default=9640)
     given = parser.parse_args()
-    warm.load_now("obs.logstore.kernels")
-    batches = [otlp.decode_logs(path.read_bytes()).batch for path in sorted(given.load.glob("logs-*.pb"))]
-    with tempfile.TemporaryDirectory() as folder:
-        store = LogStore(Path(folder), EngineOptions(compact_interval_s=3600))
-        store.open()
-        measure(store, batches, given.repeat)
-        store.close()
-    print(f"{'memory, peak':36} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:10.0f} MiB")
-
-
-def measure(store: LogStore, batches: list[Batch], repeat: int) -> None:
-    """Ingest, then the same queries on the head's remains and blocks, before and after compaction."""
-    records = sum(b.items for b in batches) * repeat
-    consume = flush = 0.0
-    for turn in range(repeat):
-        shifted = [_later(b, turn * HOUR_NS) for b in batches]
-        consume += _cpu(lambda shifted=shifted: [store.consume(b) for b in shifted])
-        flush += _cpu(store.flush)
-    print(f"{'records':36} {records:10,d}")
-    print(f"{'consume, CPU':36} {consume / records * 1e6:10.2f} us/record")
-    print(f"{'flush, CPU':36} {flush / records * 1e6:10.2f} us/record")
-    _sizes(store, records)
-    ask(store, batches, repeat)
-    compact = _cpu(store.engine.compact)
-    print(f"{'compaction, CPU':36} {compact / records * 1e6:10.2f} us/record")
-    _sizes(store, records)
-    ask(store, batches, repeat)
-
-
-def _sizes(store: LogStore, records: int) -> None:
-    stats = store.stats()
-    print(f"{'on disk':36} {stats.bytes_disk / records:10.1f} bytes/record in {stats.blocks} blocks")
-
-
-def ask(store: LogStore, batches: list[Batch], repeat: int) -> None:
-    """Each query three times; the best counts."""
-    logql = LogQL(store)
-    start, end = _bounds(batches)
-    end += (repeat - 1) * HOUR_NS
-    rows = batches[len(batches) // 2].tables["logs"]
-    line = next(x for x in rows.column("body").to_pylist() if "session=" in x)
-    words = {
-        "rare": line.split("session=")[1],
-        "rare_word": line.split("session=")[1],
-        "trace": rows.column("trace_id")[0].as_py().hex(),
-    }
-    for name, query in QUERIES.items():
-        text = query.format(**words) if "{rare" in query or "{trace" in query else query
-        _show(name, lambda text=text: len(logql.records(text, start, end + 1, 100).entries))
-    for name, query in COUNTS.items():
-        text = query % (end - start + 1)
-        _show(name, lambda text=text: sum(v.value for v in logql.instant(text, end // 1_000_000 + 1)))
-    volume = "sum by (detected_level) (count_over_time({} [60s]))"
-    _show("volume histogram, a minute a step", lambda: logql.range(volume, start, end, 60 * 10**9)[0].values.sum())
-
-
-def _show(name: str, work: Callable[[], float]) -> None:
-    best, found = float("inf"), 0.0
-    for _ in range(3):
-        began = time.perf_counter()
-        found = work()
-        best = min(best, time.perf_counter() - began)
-    print(f"  {name:34} {best * 1e3:10.1f} ms   {found:,.0f} found")
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _bounds(batches: list[Batch]) -> tuple[int, int]:
-    ranges = [pc.min_max(b.tables["logs"].column("time_ns")).as_py() for b in batches]
-    return min(r["min"] for r in ranges), max(r["max"] for r in ranges)
-
-
-def _later(batch: Batch, by_ns: int) -> Batch:
-    table = batch.tables["logs"]
-    if not by_ns:
-        return batch
-    moved = {
-        n: pc.add(table.column(n), by_ns) if n in ("time_ns", "observed_ns") else table.column(n)
-        for n in table.schema.names
-    }
-    return Batch(batch.signal, {"logs": pa.RecordBatch.from_arrays(list(moved.values()), schema=table.schema)})
+    totals = shop_logs.make(given.folder, given.records)
+    span = totals["start"], totals["end"]
+    data = given.data or Path(tempfile.mkdtemp(prefix="obs-bench-"))
+    servers = [(obs(data / "obs", given.port, *span), data / "obs")]
+    if given.victoria_logs:
+        peer = data / "victoria-logs"
+        servers.append((victoria_logs(given.victoria_logs, peer, given.port + 3, *span), peer))
+    for server, folder in servers:
+        run(server, folder, given.folder, totals, given.rate, given.ask)
+    show([server for server, _ in servers], totals)
+    if given.data is None:
+        shutil.rmtree(data)
 
 
 if __name__ == "__main__":

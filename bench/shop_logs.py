@@ -10,6 +10,7 @@ two attributes. `RARE` stands in ten of them.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -182,7 +183,7 @@ def bodies(total: int, seed: int, start_ns: int, end_ns: int) -> Iterator[bytes]
         for low in range(0, rows, BODY_RECORDS):
             own = streams[low : low + BODY_RECORDS]
             edges = [*(np.flatnonzero(np.diff(own, prepend=-1)) + low).tolist(), low + len(own)]
-            groups = zip(edges, edges[1:], strict=False)
+            groups = itertools.pairwise(edges)
             yield b"".join(
                 field(1, owners[streams[a]] + field(2, scope + bytes(data[offsets[a] : offsets[b]]))) for a, b in groups
             )
@@ -193,7 +194,7 @@ def make(folder: Path, total: int, hours: float = 6.0, seed: int = 7) -> dict[st
     known = folder / "totals.json"
     if known.exists():
         totals: dict[str, int] = json.loads(known.read_text())
-        if (totals["logs"], totals["seed"], totals["hours"]) == (total, seed, hours):
+        if (totals["logs"], totals["seed"], totals.get("hours")) == (total, seed, hours):
             return totals
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("logs-*.pb"):

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import google_crc32c
 import numpy as np
@@ -19,13 +19,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from obs.columnar.filenames import parquet_name
 from obs.logstore import limits
-from obs.logstore.filenames import RECORDS, STREAMS, TOKENS
+from obs.logstore.cells import Cells
+from obs.logstore.filenames import CELL_NS, CELLS, RECORDS, STREAMS, TOKENS
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import TokenIndex
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Block(Protocol):
@@ -63,6 +66,7 @@ class BlockIndex:
     group_min: npt.NDArray[np.int64]
     group_max: npt.NDArray[np.int64]
     tokens: TokenIndex | None
+    cells: Cells | None
     damaged: Callable[[], bool]
 
     @property
@@ -129,6 +133,7 @@ def read_index(path: Path, block: Block) -> BlockIndex:
         group_min=low,
         group_max=high,
         tokens=_tokens(block, metadata.num_row_groups),
+        cells=_cells(block, int(starts[-1])),
         damaged=lambda: is_damaged(block),
     )
 
@@ -150,15 +155,33 @@ def is_damaged(block: Block) -> bool:
 
 def _tokens(block: Block, row_groups: int) -> TokenIndex | None:
     """The filters, unless they are absent or damaged: wrong bits would hide records, no filter hides none."""
-    path, facts = block.file(TOKENS), block.meta.files.get(TOKENS)
+    return _beside(block, TOKENS, lambda path: TokenIndex(path), lambda index: index.row_groups == row_groups)
+
+
+def _cells(block: Block, rows: int) -> Cells | None:
+    """The counts, unless they are absent or damaged."""
+    width_ns = block.meta.extra.get(CELL_NS)
+    if width_ns is None:
+        return None
+
+    def read(path: Path) -> Cells:
+        with pq.ParquetFile(path) as file:
+            return Cells.of_table(file.read(use_threads=False), int(width_ns))
+
+    return _beside(block, parquet_name(CELLS), read, lambda cells: int(cells.end[-1]) == rows)
+
+
+def _beside(block: Block, name: str, read: Callable[[Path], T], fits: Callable[[T], bool]) -> T | None:
+    """A file of the block that only spares reading; None where it is absent or not what was written."""
+    path, facts = block.file(name), block.meta.files.get(name)
     if facts is None:
         return None
     try:
         sound = google_crc32c.value(path.read_bytes()) == facts.crc32c
-        index = TokenIndex(path) if sound else None
+        found = read(path) if sound else None
     except (OSError, ValueError):
-        index = None
-    if index is None or index.row_groups != row_groups:
-        log.error("cannot use %r: it is not what was written; the block is read by its text", str(path))
+        found = None
+    if found is None or not fits(found):
+        log.error("cannot use %r: it is not what was written; the block's records are read instead", str(path))
         return None
-    return index
+    return found

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from obs.columnar.overflow import as_text
 from obs.logstore.blockindex import BlockIndex
+from obs.logstore.cells import SEVERITY, Amounts, Cells
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
 from obs.logstore.overflow import overflow_label
 from obs.logstore.streams import StreamTable
@@ -40,8 +41,10 @@ class Chunk:
         bounds: tuple[int, int],
         rows: int,
         damaged: Callable[[], bool] = lambda: False,
+        amounts: Amounts | None = None,
     ) -> None:
         self.rows = rows
+        self.amounts = amounts
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -108,6 +111,22 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
 
     bounds = (int(index.group_min[group]), int(index.group_max[group]))
     return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged)
+
+
+def cells_chunk(cells: Cells, streams: StreamTable) -> Chunk:
+    """The cells of a block as rows whose times are where their intervals begin."""
+
+    def load(name: str) -> pa.Array:
+        if name == "time_ns":
+            return pa.array(cells.times_ns)
+        column = cells.severity.column(name)
+        column = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
+        array = column.combine_chunks()
+        return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+
+    bounds = (int(cells.times_ns.min()), int(cells.times_ns.max()) + cells.width_ns - 1)
+    codes = cells.streams.astype(np.int64)
+    return Chunk(load, ("time_ns", *SEVERITY), {}, streams, lambda: codes, bounds, len(codes), amounts=cells.amounts)
 
 
 @dataclass(frozen=True, slots=True)

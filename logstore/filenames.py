@@ -14,5 +14,11 @@ STREAMS = "streams"
 PATTERNS = "patterns"
 """Table `patterns.parquet`: templates of the lines with their counts by stream and time; a block may lack it."""
 
+CELLS = "cells"
+"""Table `cells.parquet`: counts of records by stream, interval and severity; a block may lack it."""
+
+CELL_NS = "cell_ns"
+"""In the block's `extra`: the nanoseconds of a cell's interval."""
+
 TOKENS = "tokens.idx"
 """Token filters and trigrams of the block; a block without it is read by text."""

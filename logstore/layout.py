@@ -19,7 +19,8 @@ from obs.columnar.overflow import fold_columns
 from obs.columnar.tombstones import Tombstone
 from obs.logstore import deletes, limits
 from obs.logstore.blockindex import BlockIndexes
-from obs.logstore.filenames import PATTERNS, RECORDS, STORE, STREAMS, TOKENS
+from obs.logstore.cells import build_cells
+from obs.logstore.filenames import CELL_NS, CELLS, PATTERNS, RECORDS, STORE, STREAMS, TOKENS
 from obs.logstore.indexing import build_index, ready
 from obs.logstore.names import STREAM_ID
 from obs.logstore.patterns.counts import count
@@ -72,23 +73,31 @@ class LogLayout:
         options = write_options(table)
         out.parquet(RECORDS, table, row_group_rows=limits.ROW_GROUP_ROWS, **options)
         out.parquet(STREAMS, streams)
+        extra = self._cells(table, streams, out)
         patterns = self._patterns(table, streams)
         if patterns is not None:
             out.parquet(PATTERNS, patterns)
         index = build_index(table, limits.ROW_GROUP_ROWS)
         if index is not None:
             out.file(TOKENS, index)
-        return {"streams": streams.num_rows, "indexed": index is not None}
+        return {"streams": streams.num_rows, "indexed": index is not None, **extra}
+
+    def _cells(self, table: pa.Table, streams: pa.Table, out: BlockWriter) -> Mapping[str, Any]:
+        """Write counts of records; what is to be known of them."""
+        found = build_cells(table, _positions(table, streams))
+        if found is None:
+            return {}
+        cells, width_ns = found
+        out.parquet(CELLS, cells)
+        return {CELL_NS: width_ns}
 
     def _patterns(self, table: pa.Table, streams: pa.Table) -> pa.Table | None:
         """Templates of the lines with their counts, or None while the kernels are not ready."""
         if not ready():
             return None
-        counts = np.diff([*streams.column("first_row").to_pylist(), table.num_rows])
         body = table.column("body").combine_chunks()
         body = pa.concat_arrays(body.chunks) if isinstance(body, pa.ChunkedArray) else body
-        positions = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        return count(body, positions, table.column("time_ns").to_numpy()).to_table()
+        return count(body, _positions(table, streams), table.column("time_ns").to_numpy()).to_table()
 
     def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
         """See `obs.logstore.deletes`."""
@@ -116,6 +125,12 @@ class LogLayout:
         table = taken(table, order)
         streams = _streams_table(rank[order], times[order], [(int(ids[i]), labels[i]) for i in by_labels])
         return table, streams
+
+
+def _positions(table: pa.Table, streams: pa.Table) -> npt.NDArray[np.int32]:
+    """The position of each row's stream."""
+    counts = np.diff([*streams.column("first_row").to_pylist(), table.num_rows])
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
 
 def with_stream_ids(table: pa.Table, streams: StreamMapper) -> pa.Table:

@@ -19,6 +19,13 @@ SCAN_THREADS = 2
 TOKEN_FILTER_BITS = 14
 """Bits a distinct token in a split-block Bloom filter: one false row group in about 700."""
 
+CELL_ROWS = 64
+"""Records that a cell of counts stands for, on average, at least, where an interval of an hour allows: a cell costs
+some six bytes on disk and 50 in memory."""
+
+CELL_SEVERITIES = 64
+"""Pairs of severity number and text past which a block has no cells; loggers have ten at most."""
+
 MAX_STREAMS_CACHED = 1_000_000
 """Streams whose labels are kept in memory (about 500 bytes each); past it the oldest are derived again."""
 

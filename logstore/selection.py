@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from obs.logstore import limits
 from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
-from obs.logstore.chunks import Chunk, Rows, group_chunk, head_chunk
+from obs.logstore.cells import known
+from obs.logstore.chunks import Chunk, Rows, cells_chunk, group_chunk, head_chunk
 from obs.logstore.matching import matches_stream
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.streams import StreamTable
@@ -23,6 +24,7 @@ from obs.logstore.tokens import Needle
 from obs.model.labels import Labels, Matcher
 
 Mask = npt.NDArray[np.bool_]
+Ranges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 
 
@@ -35,6 +37,15 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """The records are only counted, by labels of these names; `alike` says of intervals (their first and last
+    nanoseconds) whether all times in one fall into the same windows."""
+
+    names: frozenset[str]
+    alike: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Mask]
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Records of streams that satisfy every matcher, with start_ns <= time < end_ns."""
 
@@ -42,6 +53,7 @@ class Selection:
     start_ns: int = ALL_TIME[0]
     end_ns: int = ALL_TIME[1]
     requirements: tuple[Requirement, ...] = ()
+    counted: Counted | None = None
 
 
 @dataclass(slots=True)
@@ -174,8 +186,43 @@ def block_units(
         stats.blocks_skipped += 1
         return []
     stats.blocks += 1
+    if selection.counted is not None and hide is None:
+        found = _counted_units(index, wanted, selection, selection.counted, stats)
+        if found is not None:
+            return found
     alive = _groups_alive(index, wanted, selection, stats)
     return [_group_unit(index, int(group), wanted, selection, hide) for group in np.flatnonzero(alive)]
+
+
+def _counted_units(
+    index: BlockIndex, wanted: Mask, selection: Selection, counted: Counted, stats: Stats
+) -> list[Unit] | None:
+    """The cells of a block that no window cuts, and the rows of those that one does; None where that spares nothing."""
+    cells = index.cells
+    if cells is None or not known(counted.names, index.streams, index.attributes, index.columns):
+        return None
+    last = cells.times_ns + (cells.width_ns - 1)
+    chosen = wanted[cells.streams] & (last >= selection.start_ns) & (cells.times_ns < selection.end_ns)
+    alike = counted.alike(cells.times_ns, last)
+    cut = _merged(cells.start[chosen & ~alike], cells.end[chosen & ~alike])
+    if (cut[1] - cut[0]).sum() * 2 > index.rows:
+        return None
+    whole = np.flatnonzero(chosen & alike)
+    bounds = int(cells.times_ns.min()), int(last.max())
+    found = [Unit(*bounds, len(whole), lambda: Rows(cells_chunk(cells, index.streams), whole))] if len(whole) else []
+    first = np.searchsorted(index.group_start, cut[0], side="right") - 1
+    final = np.searchsorted(index.group_start, cut[1], side="left")
+    groups = sorted({g for a, b in zip(first.tolist(), final.tolist(), strict=True) for g in range(a, b)})
+    stats.row_groups += len(groups)
+    return found + [_group_unit(index, g, wanted, selection, None, cut) for g in groups]
+
+
+def _merged(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Ranges:
+    """Rising ranges of rows, those that touch or repeat as one."""
+    if not len(starts):
+        return starts, ends
+    apart = np.flatnonzero(starts[1:] > ends[:-1]) + 1
+    return starts[np.concatenate(([0], apart))], ends[np.concatenate((apart - 1, [len(ends) - 1]))]
 
 
 def _groups_alive(index: BlockIndex, wanted: Mask, selection: Selection, stats: Stats) -> Mask:
@@ -204,15 +251,31 @@ def _rows_before(
 
 
 def _group_unit(
-    index: BlockIndex, group: int, wanted: Mask, selection: Selection, hide: Callable[[Rows], Rows] | None
+    index: BlockIndex,
+    group: int,
+    wanted: Mask,
+    selection: Selection,
+    hide: Callable[[Rows], Rows] | None,
+    within: Ranges | None = None,
 ) -> Unit:
+    """One row group; `within`: the rows of the block that are looked at, all where not given."""
+
     def open_() -> Rows:
         chunk = group_chunk(index, group)
-        rows = in_time(Rows(chunk, _wanted_rows(index, chunk, group, wanted)), selection)
+        at = _wanted_rows(index, chunk, group, wanted) if within is None else _rows_within(index, group, within)
+        rows = in_time(Rows(chunk, at), selection)
         return rows if hide is None else hide(rows)
 
     held = int(index.group_start[group + 1] - index.group_start[group])
     return Unit(int(index.group_min[group]), int(index.group_max[group]), held, open_, index.damaged)
+
+
+def _rows_within(index: BlockIndex, group: int, ranges: Ranges) -> npt.NDArray[np.int64]:
+    """The rows of a group that lie in ranges of the block's."""
+    start, end = int(index.group_start[group]), int(index.group_start[group + 1])
+    low, high = np.clip(ranges[0], start, end) - start, np.clip(ranges[1], start, end) - start
+    parts = [np.arange(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True) if a < b]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def _wanted_rows(index: BlockIndex, chunk: Chunk, group: int, wanted: Mask) -> npt.NDArray[np.int64]:

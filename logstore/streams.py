@@ -120,6 +120,11 @@ class StreamTable:
         at = table[codes]
         return pa.DictionaryArray.from_arrays(pa.array(at, mask=at < 0), values)
 
+    def everywhere(self, name: str) -> bool:
+        """Whether every stream has a label."""
+        found = self.label(name, np.arange(len(self.streams)))
+        return found is not None and found.null_count == 0
+
     def _encode(self, name: str) -> tuple[npt.NDArray[np.int32], pa.Array]:
         values = [dict(labels).get(name) for _, labels in self.streams]
         distinct = sorted({v for v in values if v})

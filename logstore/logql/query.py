@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -157,7 +157,8 @@ class LogQL:
 
     def _range(self, plan: RangePlan, steps: Steps, stats: Stats, deadline: Deadline) -> Matrix:
         start_ns, end_ns = ranges.windows(steps, plan.range_ns, plan.offset_ns)
-        with self._store.read(_selection(plan.log, start_ns, end_ns), stats) as units:
+        selection = replace(_selection(plan.log, start_ns, end_ns), counted=ranges.counted(plan, steps))
+        with self._store.read(selection, stats) as units:
             evaluate = unwrapped.evaluate if plan.unwrap is not None else ranges.evaluate
             matrix, rows = evaluate(plan, units, steps, deadline)
         if plan.op == "absent_over_time" and plan.unwrap is not None:

@@ -17,12 +17,13 @@ from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.groups import group_rows
 from obs.logstore.logql.matrix import Matrix, Steps, Values
-from obs.logstore.logql.plan import RangePlan, run_stages
+from obs.logstore.logql.plan import ADDITIVE, RangePlan, run_stages
 from obs.logstore.logql.stages.errors import refuse_failed
+from obs.logstore.logql.syntax import Comparison, Condition, LabelFilter, Stage
 from obs.logstore.logql.units import LONGEST_NS
 from obs.logstore.logql.vectors import rows_present
 from obs.logstore.scan import Deadline, map_units, unless_damaged
-from obs.logstore.selection import Unit
+from obs.logstore.selection import Counted, Unit
 from obs.model.labels import Labels
 
 Index = npt.NDArray[np.int64]
@@ -68,26 +69,68 @@ def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
     inside = enter < leave
     if not inside.all():
         enter, leave, codes = enter[inside], leave[inside], codes[inside]
-    sizes = None
-    if plan.op in BYTES_OPS:
-        sizes = pc.binary_length(rows.line()).to_numpy().astype(np.float64)[inside]
-    where, amount, count = _add_up(codes, enter, leave, sizes, len(labels), steps.count + 1)
+    sizes, records = _amounts(plan, rows, inside)
+    where, amount, count = _add_up(codes, enter, leave, sizes, records, len(labels), steps.count + 1)
     width = steps.count + 1
     rows.chunk.release()
-    return Partial(labels, where // width, where % width, amount, count, len(enter))
+    total = len(enter) if records is None else int(records.sum())
+    return Partial(labels, where // width, where % width, amount, count, total)
+
+
+def _amounts(plan: RangePlan, rows: Rows, inside: npt.NDArray[np.bool_]) -> tuple[Values | None, Values | None]:
+    """The bytes of each row where they are asked for, and its records where rows are cells; else None."""
+    amounts, sized = rows.chunk.amounts, plan.op in BYTES_OPS
+    if amounts is None:
+        return (pc.binary_length(rows.line()).to_numpy().astype(np.float64)[inside] if sized else None), None
+    sizes = amounts.bytes[rows.index].astype(np.float64)[inside] if sized else None
+    return sizes, amounts.rows[rows.index].astype(np.float64)[inside]
+
+
+def counted(plan: RangePlan, steps: Steps) -> Counted | None:
+    """What lets the counts that blocks keep answer a plan: it reads no more than labels; else None."""
+    names = label_names(plan.log.syntax)
+    if plan.op not in (*ADDITIVE, "absent_over_time") or plan.unwrap is not None or plan.after or names is None:
+        return None
+
+    def alike(first: Index, last: Index) -> npt.NDArray[np.bool_]:
+        a = window_steps(first + plan.offset_ns, plan.range_ns, steps)
+        b = window_steps(last + plan.offset_ns, plan.range_ns, steps)
+        return (a[0] == b[0]) & (a[1] == b[1])
+
+    return Counted(frozenset((*names, *(plan.by or ()), *plan.extra)), alike)
+
+
+def label_names(stages: tuple[Stage, ...]) -> set[str] | None:
+    """The labels that stages look at, or None where they do more than filter by labels."""
+    names: set[str] = set()
+    waiting: list[Condition] = []
+    for stage in stages:
+        if not isinstance(stage, LabelFilter):
+            return None
+        waiting.append(stage.condition)
+    while waiting:
+        condition = waiting.pop()
+        if isinstance(condition, Comparison):
+            names.add(condition.name)
+        else:
+            waiting += condition.parts
+    return names
 
 
 def _add_up(
-    codes: Index, enter: Index, leave: Index, sizes: Values | None, groups: int, width: int
+    codes: Index, enter: Index, leave: Index, sizes: Values | None, records: Values | None, groups: int, width: int
 ) -> tuple[Index, Values, Values]:
-    """Where differences are, flat over [groups, width], and what they are of amounts and counts."""
+    """Where differences are, flat over [groups, width], and what they are of amounts and counts.
+
+    `sizes`: the amount of each row, 1 where not given; `records`: how many it counts for, likewise.
+    """
     base = codes * width
     enter, leave, size = base + enter, base + leave, groups * width
     places: Index | None = None
     if size > max(1 << 16, 4 * len(codes)):
         places, at = np.unique(np.concatenate([enter, leave]), return_inverse=True)
         enter, leave, size = at[: len(codes)], at[len(codes) :], len(places)
-    count = (np.bincount(enter, minlength=size) - np.bincount(leave, minlength=size)).astype(np.float64)
+    count = (np.bincount(enter, records, size) - np.bincount(leave, records, size)).astype(np.float64)
     amount = count
     if sizes is not None:
         amount = (np.bincount(enter, sizes, size) - np.bincount(leave, sizes, size)).astype(np.float64)
