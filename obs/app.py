@@ -48,6 +48,7 @@ from obs.serving.data_folder import DataFolder
 from obs.serving.front import Front, not_found
 from obs.serving.log_receivers import LogReceivers
 from obs.serving.server import Listener, serve
+from obs.serving.span_processors import SpanProcessors
 from obs.serving.status import Status
 from obs.serving.trace_receivers import READ_TOO, TraceReceivers
 from obs.sql import api as sql_api
@@ -197,7 +198,11 @@ class App:
         limits = self.config.limits
         self.ledger = Ledger()
         processors = _processors(self.config.processors)
-        self.pipeline = Pipeline(self._consumers, processors, max_in_flight_bytes=limits.in_flight)
+        self._spans = SpanProcessors(
+            self.config.processors, self.traces, partial(self.consume, Signal.METRICS), self._clock
+        )
+        consumers = {**self._consumers, Signal.TRACES: self._spans.consumer}
+        self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
@@ -313,6 +318,8 @@ class App:
         self._closers.append(self._push.close)
         self._scraper.apply(self._jobs)
         self._closers.append(self._scraper.close)
+        self._spans.start()
+        self._closers.append(self._spans.close)
         self._log_retention.start()
         self._closers.append(self._log_retention.close)
         self._own_metrics.start()

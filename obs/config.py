@@ -172,11 +172,39 @@ class RedactConfig(_Section):
     regexes: list[RegexConfig] = []
 
 
+class DerivedConfig(_Section):
+    """Metrics that are derived from spans."""
+
+    enabled: bool = False
+    interval: Annotated[Duration, Field(ge=1)] = 15.0
+    histograms: list[Literal["classic", "native"]] = ["classic"]
+    buckets: list[Annotated[float, Field(gt=0)]] | None = None  # seconds, rising; None: those of the names
+
+
+class SpanMetricsConfig(DerivedConfig):
+    """Calls and durations of spans."""
+
+    names: Literal["tempo", "otel"] = "tempo"
+    dimensions: list[str] = []  # attributes, of the span before the resource
+    max_span_names: Annotated[int, Field(gt=0)] = 500  # of each service
+    max_series: Annotated[int, Field(gt=0)] = 20_000  # label sets; each is as many series as it has buckets, and five
+
+
+class ServiceGraphConfig(DerivedConfig):
+    """Requests between services."""
+
+    wait: Duration = 10.0
+    max_pending: Annotated[int, Field(gt=0)] = 100_000  # spans that wait for their other side
+    max_series: Annotated[int, Field(gt=0)] = 10_000
+
+
 class ProcessorsConfig(_Section):
     """What is done to telemetry between its receiver and its store."""
 
     redact: RedactConfig = RedactConfig()
     max_line: Size | None = None  # bytes of a record's body that are kept; the rest is cut, with a mark
+    span_metrics: SpanMetricsConfig = SpanMetricsConfig()
+    service_graph: ServiceGraphConfig = ServiceGraphConfig()
 
 
 class AgentConfig(_Section):
