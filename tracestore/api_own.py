@@ -15,7 +15,7 @@ from obs.tracestore.graph import GraphEdge
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import Order, TraceQuery, TraceSummary
 from obs.tracestore.store import TraceStore
-from obs.tracestore.traceql import parse
+from obs.tracestore.traceql import plan
 
 ORDERS: dict[str, tuple[Order, bool]] = {
     "start": ("start", True), "newest": ("start", True), "oldest": ("start", False),
@@ -75,12 +75,13 @@ def read_query(given: Params) -> TraceQuery:
         raise UserError(f"cannot order by {name[:40]!r}: known are {', '.join(ORDERS)}")
     order, descending = ORDERS[name]
     text = given.text("q")
-    return TraceQuery(
+    found = TraceQuery(
         service=given.text("service"), operation=given.text("operation"), tags=given.tags(),
         min_duration_ns=given.duration("minDuration", 1), max_duration_ns=given.duration("maxDuration", 1),
         start_ns=start_ns, end_ns=end_ns, status=given.text("status"), limit=given.limit(), order=order,
-        descending=descending, after=given.text("next"), where=None if text is None else parse(text),
+        descending=descending, after=given.text("next"),
     )  # fmt: skip
+    return found if text is None else plan(text).asked(found)
 
 
 def _edge_json(e: GraphEdge) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from obs.tracestore import limits, tempo_shape
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
 from obs.tracestore.expressions import Compare, Expr, Intrinsic, all_of
 from obs.tracestore.ids import parse_trace_id
-from obs.tracestore.matching import Condition
 from obs.tracestore.query import TraceQuery, tag_condition
 from obs.tracestore.reading import Trace
 from obs.tracestore.store import TraceStore
-from obs.tracestore.traceql import parse
+from obs.tracestore.traceql import Plan, plan
+from obs.tracestore.traceql.stages.filter import Filter
+from obs.tracestore.traceql.stages.pipeline import Pipeline
 from obs.version import __version__
 
 S = 10**9
@@ -69,26 +70,28 @@ def _add_search(api: APIRouter, store: TraceStore) -> None:
     @api.get("/search", response_class=Response)
     def search(given: Given) -> Response:
         """Traces by TraceQL (`q`) or by tags, with the spans that matched."""
-        query = _query(given)
+        asked, query = _query(given)
         found = store.search(query)
-        condition = Condition(query.where, query.start_ns, query.end_ns)
-        shown = given.whole("spss", limits.SPANS_PER_SPANSET)
-        traces = [tempo_shape.search_hit(t, store.by_id(t.trace_id), condition, shown) for t in found.traces]
+        shown = min(given.whole("spss", limits.SPANS_PER_SPANSET), limits.MAX_SPANS_PER_SPANSET)
+        sets = store.spansets(asked, [t.trace_id for t in found.traces], query)
+        traces = [tempo_shape.search_hit(t, sets.get(t.trace_id, ()), shown) for t in found.traces]
         return json_answer({"traces": traces, "metrics": tempo_shape.metrics(found.stats)})
 
 
-def _query(given: Params) -> TraceQuery:
+def _query(given: Params) -> tuple[Plan, TraceQuery]:
+    """What is asked for, by TraceQL or by tags; its spansets and its traces."""
     start_ns, end_ns = given.span(S)
+    found = TraceQuery(start_ns=start_ns, end_ns=end_ns, limit=given.limit(), after=given.text("next"))
     text = given.text("q")
-    conditions: list[Expr | None] = [None if text is None else parse(text)]
-    conditions += [_tag(k, v) for k, v in given.tags().items()]
+    conditions: list[Expr | None] = [_tag(k, v) for k, v in given.tags().items()]
     shortest, longest = given.duration("minDuration"), given.duration("maxDuration")
     if shortest is not None:
         conditions.append(Compare(Intrinsic("traceDuration"), ">=", shortest))
     if longest is not None:
         conditions.append(Compare(Intrinsic("traceDuration"), "<=", longest))
-    found = TraceQuery(start_ns=start_ns, end_ns=end_ns, limit=given.limit())
-    return replace(found, where=all_of(conditions))
+    asked = Plan(Pipeline((Filter(all_of(conditions)),))) if text is None else plan(text)
+    found = asked.asked(found)
+    return asked, found if text is None else replace(found, where=all_of([found.where, *conditions]))
 
 
 def _tag(key: str, value: str) -> Expr:

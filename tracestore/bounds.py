@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Or
+from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Or, Planned
 from obs.tracestore.names import ERROR
 from obs.tracestore.summaries import TraceRows
 
@@ -32,12 +32,16 @@ def trace_bound(expr: Expr | None, traces: TraceRows) -> Bound:
         return Bound(everything, True)
     if isinstance(expr, And | Or):
         bounds = [trace_bound(item, traces) for item in expr.items]
+        if isinstance(expr, Or) and not bounds:
+            return Bound(~everything, True)
         if isinstance(expr, Or):
             return Bound(np.logical_or.reduce([b.may for b in bounds]), all(b.exact for b in bounds))
         spans = sum(not _of_whole_trace(i) for i in expr.items)  # of two span conditions each may hold elsewhere
         return Bound(np.logical_and.reduce([b.may for b in bounds]), spans <= 1 and all(b.exact for b in bounds))
     if isinstance(expr, Compare):
         return _compare(expr, traces) or Bound(everything, False)
+    if isinstance(expr, Planned):
+        return expr.bound(traces)
     return Bound(everything, False)
 
 

@@ -5,14 +5,20 @@ A comparison holds only where the span has the field, also with `!=`: a missing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from obs.errors import QueryError
 from obs.tracestore import limits
+
+if TYPE_CHECKING:
+    from obs.tracestore.bounds import Bound
+    from obs.tracestore.summaries import TraceRows
 
 Value = str | int | float | bool | None
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "=~", "!~")
@@ -43,7 +49,61 @@ class Attribute:
         return f"{names[self.scope] if self.scope else ''}.{self.key}"
 
 
-Field = Intrinsic | Attribute
+@dataclass(frozen=True, slots=True)
+class OfParent:
+    """A field of the span's parent."""
+
+    field: Intrinsic | Attribute
+
+    def __str__(self) -> str:
+        return f"parent.{str(self.field).removeprefix('.')}"
+
+
+@dataclass(frozen=True, slots=True)
+class OfEach:
+    """A field that each event or link of a span has: `name` is an attribute's key, or one of `nested.FIXED`."""
+
+    list: str  # event, link
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.list}{self.name}" if self.name.startswith(":") else f"{self.list}.{self.name}"
+
+
+Field = Intrinsic | Attribute | OfParent | OfEach
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number, a text or a truth value, where it stands in arithmetic."""
+
+    value: Value
+
+    def __str__(self) -> str:
+        return _shown(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`left op right` over numbers; `op` is one of + - * / % ^."""
+
+    op: str
+    left: Term
+    right: Term
+
+    def __str__(self) -> str:
+        return f"({self.left} {self.op} {self.right})"
+
+
+Term = Intrinsic | Attribute | OfParent | OfEach | Constant | Arithmetic
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +117,19 @@ class Compare:
     loose: bool = False
 
     def __str__(self) -> str:
-        value = "nil" if self.value is None else f'"{self.value}"' if isinstance(self.value, str) else self.value
-        return f"{self.field} {self.op} {str(value).lower() if isinstance(self.value, bool) else value}"
+        return f"{self.field} {self.op} {_shown(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTerms:
+    """`left op right` of two values of the same span: numbers with numbers, text with text, truth with truth."""
+
+    left: Term
+    op: str
+    right: Term
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.op} {self.right}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +162,26 @@ class Not:
         return f"!{self.item}"
 
 
-Expr = Compare | And | Or | Not
+class Planned(ABC):
+    """A condition with an execution of its own, over whole traces: which spans a TraceQL pipeline ends with."""
+
+    @abstractmethod
+    def mask(self, rows: Any) -> Any:
+        """bool[rows] of `evaluate.SpanRows`: the spans; never one of a trace that does not stand whole in the rows."""
+
+    @abstractmethod
+    def fields(self) -> Iterator[Field]:
+        """Every field that it reads."""
+
+    @abstractmethod
+    def bound(self, traces: TraceRows) -> Bound:
+        """What the traces table says; see `bounds.trace_bound`."""
+
+
+Expr = Compare | CompareTerms | And | Or | Not | Planned
+
+NOWHERE = Or(())
+"""What no span satisfies."""
 
 
 def all_of(items: Iterable[Expr | None]) -> Expr | None:
@@ -113,17 +203,36 @@ TRACE_FIELDS = (
     "nestedSetRight",
     "nestedSetParent",
     "parentPosition",
+    "childCount",
 )
 """Intrinsics whose value a part of a trace cannot tell."""
 
 
 def names_trace(expr: Expr | None) -> bool:
     """Whether an expression depends on more of the trace than the span."""
-    if isinstance(expr, Compare):
-        return isinstance(expr.field, Intrinsic) and expr.field.name in TRACE_FIELDS
-    if isinstance(expr, And | Or):
-        return any(names_trace(item) for item in expr.items)
-    return isinstance(expr, Not) and names_trace(expr.item)
+    return isinstance(expr, Planned) or any(_of_trace(field) for field in fields_of(expr))
+
+
+def _of_trace(field: Field) -> bool:
+    return isinstance(field, OfParent) or (isinstance(field, Intrinsic) and field.name in TRACE_FIELDS)
+
+
+def fields_of(expr: Expr | Term | None) -> Iterator[Field]:
+    """Every field that an expression or a term reads."""
+    if isinstance(expr, Intrinsic | Attribute | OfParent | OfEach):
+        yield expr
+    elif isinstance(expr, Compare):
+        yield expr.field
+    elif isinstance(expr, CompareTerms | Arithmetic):
+        yield from fields_of(expr.left)
+        yield from fields_of(expr.right)
+    elif isinstance(expr, And | Or):
+        for item in expr.items:
+            yield from fields_of(item)
+    elif isinstance(expr, Not):
+        yield from fields_of(expr.item)
+    elif isinstance(expr, Planned):
+        yield from expr.fields()
 
 
 def check_regex(pattern: str) -> str:

@@ -28,6 +28,9 @@ newest 13 million spans. Older blocks are opened by each query that needs them (
 SCAN_THREADS = 2
 """Blocks read side by side by one query: decoding releases the GIL, and the server has two cores."""
 
+ROWS_AT_ONE_TIME = 1_048_576
+"""Rows of a block that a query decodes at one time and thread: eight bytes a row and column that it reads."""
+
 DEFAULT_LIMIT = 20
 """Traces a search returns where it names no limit; Jaeger's and Tempo's number."""
 
@@ -40,11 +43,17 @@ MAX_REGEX_CHARS = 1_000
 MAX_QUERY_CHARS = 16_384
 """Length of a TraceQL text."""
 
+MAX_QUERY_DEPTH = 200
+"""Conditions, operators and arithmetic of one query within each other: what Python's stack holds with room to spare."""
+
 MAX_TAG_VALUES = 1_000
 """Values that a tag's list shows; a longer list cannot be picked from."""
 
 SPANS_PER_SPANSET = 3
 """Matching spans that a TraceQL search shows of each trace; Tempo's number."""
+
+MAX_SPANS_PER_SPANSET = 1_000
+"""The most that may be asked for."""
 
 SPANS_PER_PAGE = 10_000
 """Spans of one trace that our own API sends at once; a larger trace is read in pages."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from obs.tracestore import limits
 from obs.tracestore.bounds import trace_bound
 from obs.tracestore.evaluate import SpanRows, evaluate
 from obs.tracestore.expressions import Expr
@@ -58,12 +60,32 @@ def by_traces(source: Source, condition: Condition) -> ByTraces:
 
 def by_spans(source: Source, condition: Condition, wanted: Mask, stats: ReadStats) -> Rows:
     """Of the wanted traces those with a matching span."""
-    rows = SpanRows(source, groups_of(source, wanted))
-    stats.row_groups_read += len(rows.groups)
-    stats.rows_read += len(rows)
-    hits = matching_rows(rows, condition)
-    traces = np.unique(source.traces.trace_of(rows.positions[hits]))
-    return traces[wanted[traces]]
+    found = []
+    for piece in pieces(source, wanted):
+        rows = SpanRows(source, groups_of(source, piece))
+        stats.row_groups_read += len(rows.groups)
+        stats.rows_read += len(rows)
+        hits = matching_rows(rows, condition)
+        traces = np.unique(source.traces.trace_of(rows.positions[hits]))
+        found.append(traces[piece[traces]])
+    return np.concatenate([np.zeros(0, np.int64), *found])
+
+
+def pieces(source: Source, wanted: Mask) -> Iterator[Mask]:
+    """The wanted traces, in pieces of so many rows as may be decoded at one time; a trace is never cut."""
+    starts = source.traces.starts
+    if starts[-1] <= limits.ROWS_AT_ONE_TIME:
+        yield wanted
+        return
+    first = 0
+    while first < len(wanted):
+        reach = int(np.searchsorted(starts, starts[first] + limits.ROWS_AT_ONE_TIME, side="right")) - 1
+        end = max(reach, first + 1)
+        piece = np.zeros(len(wanted), bool)
+        piece[first:end] = wanted[first:end]
+        if piece.any():
+            yield piece
+        first = end
 
 
 def matching_rows(rows: SpanRows, condition: Condition) -> Rows:

@@ -13,7 +13,7 @@ import numpy as np
 
 from obs.tracestore import limits
 from obs.tracestore.candidates import Candidates, Page, best_of, concatenated, in_order, join_parts
-from obs.tracestore.expressions import names_trace
+from obs.tracestore.expressions import fields_of, names_trace
 from obs.tracestore.ids import Words, words_id
 from obs.tracestore.matching import Condition, by_spans, by_traces, matching
 from obs.tracestore.query import Found, ReadStats, TraceQuery, TraceSummary
@@ -113,7 +113,7 @@ def _joined(
     stats.traces_joined += len(split)
     if not len(split):
         return {}
-    source = put_together(sources, split.high, split.low, condition.expr)
+    source = put_together(sources, split.high, split.low, tuple(fields_of(condition.expr)))
     found = {}
     for position in matching(source, condition, stats).tolist():
         high, low = int(source.traces.high[position]), int(source.traces.low[position])

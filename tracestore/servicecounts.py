@@ -38,7 +38,7 @@ def trace_counts(sources: Sequence[Source], trace_ids: Sequence[bytes]) -> dict[
     high, low = (np.array(part, np.uint64) for part in zip(*words, strict=True))
     if not any((source.traces.find_many(high, low) >= 0).any() for source in sources):
         return {}
-    joined = put_together(sources, high, low, None)
+    joined = put_together(sources, high, low, ())
     t = joined.traces
     return {words_id(t.high[i], t.low[i]): _counts(joined, i) for i in range(len(t))}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,39 +15,37 @@ import pyarrow as pa
 from obs.columnar.head import concatenate
 from obs.tracestore import limits
 from obs.tracestore.evaluate import SpanRows
-from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Not, Or
+from obs.tracestore.expressions import Attribute, Expr, Field, OfEach, OfParent, fields_of
 from obs.tracestore.ids import Words
 from obs.tracestore.matching import groups_of
-from obs.tracestore.sources import MemorySource, Source, attributes_of
+from obs.tracestore.sources import Attributes, MemorySource, Source, attributes_of
 from obs.tracestore.spancolumns import NEEDED
 from obs.tracestore.splits import Mask
 
 _OF_INTRINSIC = {"statusMessage": "status_message", "scopeName": "scope_name", "scopeVersion": "scope_version"}
+_OF_LIST = {"event": "events", "link": "links"}
 Key = tuple[str, bytes, tuple[str, ...]]
 
 
-def fields_of(expr: Expr | None) -> Iterator[Intrinsic | Attribute]:
-    """Every field that an expression reads."""
-    if isinstance(expr, Compare):
-        yield expr.field
-    elif isinstance(expr, And | Or):
-        for item in expr.items:
-            yield from fields_of(item)
-    elif isinstance(expr, Not):
-        yield from fields_of(expr.item)
-
-
-def columns_for(expr: Expr | None, source: Source) -> tuple[str, ...]:
-    """The columns of a source that its DAG and an expression need."""
+def columns_for(fields: Iterable[Field], source: Source) -> tuple[str, ...]:
+    """The columns of a source that its DAG and some fields need."""
     attributes = attributes_of(source.columns)
     wanted = dict.fromkeys(NEEDED)
-    for field in fields_of(expr):
-        if isinstance(field, Attribute):
-            wanted.update(dict.fromkeys(column for column, _, _ in attributes.get(field.key, ())))
-            wanted["attr_overflow"] = None
-        elif field.name in _OF_INTRINSIC:
-            wanted[_OF_INTRINSIC[field.name]] = None
+    for field in fields:
+        wanted.update(dict.fromkeys(_columns_of(field, attributes)))
     return tuple(column for column in wanted if column in source.columns)
+
+
+def _columns_of(field: Field, attributes: Attributes) -> Iterator[str]:
+    if isinstance(field, OfParent):
+        yield from _columns_of(field.field, attributes)
+    elif isinstance(field, OfEach):
+        yield _OF_LIST[field.list]
+    elif isinstance(field, Attribute):
+        yield from (column for column, _, _ in attributes.get(field.key, ()))
+        yield "attr_overflow"
+    elif field.name in _OF_INTRINSIC:
+        yield _OF_INTRINSIC[field.name]
 
 
 class SplitRows:
@@ -59,7 +57,7 @@ class SplitRows:
 
     def rows(self, source: Source, split: Mask, expr: Expr | None) -> pa.Table:
         """The rows of the traces where `split` holds, in the source's order."""
-        columns = columns_for(expr, source)
+        columns = columns_for(fields_of(expr), source)
         key = source.name, np.packbits(split).tobytes(), columns
         if isinstance(source, MemorySource):
             return rows_of(source, split, columns)
@@ -87,13 +85,13 @@ def rows_of(source: Source, split: Mask, columns: Sequence[str]) -> pa.Table:
     return pa.table(arrays)
 
 
-def put_together(sources: Sequence[Source], high: Words, low: Words, expr: Expr | None) -> MemorySource:
-    """These traces out of all places, with the columns that matching and summaries read."""
+def put_together(sources: Sequence[Source], high: Words, low: Words, fields: Sequence[Field]) -> MemorySource:
+    """These traces out of all places, with the columns that summaries and these fields are read from."""
     tables = []
     for source in sources:
         at = source.traces.find_many(high, low)
         wanted = np.zeros(len(source.traces), bool)
         wanted[at[at >= 0]] = True
         if wanted.any():
-            tables.append(rows_of(source, wanted, columns_for(expr, source)))
+            tables.append(rows_of(source, wanted, columns_for(fields, source)))
     return MemorySource("split", concatenate(tables))

@@ -35,6 +35,8 @@ from obs.tracestore.search import search
 from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.sqlviews import sql_views
 from obs.tracestore.tags import tag_names, tag_values
+from obs.tracestore.traceql.answer import Spanset, spansets_of
+from obs.tracestore.traceql.plan import Plan
 
 T = TypeVar("T")
 
@@ -76,6 +78,10 @@ class TraceStore:
     def search(self, query: TraceQuery) -> Found:
         """The traces a query asks for, in order over its whole range. Raises: UserError."""
         return self._answer(lambda snapshot: search(snapshot.sources, snapshot.split_keys(), query))
+
+    def spansets(self, plan: Plan, trace_ids: Sequence[bytes], query: TraceQuery) -> dict[bytes, list[Spanset]]:
+        """Of these traces the spansets that a plan leaves, with spans in the query's range."""
+        return self._answer(lambda snapshot: spansets_of(snapshot.sources, plan, trace_ids, query))
 
     def by_id(self, trace_id: bytes) -> Trace | None:
         """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it."""

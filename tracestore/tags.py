@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 from obs.errors import UserError
 from obs.model.schema import parse_attribute_column
 from obs.tracestore import limits
-from obs.tracestore.evaluate import INTRINSICS, SpanRows, field_columns
-from obs.tracestore.expressions import SCOPES, Attribute, Field, Intrinsic
+from obs.tracestore.evaluate import SpanRows
+from obs.tracestore.expressions import SCOPES, Attribute, Field, Intrinsic, OfEach
+from obs.tracestore.fields import INTRINSICS, field_columns
 from obs.tracestore.names import KINDS, STATUSES
+from obs.tracestore.nested import FIXED
 from obs.tracestore.sources import Source
 
 ALIASES: dict[str, Field] = {
@@ -23,6 +25,8 @@ ALIASES: dict[str, Field] = {
     "span:duration": Intrinsic("duration"), "trace:duration": Intrinsic("traceDuration"),
     "trace:rootName": Intrinsic("rootName"), "trace:rootService": Intrinsic("rootServiceName"),
     "instrumentation:name": Intrinsic("scopeName"), "instrumentation:version": Intrinsic("scopeVersion"),
+    "span:childCount": Intrinsic("childCount"), "parent": Intrinsic("span:parentID"),
+    **{f"{name}{fixed}": OfEach(name, fixed) for name, known in FIXED.items() for fixed in known},
 }  # fmt: skip
 """Names of fields as Tempo writes them beside the short ones."""
 
@@ -36,6 +40,8 @@ def parse_field(text: str) -> Field:
     if text in INTRINSICS:
         return Intrinsic(text)
     scope, dot, key = text.partition(".")
+    if dot and scope in FIXED and key:
+        return OfEach(scope, key)
     if dot and scope in SCOPES and key:
         return Attribute(SCOPES[scope], key)
     return Attribute(None, text.removeprefix("."))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from obs.tracestore.evaluate import SpanRows
-from obs.tracestore.expressions import SCOPES
-from obs.tracestore.matching import Condition, matching_rows
+from obs.tracestore.expressions import SCOPES, Attribute, Field, Intrinsic
 from obs.tracestore.otlp_shape import resource_spans_json, traces_data
 from obs.tracestore.query import ReadStats, TraceSummary
 from obs.tracestore.reading import Trace
-from obs.tracestore.spanview import SpanView, span_views
+from obs.tracestore.spanview import span_views
+from obs.tracestore.traceql.answer import ShownSpan, Spanset
 
 Json = dict[str, Any]
 INTRINSIC_TAGS = ("duration", "kind", "name", "rootName", "rootServiceName", "status", "statusMessage", "traceDuration")
@@ -50,28 +49,50 @@ def trace_v2(trace: Trace) -> Json:
     return {"trace": {"resourceSpans": resource_spans_json(traces_data(span_views(trace.table)))}, "metrics": {}}
 
 
-def search_hit(summary: TraceSummary, trace: Trace | None, condition: Condition, shown: int) -> Json:
-    """One trace of a search with its first matching spans."""
+def search_hit(summary: TraceSummary, spansets: Sequence[Spanset], shown: int) -> Json:
+    """One trace of a search with its spansets and the first spans of each."""
     found: Json = {
         "traceID": summary.trace_id.hex(), "rootServiceName": summary.root_service,
         "rootTraceName": summary.root_name, "startTimeUnixNano": str(summary.start_ns),
         "durationMs": summary.duration_ns // 10**6,
     }  # fmt: skip
-    if trace is not None:
-        source = trace.source
-        hits = matching_rows(SpanRows(source, np.arange(1)), condition)
-        spans = span_views(trace.table.take(pa.array(hits[:shown])))
-        span_set = {"spans": [_span(s) for s in spans], "matched": len(hits)}
-        found |= {"spanSet": span_set, "spanSets": [span_set]}
-    return found
+    sets = [_spanset(s, shown) for s in spansets]
+    return found | ({"spanSet": sets[0], "spanSets": sets} if sets else {})
 
 
-def _span(span: SpanView) -> Json:
+def _spanset(spanset: Spanset, shown: int) -> Json:
+    found: Json = {"spans": [_span(s) for s in spanset.spans[:shown]], "matched": spanset.matched}
+    notes = [{"key": name, "value": any_value(value)} for name, value in spanset.notes]
+    return found | ({"attributes": notes} if notes else {})
+
+
+def _span(span: ShownSpan) -> Json:
     return {
         "spanID": span.span_id, "name": span.name, "startTimeUnixNano": str(span.start_ns),
         "durationNanos": str(span.duration_ns),
-        "attributes": [{"key": "service.name", "value": {"stringValue": span.service}}],
+        "attributes": [{"key": field_name(f), "value": any_value(v)} for f, v in span.values if f not in _SHOWN_ELSE],
     }  # fmt: skip
+
+
+_SHOWN_ELSE = (Intrinsic("name"), Intrinsic("duration"))
+
+
+def field_name(field: Field) -> str:
+    """What an answer calls a field: an attribute by its key alone."""
+    return field.key if isinstance(field, Attribute) else str(field)
+
+
+def any_value(value: Any) -> Json:
+    """A value as OTLP writes one in JSON."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value if np.isfinite(value) else str(value)}
+    if isinstance(value, bytes):
+        return {"bytesValue": b64encode(value).decode()}
+    return {"stringValue": "nil" if value is None else str(value)}
 
 
 def metrics(stats: ReadStats) -> Json:

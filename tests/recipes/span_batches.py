@@ -31,6 +31,9 @@ class SpanRow:
     resource: Mapping[str, str] = field(default_factory=dict)
     events: tuple[Mapping[str, Any], ...] = ()
     links: tuple[Mapping[str, Any], ...] = ()
+    scope: Mapping[str, str] = field(default_factory=dict)
+    message: str | None = None
+    library: str | None = None
 
 
 def trace_id(number: int) -> bytes:
@@ -50,13 +53,15 @@ def _fixed(row: SpanRow) -> dict[str, Any]:
         "status_code": row.status,
         "events": list(row.events),
         "links": list(row.links),
+        "status_message": row.message,
+        "scope_name": row.library,
     }
 
 
 def _attributes(row: SpanRow) -> dict[tuple[str, str, str], Any]:
     service = {} if row.service is None else {"service.name": row.service}
-    scoped = [("resource", {**service, **row.resource}), ("attr", row.attributes)]
-    return {(scope, k, TYPES[type(v)]): v for scope, pairs in scoped for k, v in pairs.items()}
+    scoped = [("resource", {**service, **row.resource}), ("scope", row.scope), ("attr", row.attributes)]
+    return {(scope, k, TYPES.get(type(v), "json")): v for scope, pairs in scoped for k, v in pairs.items()}
 
 
 def spans_table(rows: Iterable[SpanRow]) -> pa.RecordBatch:
