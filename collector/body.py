@@ -23,9 +23,7 @@ async def read_body(request: Request, limit: int, room: Room, seconds: float = l
         async with asyncio.timeout(seconds):
             return await _all(request, limit, room)
     except TimeoutError:
-        raise TooSlow(
-            f"cannot take the body: it is not whole after {seconds:g} s; send smaller batches, or faster"
-        ) from None
+        raise too_slow(seconds) from None
 
 
 async def _all(request: Request, limit: int, room: Room) -> bytes:
@@ -43,3 +41,8 @@ async def _all(request: Request, limit: int, room: Room) -> bytes:
 def too_large(size: int, limit: int) -> TooLarge:
     """The error of a body of `size` bytes or more."""
     return TooLarge(f"cannot take a body of {size} bytes or more: the limit is {limit}; send smaller batches")
+
+
+def too_slow(seconds: float) -> TooSlow:
+    """The error of a body that is not whole after so long."""
+    return TooSlow(f"cannot take the body: it is not whole after {seconds:g} s; send smaller batches, or faster")

@@ -13,6 +13,10 @@ MAX_IN_FLIGHT_BYTES = 512 << 20
 BODY_S = 60.0
 """How long a body may take to arrive: the largest one at 9 Mbit/s. It holds room all the while, which others lack."""
 
+WHOLE_BYTES = 1 << 20
+"""Bodies up to this size are gathered by their connection and taken whole: what Prometheus and agents send is a tenth
+of it. Larger ones arrive piece by piece, and are told at once when there is no room for the next piece."""
+
 GRPC_BODY_S = 30.0
 """The same over gRPC, where a thread waits for it: senders that stall must not hold them all for long."""
 

@@ -29,6 +29,11 @@ class Room:
         self._take(nbytes, self.held)
         self.held += nbytes
 
+    def leave(self) -> None:
+        """Give it back; safe to call twice."""
+        held, self.held = self.held, 0
+        self._take(-held, 0)
+
 
 class Pipeline:
     """Runs `processors` in order, then hands the batch to the store of its signal."""
@@ -53,12 +58,17 @@ class Pipeline:
     @contextmanager
     def room(self, nbytes: int = 0) -> Iterator[Room]:
         """Room for one body while it is read and worked on, `nbytes` at first. Raises: Overloaded."""
-        room = Room(self._take)
+        room = self.held_room(nbytes)
         try:
-            room.grow(nbytes)
             yield room
         finally:
-            self._take(-room.held, 0)
+            room.leave()
+
+    def held_room(self, nbytes: int) -> Room:
+        """The same for who gives it back by itself. Raises: Overloaded."""
+        room = Room(self._take)
+        room.grow(nbytes)
+        return room
 
     def _take(self, nbytes: int, held: int) -> None:
         """`nbytes` more for a body that holds `held`: one alone always gets them, since nobody is left to wait for."""

@@ -294,7 +294,7 @@ class App:
         self._ui = ui.mount(api, self.url, start=False)
         routes = [*self._otlp_http.routes(), *self._remote_write.routes()]
         routes += [*self._log_receivers.routes(), *self._trace_receivers.routes()]
-        self._front = Front(routes, api, self._log_receivers.apps(), READ_TOO)
+        self._front = Front(routes, api, self._log_receivers.apps(), READ_TOO, self._remote_write.takers())
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
     # --- starting them ---

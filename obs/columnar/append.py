@@ -49,6 +49,7 @@ class Appender:
         self._table_names = frozenset(t.name for t in state.layout.tables)
         self._time_columns = {t.name: t.time_column for t in state.layout.tables if t.time_column}
         self._types: dict[tuple[str, str], pa.DataType] = {}  # of (table, column), as first seen
+        self._schemas: dict[str, pa.Schema] = {}  # of each table the last that was found right
 
     def open(self, generation: int) -> None:
         """Begin with segment `generation`. Raises: OSError."""
@@ -129,6 +130,9 @@ class Appender:
 
     def _checked(self, name: str, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch`, each column in the type it had before. Raises: ValueError for what no flush could write."""
+        last = self._schemas.get(name)
+        if last is not None and batch.schema.equals(last):
+            return batch
         if name not in self._table_names:
             raise ValueError(f"cannot append table {name!r}: {self._state.layout.name!r} has no such table")
         types = {(name, field.name): field.type for field in batch.schema}
@@ -137,10 +141,12 @@ class Appender:
             raise ValueError(f"cannot append table {name!r}: column {column!r} is missing or not int64")
         if len(self._types) > MAX_COLUMNS_KNOWN:
             self._types.clear()
+            self._schemas.clear()
         for key, type_ in types.items():
             known = self._types.setdefault(key, type_)
             if known != type_:
                 batch = cast_column(name, batch, key[1], known)
+        self._schemas[name] = batch.schema
         return batch
 
     def _whole_segment(self) -> SegmentWriter:

@@ -33,6 +33,7 @@ class EngineState:
 
     def __init__(self, layout: Layout, folder: Path, options: EngineOptions, clock: Clock, storage: Storage) -> None:
         self.layout = layout
+        self._lean = layout if isinstance(layout, Lean) else None
         self.folder = folder
         self.options = options
         self.clock = clock
@@ -87,8 +88,8 @@ class EngineState:
         self.counters.rows_replayed += sum(batch.num_rows for _, batch in parts)
 
     def _held(self, parts: Sequence[tuple[str, pa.RecordBatch]]) -> Sequence[tuple[str, pa.RecordBatch]]:
-        layout = self.layout
-        return [(name, layout.held(name, batch)) for name, batch in parts] if isinstance(layout, Lean) else parts
+        lean = self._lean
+        return parts if lean is None else [(name, lean.held(name, batch)) for name, batch in parts]
 
     def freeze_active(self, generation: int) -> None:
         """Begin a new head; the old one waits for its flush."""

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from obs.serving.bodies import bounded
 from obs.serving.faults import ANSWERED, bug
+from obs.serving.whole import Taker
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -25,7 +26,7 @@ class Front:
     """Dispatches POSTs to `routes` by exact path, and what begins with the first part of a path to its app.
 
     What is neither goes to `fallback`, and so do other methods on the paths `read_too`. Apps read bodies under
-    limits of their own.
+    limits of their own. `takers`: who is given POSTs whole, by URL, where the connection can do so (`whole.py`).
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class Front:
         fallback: AsgiApp,
         apps: Mapping[str, AsgiApp] | None = None,
         read_too: Container[str] = (),
+        takers: Mapping[bytes, Taker] | None = None,
     ) -> None:
+        self.takers = dict(takers or {})
         self._handlers: dict[str, Handler] = {route.path: route.endpoint for route in routes}
         self._fallback = fallback
         self._apps = dict(apps or {})

@@ -7,8 +7,13 @@ are closed. What a request brings after its head is bounded where it is read.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from obs.serving.whole import Cycle, Taker, rendered
 
 MAX_HEAD_BYTES = 1 << 20
 """Request line and headers: a query in a URL is seldom past 8 KiB, and clients post longer ones. The parser joins a
@@ -18,6 +23,10 @@ HEAD_S = 30.0
 """From the connection, or from the first byte of a further request, to the end of its head."""
 
 REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
+WRITTEN = b"HTTP/1.1 204 No Content\r\n\r\n"
+BODY_S = 60.0
+"""From the end of a head to the end of the body, of requests that are taken whole."""
+
 TOO_LARGE = f"cannot take the request: its head has more than {MAX_HEAD_BYTES} bytes; post long queries\n".encode()
 TOO_SLOW = f"cannot take the request: its head is not whole after {HEAD_S:g} s\n".encode()
 
@@ -26,10 +35,17 @@ class BoundedHttp(HttpToolsProtocol):
     """A connection whose requests must have a head that is neither too long nor too slow."""
 
     head_s = HEAD_S
+    body_s = BODY_S
     _head_bytes = 0
     _in_head = True
     _half_closed = False
     _deadline: asyncio.TimerHandle | None = None
+    _whole: Cycle | None = None
+    """The request that is being read to be taken whole."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._takers: Mapping[bytes, Taker] = getattr(self.app, "takers", {})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -39,6 +55,9 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._end_head()
+        if self._whole is not None:
+            self._whole.visit.leave()
+            self._whole = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -48,6 +67,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
+        elif self._whole is not None and self._deadline is None:
+            self._deadline = self.loop.call_later(self.body_s, self._body_too_late)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Its answer is still due where a request is whole: what it sent may be stored."""
@@ -68,7 +89,69 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._end_head()
-        super().on_headers_complete()
+        taker = self._takers.get(self.url)
+        if taker is None or not self._taken_whole(taker):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body."""
+        whole = self._whole
+        if whole is None:
+            super().on_body(body)
+        else:
+            whole.body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Its body is whole."""
+        whole = self._whole
+        if whole is None:
+            return super().on_message_complete()
+        self._end_head()
+        self._whole, whole.more_body = None, False
+        body, whole.body = b"".join(whole.body), []
+        whole.visit.take(body, lambda response: self._answer_soon(whole, response))
+        return None
+
+    def _taken_whole(self, taker: Taker) -> bool:
+        """Whether `taker` has the request from now on: a POST of a known size, to whom no answer is due yet."""
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1" or self.expect_100_continue:
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        headers = dict(self.headers)
+        size = headers.get(b"content-length", b"")
+        if not size.isdigit() or b"transfer-encoding" in headers or b"upgrade" in headers:
+            return False
+        visit = taker.begin(headers, int(size))
+        if visit is None:
+            return False
+        self._whole = Cycle(visit, self.parser.should_keep_alive())
+        self.cycle = self._whole  # type: ignore[assignment]
+        return True
+
+    def _answer_soon(self, cycle: Cycle, response: Response) -> None:
+        """The same from any thread."""
+        self.loop.call_soon_threadsafe(self._answer, cycle, response)
+
+    def _answer(self, cycle: Cycle, response: Response) -> None:
+        """The answer to a request that was taken whole."""
+        cycle.response_complete = True
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        if response.status_code == 204 and cycle.keep_alive and not response.raw_headers:
+            self.transport.write(WRITTEN)
+        else:
+            self.transport.write(rendered(response, cycle.keep_alive))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _body_too_late(self) -> None:
+        """Close the connection, in words, where a body does not arrive."""
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            whole.keep_alive = False
+            self._answer(whole, whole.visit.too_slow(self.body_s))
 
     def _await_head(self) -> None:
         self._end_head()

@@ -74,6 +74,10 @@ class Intake:
         """Room for a body of `nbytes`, or for one that arrives piece by piece; it grows. Raises: Overloaded."""
         return self._pipeline.room(nbytes)
 
+    def held_room(self, nbytes: int) -> Room:
+        """The same for who gives it back by itself. Raises: Overloaded."""
+        return self._pipeline.held_room(nbytes)
+
     def take(self, signal: Signal, body: bytes, receiver: str, room: Room | None = None) -> Decoded:
         """Store what can be stored of a protobuf body; when this returns it is durable. `room`: what it holds already.
 
@@ -109,11 +113,15 @@ class Intake:
             self.refuse(signal, receiver, e)
             raise
         except Exception as e:
-            fault = _fault(signal, receiver, e)
-            self.refuse(signal, receiver, fault)
-            raise fault from None
+            raise self.fault(signal, receiver, e) from None
         self._ledger.record(signal, receiver, decoded.batch.items, decoded.rejected)
         return decoded
+
+    def fault(self, signal: Signal, receiver: str, error: Exception) -> ObsError:
+        """Count and log a request that met a bug; what to say of it."""
+        fault = _fault(signal, receiver, error)
+        self.refuse(signal, receiver, fault)
+        return fault
 
     def refuse(self, signal: Signal, receiver: str, error: ObsError) -> None:
         """Count a request of which nothing was taken in."""

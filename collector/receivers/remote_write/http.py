@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,7 +17,8 @@ from starlette.routing import Route
 
 from obs import remote_write
 from obs.collector import limits
-from obs.collector.body import read_body
+from obs.collector.body import read_body, too_slow
+from obs.collector.crew import Crew
 from obs.collector.inflate import Grow, inflate, unsnapped
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
@@ -28,6 +30,9 @@ RECEIVER = "remote_write"
 PATH = "/api/v1/write"
 MESSAGES = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
 """The `proto` parameter of the content type; the first where there is none."""
+
+WRITTEN = Response(status_code=204)
+"""The answer of protocol 1.0 where everything was stored."""
 
 
 class RemoteWrite:
@@ -43,14 +48,44 @@ class RemoteWrite:
         self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
         self._cache = remote_write.SeriesCache()
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="remote-write")
+        self._crew = Crew(limits.DECODE_THREADS, "remote-write")
 
     def routes(self) -> list[Route]:
         """The one endpoint."""
         return [Route(PATH, self._write, methods=["POST"])]
 
+    def takers(self) -> Mapping[bytes, RemoteWrite]:
+        """The same for bodies that are taken whole."""
+        return {PATH.encode(): self}
+
     def close(self) -> None:
         """Wait for requests in work."""
         self._workers.shutdown()
+        self._crew.close()
+
+    def begin(self, headers: Mapping[bytes, bytes], nbytes: int) -> Visit | None:
+        """See `obs.serving.whole`: usual bodies while there is room; what is to be refused comes the other way."""
+        usual = nbytes <= limits.WHOLE_BYTES and nbytes <= self._max_body
+        if not usual or headers.get(b"content-encoding", b"snappy") != b"snappy":
+            return None
+        try:
+            second = is_second(headers.get(b"content-type", b"").decode("latin-1"))
+            return Visit(self, self._intake.held_room(nbytes), second)
+        except ObsError:
+            return None
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have it done by a thread."""
+        self._crew.do(work)
+
+    def fault(self, error: Exception) -> ObsError:
+        """What to say of a bug."""
+        return self._intake.fault(Signal.METRICS, RECEIVER, error)
+
+    def refuse(self, error: ObsError) -> Response:
+        """Count a request that was not read whole; the answer."""
+        self._intake.refuse(Signal.METRICS, RECEIVER, error)
+        return error_response(error, read_whole=False)
 
     async def _write(self, request: Request) -> Response:
         encoding = request.headers.get("content-encoding", "snappy")
@@ -64,9 +99,10 @@ class RemoteWrite:
                 self._intake.refuse(Signal.METRICS, RECEIVER, e)
                 return error_response(e, read_whole=False)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._workers, self._take, body, encoding, second, room)
+            return await loop.run_in_executor(self._workers, self.take, body, encoding, second, room)
 
-    def _take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
+    def take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
+        """Store what a body holds; the answer."""
         try:
             body = inflated(body, encoding, self._max_inflated, room.grow)
         except ObsError as e:
@@ -78,6 +114,37 @@ class RemoteWrite:
         except ObsError as e:
             return error_response(e)
         return answer(decoded, second)
+
+
+class Visit:
+    """A request that is taken whole, and the room that it holds."""
+
+    __slots__ = ("_receiver", "_room", "_second")
+
+    def __init__(self, receiver: RemoteWrite, room: Room, second: bool) -> None:
+        self._receiver, self._room, self._second = receiver, room, second
+
+    def take(self, body: bytes, answer: Callable[[Response], None]) -> None:
+        """Have it decoded and stored by a thread."""
+        self._receiver.do(partial(self._take, body, answer))
+
+    def _take(self, body: bytes, answer: Callable[[Response], None]) -> None:
+        try:
+            response = self._receiver.take(body, "snappy", self._second, self._room)
+        except Exception as e:
+            response = error_response(self._receiver.fault(e))
+        finally:
+            self._room.leave()
+        answer(response)
+
+    def too_slow(self, seconds: float) -> Response:
+        """The body did not arrive in time."""
+        self._room.leave()
+        return self._receiver.refuse(too_slow(seconds))
+
+    def leave(self) -> None:
+        """The client went away."""
+        self._room.leave()
 
 
 def is_second(content_type: str) -> bool:
@@ -111,7 +178,7 @@ def answer(decoded: Decoded, second: bool) -> Response:
             "X-Prometheus-Remote-Write-Exemplars-Written": str(exemplars),
         }
     if not decoded.rejected:
-        return Response(status_code=204, headers=headers)
+        return Response(status_code=204, headers=headers) if second else WRITTEN
     sentences = {**reasons.SENTENCES, **decoded.why}
     why = "; ".join(f"{count} because {sentences[r]}" for r, count in decoded.rejected.items())
     said = f"cannot store {decoded.rejected_items} samples: {why}; the other {decoded.batch.items} are stored\n"
