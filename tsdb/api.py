@@ -11,7 +11,6 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-import orjson
 import yaml
 from fastapi import APIRouter, Depends, Response
 
@@ -22,6 +21,7 @@ from obs.tsdb.admin import clean_tombstones, delete_series
 from obs.tsdb.api_query import BadParameter, error_response
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.export import export
+from obs.tsdb.forms import json_bytes
 from obs.tsdb.limits import MOST_STATUS_TOP, STATUS_TOP
 from obs.tsdb.params import Params, label_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
@@ -85,7 +85,7 @@ def _answered(answer: Endpoint, given: Params) -> Response:
 def success(data: Any, warnings: Sequence[str] = ()) -> Response:
     """Prometheus's envelope."""
     envelope = {"status": "success", "data": data, **({"warnings": list(warnings)} if warnings else {})}
-    return Response(orjson.dumps(envelope), media_type="application/json")
+    return Response(json_bytes(envelope), media_type="application/json")
 
 
 def _limited(rows: list[Any], given: Params) -> Response:

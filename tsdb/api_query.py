@@ -11,13 +11,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from urllib.parse import parse_qsl
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from obs.errors import ObsError, QueryError
 from obs.serving.cors import OpenRoute
+from obs.tsdb.forms import json_bytes, read_pairs
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.lexer import duration_ms
 from obs.tsdb.promql.parse import parse
@@ -39,11 +38,8 @@ class BadParameter(QueryError):
 
 
 async def parameters(request: Request) -> Parameters:
-    """The URL's parameters and, where there is one, the form's; the form wins."""
-    values = dict(request.query_params)
-    if request.method == "POST":
-        values.update(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
-    return values
+    """The form's parameters and the address's; of several of one name the first."""
+    return dict(reversed(await read_pairs(request)))
 
 
 def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> APIRouter:
@@ -52,8 +48,8 @@ def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() //
     endpoints: dict[str, Callable[[Parameters], Response]] = {
         "/query": lambda p: _instant(promql, p, now_ms()),
         "/query_range": lambda p: _range(promql, p),
-        "/format_query": lambda p: _success(orjson.dumps(pretty(_parsed(p)))),
-        "/parse_query": lambda p: _success(orjson.dumps(tree(_parsed(p)))),
+        "/format_query": lambda p: _success(json_bytes(pretty(_parsed(p)))),
+        "/parse_query": lambda p: _success(json_bytes(tree(_parsed(p)))),
     }
     for path, answer in endpoints.items():
         routes.add_api_route(path, _endpoint(answer), methods=["GET", "POST"], response_class=Response)
@@ -103,7 +99,7 @@ def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:
         warnings.append("results truncated due to limit")
     body = encode.data(result, limit)
     if p.get("stats"):
-        body = body[:-1] + b',"stats":' + orjson.dumps(_stats(result)) + b"}"
+        body = body[:-1] + b',"stats":' + json_bytes(_stats(result)) + b"}"
     return _success(body, warnings, list(result.infos))
 
 
@@ -126,9 +122,9 @@ def _stats(result: Result) -> dict[str, object]:
 def _success(data: bytes, warnings: list[str] | None = None, infos: list[str] | None = None) -> Response:
     body = b'{"status":"success","data":' + data
     if warnings:
-        body += b',"warnings":' + orjson.dumps(warnings)
+        body += b',"warnings":' + json_bytes(warnings)
     if infos:
-        body += b',"infos":' + orjson.dumps(infos)
+        body += b',"infos":' + json_bytes(infos)
     return Response(body + b"}", media_type="application/json")
 
 
@@ -138,7 +134,7 @@ def error_response(error: ObsError) -> Response:
     kind = "bad_data" if status == 400 else "execution"
     if isinstance(error, QueryTimeout):
         kind = "timeout"
-    body = orjson.dumps({"status": "error", "errorType": kind, "error": str(error)})
+    body = json_bytes({"status": "error", "errorType": kind, "error": str(error)})
     return Response(body, status_code=status, media_type="application/json")
 
 

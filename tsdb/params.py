@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from obs.errors import QueryError
 from obs.model.labels import Matcher
 from obs.tsdb.api_query import BadParameter, read_time
+from obs.tsdb.forms import read_pairs
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import Selector
 from obs.tsdb.selection import FIRST_MS, LAST_MS
@@ -63,11 +63,8 @@ class Params:
 
 async def read_params(request: Request) -> Params:
     """The parameters of a request, from its address and, for POST, its form."""
-    pairs = request.query_params.multi_items()
-    if request.method in ("POST", "PUT"):
-        pairs = parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True) + pairs
     values: dict[str, list[str]] = {}
-    for name, value in pairs:
+    for name, value in await read_pairs(request):
         values.setdefault(name, []).append(value)
     return Params(values)
 

@@ -20,3 +20,5 @@ def compiled(pattern: str) -> Any:
     except re2.error as e:
         cause = e.args[0].decode("utf-8", "replace") if e.args and isinstance(e.args[0], bytes) else str(e)
         raise ValueError(f"cannot compile regex {pattern!r}: {cause}") from None
+    except UnicodeEncodeError:
+        raise ValueError(f"cannot compile regex {pattern!r}: it is not UTF-8") from None

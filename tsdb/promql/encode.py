@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obs.tsdb.forms import json_bytes
 from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.values import F64, I64, Bool, is_hist
@@ -28,7 +29,7 @@ def data(result: Result, limit: int = 0) -> bytes:
     if result.kind == "scalar":
         return b'{"resultType":"scalar","result":%s}' % _point(times[0], go_json(float(result.values[0, 0]))).encode()
     if result.kind == "string":
-        body = orjson.dumps(result.text).decode()
+        body = json_bytes(result.text).decode()
         return f'{{"resultType":"string","result":[{times[0]},{body}]}}'.encode()
     count = len(result.labels) if limit <= 0 else min(limit, len(result.labels))
     if result.kind == "vector":
@@ -44,7 +45,7 @@ def time_texts(times: I64) -> list[str]:
 
 
 def _metric(result: Result, row: int) -> str:
-    return orjson.dumps(dict(result.labels[row])).decode()
+    return json_bytes(dict(result.labels[row])).decode()
 
 
 def _vector_row(result: Result, row: int, times: Sequence[str]) -> str:

@@ -29,7 +29,11 @@ _TOKEN = re.compile(
     r"|(?P<op>=~|!~|==|!=|<=|>=|</|>/|[-+*/%^=<>(){}\[\],:@])",
     re.DOTALL,
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What a byte that is no UTF-8 was read as."""
 _COLON = re.compile(_TOKEN.pattern.replace("[A-Za-z_:]", "[A-Za-z_]"), re.DOTALL)
+MOST_SHOWN = 160
+"""Characters of a line that an error shows."""
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 
 
@@ -38,6 +42,8 @@ def tokenize(text: str) -> list[Token]:
     tokens: list[Token] = []
     pos = 0
     bracketed = False
+    if (broken := _SURROGATE.search(text)) is not None:
+        raise parse_error(text, broken.start(), "invalid UTF-8 rune")
     while pos < len(text):
         # Between brackets a colon divides range and step; elsewhere it may begin a name.
         match = (_COLON if bracketed else _TOKEN).match(text, pos)
@@ -70,8 +76,21 @@ def line_column(text: str, pos: int) -> tuple[int, int]:
 def parse_error(text: str, pos: int, cause: str) -> QueryError:
     """A syntax error that leads with line:column and shows the line with a caret."""
     line, column = line_column(text, pos)
-    shown = text.split("\n")[line - 1]
-    return QueryError(f"{line}:{column}: parse error: {cause}\n  {shown}\n  {' ' * (column - 1)}^", (line, column))
+    shown, at = _around(text.split("\n")[line - 1], column - 1)
+    return QueryError(f"{line}:{column}: parse error: {cause}\n  {shown}\n  {' ' * at}^", (line, column))
+
+
+def _around(line: str, at: int) -> tuple[str, int]:
+    """What is shown of a line, and where in that the position is."""
+    start = max(at - MOST_SHOWN // 2, 0) if len(line) > MOST_SHOWN else 0
+    shown = line[start : start + MOST_SHOWN]
+    before, after = "…" if start else "", "…" if start + MOST_SHOWN < len(line) else ""
+    return before + without_surrogates(shown) + after, at - start + len(before)
+
+
+def without_surrogates(text: str) -> str:
+    """Text that can be sent: bytes that are no UTF-8 as U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def number_value(text: str) -> float:
@@ -117,7 +136,10 @@ def unquote(text: str, token: Token) -> str:
         if code[0] == "x":
             return bytes([int(code[1:], 16)]).decode("latin-1") if int(code[1:], 16) < 128 else _byte(code[1:], 16)
         if code[0] in "uU" and len(code) > 1:
-            return chr(int(code[1:], 16))
+            point = int(code[1:], 16)
+            if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
+                raise parse_error(text, token.pos, "escape sequence is an invalid Unicode code point")
+            return chr(point)
         if len(code) == 3:
             return _byte(code, 8)
         if code not in _ESCAPES:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from obs.tsdb.promql import check, durations, selectors
 from obs.tsdb.promql.cursor import Cursor
+from obs.tsdb.promql.depth import MAX_DEPTH, make_room, too_deep
 from obs.tsdb.promql.functions.signatures import SIGNATURES
 from obs.tsdb.promql.lexer import duration_ms, number_value
 from obs.tsdb.promql.plan import (
@@ -45,12 +46,11 @@ AGGREGATORS = [
     "quantile", "limitk", "limit_ratio",
 ]  # fmt: skip
 WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
-MAX_DEPTH = 200
-"""Nesting past this is refused: the parser and the evaluation recurse, and Python's own limit is no answer."""
 
 
 def parse(text: str, step_ms: int = 0, range_ms: int = 0) -> Node:
     """The plan of a query."""
+    make_room()
     return _Parser(text, durations.Span(step_ms, range_ms)).query()
 
 
@@ -66,12 +66,17 @@ class _Parser:
         node = self.expression(0)
         if self.cursor.token.kind != "end":
             raise self.cursor.unexpected("")
+        if (deep := too_deep(node)) is not None:
+            raise self.too_deep(deep.pos)
         return node
+
+    def too_deep(self, pos: int) -> Exception:
+        return self.cursor.error(pos, f"expression is nested deeper than {MAX_DEPTH} levels; take it apart")
 
     def expression(self, floor: int) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.cursor.error(self.cursor.token.pos, f"expression is nested deeper than {MAX_DEPTH} levels")
+            raise self.too_deep(self.cursor.token.pos)
         left = self.unary()
         while (op := self.operator()) and PRECEDENCE[op] > floor:
             left = self.binary(left, op)

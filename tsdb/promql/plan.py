@@ -6,8 +6,9 @@ first character in the query text, for errors and annotations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from obs.model.durations import duration_text
@@ -221,11 +222,15 @@ class Binary(Node):
     right: Node
     bool_: bool = False
     matching: Matching | None = None
+    _kind: Kind = field(init=False, repr=False, compare=False)  # known once: asked of the top, it would walk the whole
+
+    def __post_init__(self) -> None:
+        both = self.left.kind is Kind.SCALAR and self.right.kind is Kind.SCALAR
+        object.__setattr__(self, "_kind", Kind.SCALAR if both else Kind.VECTOR)
 
     @property
     def kind(self) -> Kind:
-        both = self.left.kind is Kind.SCALAR and self.right.kind is Kind.SCALAR
-        return Kind.SCALAR if both else Kind.VECTOR
+        return self._kind
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -247,10 +252,14 @@ class Negate(Node):
     """Unary minus."""
 
     expr: Node
+    _kind: Kind = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_kind", self.expr.kind)
 
     @property
     def kind(self) -> Kind:
-        return self.expr.kind
+        return self._kind
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -266,10 +275,14 @@ class Paren(Node):
     """Parentheses: they change nothing but where the expression begins."""
 
     expr: Node
+    _kind: Kind = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_kind", self.expr.kind)
 
     @property
     def kind(self) -> Kind:
-        return self.expr.kind
+        return self._kind
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -289,9 +302,11 @@ def unwrap(node: Node) -> Node:
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, parents first."""
-    yield node
-    for child in node.children:
-        yield from walk(child)
+    left = [node]
+    while left:
+        found = left.pop()
+        yield found
+        left.extend(reversed(found.children))
 
 
 def explain(node: Node) -> str:
@@ -307,10 +322,14 @@ def _lines(node: Node, first: str, rest: str) -> Iterator[str]:
         yield from _lines(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
 
+_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as `unquote` gives it."""
+
+
 def quote(text: str) -> str:
     """A string literal of `text`."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+    return '"' + _BYTE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", escaped) + '"'
 
 
 def matchers_text(matchers: tuple[Matcher, ...]) -> str:

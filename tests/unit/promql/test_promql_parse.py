@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from obs.errors import QueryError
+from obs.tsdb.promql.lexer import MOST_SHOWN
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import explain
 from obs.tsdb.promql.printer import pretty, text
@@ -70,7 +71,7 @@ BAD = [
     ("5mm", 1, 1, "bad number or duration syntax"),
     ("sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"),
     ("x ! y", 1, 3, "unexpected character: '!'"),
-    ("(" * 300 + "1" + ")" * 300, 1, 201, "expression is nested deeper"),
+    ("(" * 700 + "1" + ")" * 700, 1, 601, "expression is nested deeper"),
 ]
 
 
@@ -81,7 +82,10 @@ def test_bad_query_is_shown_where_it_is_bad(query: str, line: int, column: int, 
     message = str(failure.value)
     assert failure.value.position == (line, column)
     assert message.startswith(f"{line}:{column}: parse error: {cause}")
-    assert message.split("\n")[-1] == " " * (column + 1) + "^"
+    shown, caret = message.split("\n")[-2:]
+    at = column + 1 if len(query) <= MOST_SHOWN else MOST_SHOWN // 2 + 3
+    assert caret == " " * at + "^"
+    assert shown[at : at + 5] == query.split("\n")[line - 1][column - 1 :][:5]
 
 
 def test_plan_prints_as_a_tree() -> None:
