@@ -15,9 +15,11 @@ from starlette.responses import PlainTextResponse, Response
 from obs.errors import ObsError, QueryError
 from obs.logstore import detected, limits, responses
 from obs.logstore.api_delete import add_deletes
+from obs.logstore.context import Wanted, lines_around
 from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.detected import DetectedField
 from obs.logstore.logql import LogQL
+from obs.logstore.logql.matrix import Steps, make_steps
 from obs.logstore.logql.parse import parse
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.names import DETECTED_LEVEL, LEVELS
@@ -25,10 +27,11 @@ from obs.logstore.params import NS, Params, read_params
 from obs.logstore.patterns.query import Pattern, Patterns
 from obs.logstore.store import LogStore
 from obs.logstore.tail import add_tail
-from obs.logstore.volume import index_stats, volume_query
+from obs.logstore.volume import Volume, index_stats, volumes
 from obs.model.labels import Matcher
 
 PREFIX = "/loki/api/v1"
+CONTEXT_LINES = 10
 LABELS_SINCE_NS = 6 * 3600 * NS
 Given = Annotated[Params, Depends(read_params)]
 BOTH = ["GET", "POST"]
@@ -53,7 +56,7 @@ class LokiRoute(APIRoute):
 def router(store: LogStore, logql: LogQL, deletes: DeleteRequests) -> APIRouter:
     """All routes."""
     api = APIRouter(prefix="/loki", route_class=LokiRoute, tags=["logs"])
-    _add_queries(api, logql)
+    _add_queries(api, store, logql)
     _add_labels(api, store, logql)
     _add_index(api, store, logql)
     _add_patterns(api, Patterns(store))
@@ -64,14 +67,15 @@ def router(store: LogStore, logql: LogQL, deletes: DeleteRequests) -> APIRouter:
     return api
 
 
-def _add_queries(api: APIRouter, logql: LogQL) -> None:
+def _add_queries(api: APIRouter, store: LogStore, logql: LogQL) -> None:
     @api.api_route("/api/v1/query_range", methods=BOTH, response_class=Response)
     def query_range(request: Request, given: Given) -> Response:
         """Records, or a metric query at every step."""
         start_ns, end_ns = given.span()
         query = given.text("query")
         if logql.is_records(query):
-            found = logql.records(query, start_ns, end_ns, given.limit(), given.newest_first())
+            after = given.text("after", "")
+            found = logql.records(query, start_ns, end_ns, given.limit(), given.newest_first(), after)
             return responses.streams(found, _categorize(request))
         return responses.matrix(*logql.range(query, start_ns, end_ns, given.step_ns(start_ns, end_ns)))
 
@@ -85,6 +89,14 @@ def _add_queries(api: APIRouter, logql: LogQL) -> None:
             return responses.streams(found, _categorize(request))
         found_at, _, stats = logql.range(query, at_ns, at_ns, 1)
         return responses.vector(found_at, at_ns, stats)
+
+    @api.api_route("/api/v1/context", methods=BOTH, response_class=Response)
+    def context(given: Given) -> Response:
+        """The lines around a line in its stream, oldest first; `position` says which it is."""
+        wanted = Wanted(given.text("query"), given.time_ns("time", given.now_ns), given.text("line", "") or None)
+        found = lines_around(store, logql, wanted, *(given.whole(name, CONTEXT_LINES) for name in ("before", "after")))
+        lines = responses.stream_list(found.lines, categorize=True)
+        return responses.success({"resultType": "streams", "result": lines, "position": found.position})
 
     @api.api_route("/api/v1/format_query", methods=BOTH, response_class=Response)
     def format_query(given: Given) -> Response:
@@ -153,8 +165,7 @@ def _add_index(api: APIRouter, store: LogStore, logql: LogQL) -> None:
     def volume(given: Given) -> Response:
         """Bytes by labels over the whole time."""
         start_ns, end_ns = given.span()
-        query = volume_query(given.text("query"), given.text("targetLabels", ""), max(end_ns - start_ns, 1))
-        found, _, read = logql.range(f"topk({given.limit()}, {query})", end_ns, end_ns, 1)
+        found, _, read = volumes(logql, _volume_of(given), Steps(end_ns, 1, 1), max(end_ns - start_ns, 1))
         return responses.vector(found, end_ns, read)
 
     @api.api_route("/api/v1/index/volume_range", methods=BOTH, response_class=Response)
@@ -162,8 +173,16 @@ def _add_index(api: APIRouter, store: LogStore, logql: LogQL) -> None:
         """Bytes by labels at every step."""
         start_ns, end_ns = given.span()
         step_ns = given.step_ns(start_ns, end_ns)
-        query = volume_query(given.text("query"), given.text("targetLabels", ""), step_ns)
-        return responses.matrix(*logql.range(query, start_ns, end_ns, step_ns))
+        return responses.matrix(*volumes(logql, _volume_of(given), make_steps(start_ns, end_ns, step_ns), step_ns))
+
+
+def _volume_of(given: Params) -> Volume:
+    """What volume a request asks for. Raises: QueryError."""
+    by = given.text("aggregateBy", "series")
+    if by not in ("series", "labels"):
+        raise QueryError(f"cannot aggregate volumes by {by!r}: known values are series, labels")
+    targets = tuple(name.strip() for name in given.text("targetLabels", "").split(",") if name.strip())
+    return Volume(given.text("query"), targets, by == "labels", given.limit())
 
 
 def _add_patterns(api: APIRouter, patterns: Patterns) -> None:

@@ -44,6 +44,12 @@ DEFAULT_ENTRIES = 100
 MAX_ENTRIES = 50_000
 """Lines one query may ask for; Loki stops at 5,000, which its users raise."""
 
+MAX_CONTEXT = 5_000
+"""Lines before or after a line that one request shows: more than anybody reads."""
+
+TIED_ENTRIES = 100_000
+"""Records of one and the same nanosecond that pages may walk through: they are put in order at once, 1 KB each."""
+
 MAX_STEPS = 11_000
 """Steps of one range query; Prometheus' number, enough for one a pixel of any screen."""
 

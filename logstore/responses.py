@@ -47,6 +47,8 @@ def streams(found: Entries, categorize: bool) -> LokiJson:
     }
     if categorize:
         data["encodingFlags"] = [CATEGORIZE]
+    if found.next is not None:
+        data["next"] = found.next
     return success(data, **({"warnings": [found.partial]} if found.partial else {}))
 
 

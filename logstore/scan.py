@@ -67,10 +67,11 @@ def unless_damaged(work: Callable[[], T], damaged: Callable[[], bool], nothing: 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of one unit that are among the first `limit`, and their times."""
+    """Rows of one unit that are among the first `limit`, and their times; `age` puts units in the order of writing."""
 
     rows: Rows
     times: npt.NDArray[np.int64]
+    age: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +122,16 @@ class FirstRows:
         order = np.argsort(times, kind="stable")
         return rows.take((order[::-1] if self._newest else order)[: self._limit])
 
-    def add(self, rows: Rows | None) -> None:
+    def add(self, rows: Rows | None, age: int) -> None:
         """Keep what one unit gave."""
         if rows is not None and len(rows):
-            self.found.append(Found(rows, rows.times()))
+            self.found.append(Found(rows, rows.times(), age))
 
     def result(self) -> list[Placed]:
-        """Each unit's rows within the limit."""
+        """Each unit's rows within the limit; of equal times those of units written earlier stand first, or last."""
         if not self.found:
             return []
+        self.found.sort(key=lambda found: found.age, reverse=self._newest)
         times = np.concatenate([f.times for f in self.found])
         order = np.argsort(~times if self._newest else times, kind="stable")[: self._limit]  # -times has no -2**63
         place = np.full(len(times), -1)

@@ -113,14 +113,15 @@ def units(
     stats: Stats,
     hiding: Callable[[Block], Callable[[Rows], Rows] | None],
 ) -> list[Unit]:
-    """All chunks of a view's head and blocks that may hold rows of the selection, in no order."""
+    """All chunks of a view's head and blocks that may hold rows of the selection, as they were written."""
     streams = StreamFilter(selection.matchers)
-    found = head_units(head, labels_of, selection, streams, stats)
+    newest = head_units(head, labels_of, selection, streams, stats)
+    found: list[Unit] = []
     for block in blocks:
         index = indexes.get(block)
         if index is not None:
             found += block_units(index, selection, streams, stats, hiding(block))
-    return found
+    return found + newest
 
 
 def head_units(

@@ -14,6 +14,7 @@ from obs.logstore.chunks import Rows
 from obs.logstore.logql import ranges, unwrapped
 from obs.logstore.logql.binary import combine
 from obs.logstore.logql.matrix import Matrix, Steps, constant, make_steps
+from obs.logstore.logql.paging import first_page
 from obs.logstore.logql.parse import parse
 from obs.logstore.logql.plan import (
     AggregatePlan,
@@ -40,11 +41,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Records in the order asked for; `partial` says why there may be more."""
+    """Records in the order asked for; `partial` says why there are more, `next` is the cursor that they are behind."""
 
     entries: Sequence[LogEntry]
     stats: Stats
     partial: str | None = None
+    next: str | None = None
 
 
 class LogQL:
@@ -76,21 +78,31 @@ class LogQL:
         end_ns: int,
         limit: int = limits.DEFAULT_ENTRIES,
         newest_first: bool = True,
+        after: str = "",
     ) -> Entries:
-        """The first `limit` records with start_ns <= time < end_ns. Raises: QueryError, QueryLimit."""
+        """The first `limit` records with start_ns <= time < end_ns, behind the cursor `after` of the page before.
+
+        Raises: QueryError, QueryLimit.
+        """
         syntax = parse(query)
         if not isinstance(syntax, LogQuery):
             raise QueryError(f"cannot list records of {query!r}: it computes numbers; ask for a range or an instant")
         if not 0 < limit <= limits.MAX_ENTRIES:
             raise QueryError(f"cannot return {limit} lines: the limit is from 1 to {limits.MAX_ENTRIES}")
         plan = plan_records(syntax, self._store.streams.label_names)
-        stats, first = Stats(), FirstRows(limit, newest_first)
-        with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
-            deadline = Deadline()
-            _first_rows(first, units, plan, stats, deadline)
-            entries = _entries(first, deadline)
-        partial = f"limit of {limit} lines" if len(entries) == limit else None
-        return Entries(entries, stats, partial)
+        stats, deadline = Stats(), Deadline()
+
+        def find(start_ns: int, end_ns: int, limit: int) -> list[LogEntry]:
+            first = FirstRows(limit, newest_first)
+            with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
+                _first_rows(first, units, plan, stats, deadline)
+                return _entries(first, deadline)
+
+        entries, behind = first_page(find, start_ns, end_ns, limit, newest_first, after)
+        partial = None
+        if behind is not None:
+            partial = f"limit of {limit} lines: {'older' if newest_first else 'newer'} ones match too, after={behind}"
+        return Entries(entries, stats, partial, behind)
 
     def records_of(self, query: str, batches: Sequence[pa.RecordBatch]) -> list[LogEntry]:
         """The records of batches just taken in that a log query selects, in the order they came. Raises: QueryError."""
@@ -183,7 +195,7 @@ def _selection(plan: LogPlan, start_ns: int, end_ns: int) -> Selection:
 
 def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats, deadline: Deadline) -> None:
     """Read units, likeliest first, until no other can hold a row that belongs in the answer."""
-    waiting = first.order(units)
+    waiting, ages = first.order(units), {id(unit): age for age, unit in enumerate(units)}
     while waiting:
         bound = first.bound()
         batch = [u for u in waiting[: limits.SCAN_THREADS] if first.wants(u, bound)]
@@ -194,9 +206,9 @@ def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats
         def work(unit: Unit, bound: int | None = bound) -> Rows | None:
             return unless_damaged(lambda: _first_of(first, plan, unit, bound), unit.damaged, None)
 
-        for rows in map_units(batch, work, deadline):
+        for unit, rows in zip(batch, map_units(batch, work, deadline), strict=True):
             stats.rows_read += len(rows) if rows is not None else 0
-            first.add(rows)
+            first.add(rows, ages[id(unit)])
 
 
 def _first_of(first: FirstRows, plan: LogPlan, unit: Unit, bound: int | None) -> Rows | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,12 +11,12 @@ import typer
 
 from obs.cli.moments import moment_s
 from obs.cli.options import DEFAULT_SERVER, End, Output, OutputOption, Server, Start, reads_answers
-from obs.cli.output import labels_text, write_json, write_rows
-from obs.client import ObsClient, QueryResult
+from obs.cli.output import labels_text, note, write_json, write_rows
+from obs.client import ClientError, ObsClient, QueryResult
+from obs.client.loki import LOST
 from obs.errors import UserError
 
-POLL_S = 1.0
-LAST_NS = 10**15
+RETRY_S = 1.0
 MOST_S = 9.2e9
 """Nanoseconds since 1970 in 64 bits end here."""
 
@@ -32,59 +32,109 @@ def logs(
     logql: Annotated[str, typer.Argument(help='The query: `{service_name="cart"} |= "timeout"`, or plain words.')],
     start: Start = "-1h",
     end: End = "now",
-    limit: Annotated[int, typer.Option(help="At most this many records, the newest.")] = 100,
+    limit: Annotated[int, typer.Option(help="At most this many records.")] = 100,
+    oldest: Annotated[bool, typer.Option("--oldest", help="The oldest records of the time, not the newest.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All records, a page of --limit at a time.")] = False,
+    context: Annotated[int, typer.Option("--context", "-C", help="Lines of its stream around each record.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records as they arrive.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Write how the query would run.")] = False,
     output: OutputOption = Output.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Write the records, oldest first; a metric query's result as a table."""
     client = ObsClient(server)
-    start_ns, end_ns = _ns(start), _ns(end)
-    result = client.loki.query_range(logql, start_ns, end_ns + 1, limit=limit)
-    if result.kind != "streams":
-        _write_metric(result, output)
+    if explain:
+        print(client.loki.explain(logql))
         return
-    found = records(result)
-    _write(found, output)
+    start_ns, end_ns = _ns(start), _ns(end)
     if follow:
-        for new in _follow(client, logql, found[-1][0] if found else end_ns, found):
+        for new in _follow(client, logql, start_ns, limit):
             _write(new, output)
+        return
+    for found in _pages(client, logql, (start_ns, end_ns + 1), limit, oldest or everything, everything):
+        if found.kind != "streams":
+            _write_metric(found, output)
+        elif context:
+            _write_around(client, logql, records(found, oldest or everything), context, output)
+        else:
+            _write(records(found, oldest or everything), output)
+        if found.next is not None and not everything:
+            kind = "newer" if oldest else "older"
+            note(f"only {limit} records: {kind} ones match too; --limit N shows more, --all all of them")
 
 
-def records(result: QueryResult) -> list[Record]:
-    """The streams' records in the order of time."""
+def _pages(
+    client: ObsClient, logql: str, span: tuple[int, int], limit: int, forward: bool, everything: bool
+) -> Iterator[QueryResult]:
+    """The first page of the answer, or every one."""
+    after: str | None = None
+    while True:
+        direction = "forward" if forward else "backward"
+        found = client.loki.query_range(logql, *span, limit=limit, direction=direction, after=after)
+        yield found
+        after = found.next
+        if after is None or not everything:
+            return
+
+
+def records(result: QueryResult, forward: bool = False) -> list[Record]:
+    """The streams' records in the order of time; those of equal times as they were taken in."""
     found: list[Record] = []
     for stream in result.result:
-        for entry in stream["values"]:
-            attributes: dict[str, Any] = entry[2] if len(entry) > 2 else {}
-            own = {**attributes.get("structuredMetadata", {}), **attributes.get("parsed", {})}
-            found.append((int(entry[0]), entry[1], {**stream["stream"], **(own or attributes)}))
-    return sorted(found, key=lambda r: r[0])
+        found += _of_stream(stream)
+    return sorted(found if forward else reversed(found), key=lambda r: r[0])
 
 
-def _follow(client: ObsClient, logql: str, since_ns: int, seen: list[Record]) -> Iterator[list[Record]]:
-    """New records for ever; those at the last time already written are not written again."""
-    known = {(t, line) for t, line, _ in seen if t == since_ns}
+def _of_stream(stream: Mapping[str, Any]) -> Iterator[Record]:
+    for entry in stream["values"]:
+        attributes: dict[str, Any] = entry[2] if len(entry) > 2 else {}
+        own = {**attributes.get("structuredMetadata", {}), **attributes.get("parsed", {})}
+        yield int(entry[0]), entry[1], {**stream["stream"], **own}
+
+
+def _follow(client: ObsClient, logql: str, since_ns: int, limit: int) -> Iterator[list[Record]]:
+    """The last records and then new ones for ever; a lost connection is made again. Raises: ClientError."""
+    seen = False
     while True:
-        time.sleep(POLL_S)
-        result = client.loki.query_range(logql, since_ns, time.time_ns() + LAST_NS, limit=1000, direction="forward")
-        new = [r for r in records(result) if (r[0], r[1]) not in known]
-        if new:
-            known = {(t, line) for t, line, _ in new if t == new[-1][0]} | (known if new[-1][0] == since_ns else set())
-            since_ns = new[-1][0]
-            yield new
+        try:
+            for message in client.loki.tail(logql, since_ns, limit):
+                seen = True
+                new = sorted((r for s in message["streams"] for r in _of_stream(s)), key=lambda r: r[0])
+                since_ns = max([since_ns, *(r[0] + 1 for r in new)])
+                yield new
+                dropped = sum(entry.get("count", 1) for entry in message.get("dropped_entries", ()))
+                if dropped:
+                    note(f"{dropped} records were left out: they came faster than they were read")
+        except ClientError as e:
+            if e.kind != LOST or not seen:
+                raise
+            note(f"{e}; trying again")
+            time.sleep(RETRY_S)
 
 
-def _write(found: list[Record], output: Output) -> None:
+def _write_around(client: ObsClient, logql: str, found: list[Record], lines: int, output: Output) -> None:
+    """Each record between those of its stream, as grep -C shows them; the record's own line is marked."""
+    for i, (t, line, _) in enumerate(found):
+        around, position = client.loki.context(logql, t, line, lines, lines)
+        if i and output is Output.TABLE:
+            print("--")
+        shown = [r for stream in around.result for r in _of_stream(stream)]
+        _write(shown, output, position)
+
+
+def _write(found: list[Record], output: Output, marked: int | None = None) -> None:
     if output is Output.JSON:
-        for t, line, labels in found:
-            write_json({"time": _time(t), "line": line, "labels": labels})
+        for i, (t, line, labels) in enumerate(found):
+            write_json({"time": _time(t), "line": line, "labels": labels, **({"match": True} if i == marked else {})})
     elif output is Output.CSV:
         write_rows(("time", "line", "labels"), [(_time(t), line, labels) for t, line, labels in found], output)
     else:
-        for t, line, labels in found:
+        for i, (t, line, labels) in enumerate(found):
             source = labels.get("service_name") or labels.get("log_file_name") or ""
-            print(_time(t), labels.get("detected_level", "").upper().ljust(5), source, line, sep="  ", flush=True)
+            mark = "" if marked is None else "> " if i == marked else "  "
+            print(
+                mark + _time(t), labels.get("detected_level", "").upper().ljust(5), source, line, sep="  ", flush=True
+            )
 
 
 def _write_metric(result: QueryResult, output: Output) -> None:

@@ -82,6 +82,28 @@ def test_a_wrong_query_closes_with_its_reason(store: LogStore) -> None:
     asyncio.run(follow())
 
 
+def test_a_client_that_stops_reading_holds_nobody_up(store: LogStore) -> None:
+    async def follow() -> None:
+        async with (
+            serving(store) as url,
+            websockets.connect(url + "{}", compression=None, max_queue=1, max_size=None) as stalled,
+            websockets.connect(url + "{}", compression=None, max_size=None) as reading,
+        ):
+            store.consume(logs_batch([record("first")]))
+            assert await lines(reading, 1) == ["first"]
+            for i in range(20):  # 120 MB, of which the socket and its buffers take few
+                await asyncio.to_thread(store.consume, logs_batch([record(f"{i} " + "x" * (6 << 20))]))
+                assert (await lines(reading, 1))[0].startswith(f"{i} ")
+            assert max(follower._held for follower in store._followers) <= 36 << 20
+            dropped = 0
+            while not dropped:
+                message = json.loads(await asyncio.wait_for(stalled.recv(), 20))
+                dropped += sum(entry["count"] for entry in message.get("dropped_entries", ()))
+            assert dropped > 5
+
+    asyncio.run(follow())
+
+
 def test_a_slow_follower_loses_the_oldest_and_says_so(store: LogStore) -> None:
     with store.follow() as follower:
         for i in range(300):

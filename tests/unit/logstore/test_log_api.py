@@ -99,6 +99,28 @@ def test_direction_and_limit(client: Client) -> None:
     assert lines(direction="forward", start="2", end="3") == ['{"status":500}']
 
 
+def test_pages_go_on_after_a_cursor(client: Client) -> None:
+    first = client.ask("GET", "query_range", params={"query": "{}", "start": "0", "end": "10", "limit": "2"}).json()
+    assert first["warnings"] == [f"limit of 2 lines: older ones match too, after={first['data']['next']}"]
+    rest = client.data("query_range", query="{}", limit="2", after=first["data"]["next"])
+    assert [v[1] for s in rest["result"] for v in s["values"]] == ["one"]
+    assert "next" not in rest
+
+
+def test_the_lines_around_a_line(client: Client) -> None:
+    def around(**more: str) -> Any:
+        return client.data("context", **{"query": '{host_name="a"}', "time": "2.000000005", **more})
+
+    found = around()
+    assert [v[1] for v in found["result"][0]["values"]] == ["one", '{"status":500}']
+    assert (found["position"], len(found["result"])) == (1, 1)
+    assert [v[1] for v in around(before="0")["result"][0]["values"]] == ['{"status":500}']
+    assert around(query="{} | json | status=500 | line_format `x` | drop host_name")["position"] == 1
+    lost = client.ask("GET", "context", params={"query": "{}", "time": "77"})
+    assert (lost.status_code, lost.text[:18]) == (404, "cannot find a line")
+    assert client.ask("GET", "context", params={"query": "{}", "time": "1", "before": "-1"}).status_code == 400
+
+
 def test_matrix_vector_and_scalar(client: Client) -> None:
     query = "sum by (detected_level) (count_over_time({} [2s]))"
     matrix = client.data("query_range", query=query, start="2", end="4", step="2s")
@@ -123,6 +145,15 @@ def test_index_answers(client: Client) -> None:
     assert stats["streams"] == 2 and stats["entries"] == 3 and stats["bytes"] > 0
     volume = client.data("index/volume", query='{service_name=~".+"}')
     assert {"metric": {"service_name": "cart"}, "value": [10, "17"]} in volume["result"]
+    assert [row["metric"]["service_name"] for row in volume["result"]] == ["cart", "ad"]  # the largest first
+    (largest,) = client.data("index/volume", query='{service_name=~".+"}', limit="1")["result"]
+    assert largest["metric"] == {"service_name": "cart"}
+    by_label = client.data("index/volume", query="{}", aggregateBy="labels")["result"]
+    assert [(row["metric"], row["value"][1]) for row in by_label] == [
+        ({"service_name": ""}, "22"),
+        ({"host_name": ""}, "17"),
+    ]
+    assert client.ask("GET", "index/volume", params={"query": "{}", "aggregateBy": "x"}).status_code == 400
     steps = client.data("index/volume_range", query="{}", targetLabels="host_name", start="0", end="5", step="5")
     assert {"metric": {"host_name": "a"}, "values": [[5, "17"]]} in steps["result"]
 
