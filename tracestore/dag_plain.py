@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 from obs.tracestore.names import CLIENT, SERVER
 
-TraceDag = tuple[list[int], list[int], list[int], list[int], list[int]]
+TraceDag = tuple[list[int], list[int], list[int], list[int]]
 
 
-def trace_dag(
-    span: Sequence[int], parent: Sequence[int], kind: Sequence[int], start: Sequence[int], end: Sequence[int]
-) -> TraceDag:
-    """Parent position, left, right, depth and covered time of one trace, whose spans are sorted by start."""
+def trace_dag(span: Sequence[int], parent: Sequence[int], kind: Sequence[int]) -> TraceDag:
+    """Parent position, left, right and depth of one trace, whose spans are sorted by start."""
     up = _parents(span, parent, kind)
     _cut_cycles(up)
     left, right, depth = _number(up)
-    return up, left, right, depth, _covered(up, start, end)
+    return up, left, right, depth
 
 
 def _parents(span: Sequence[int], parent: Sequence[int], kind: Sequence[int]) -> list[int]:
@@ -64,15 +62,3 @@ def _number(up: list[int]) -> tuple[list[int], list[int], list[int]]:
             stack += [(child, level + 1) for child in reversed(children[node])]
         count += 1
     return left, right, depth
-
-
-def _covered(up: list[int], start: Sequence[int], end: Sequence[int]) -> list[int]:
-    reach = list(start)
-    covered = [0] * len(up)
-    for i, p in enumerate(up):
-        if p >= 0:
-            begins, ends = max(start[i], reach[p]), min(end[i], end[p])
-            if ends > begins:
-                covered[p] += ends - begins
-                reach[p] = ends
-    return covered

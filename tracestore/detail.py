@@ -37,6 +37,7 @@ def span_json(span: SpanView) -> dict[str, Any]:
         "spanId": span.span_id, "parentSpanId": span.parent_id or None, "name": span.name, "service": span.service,
         "kind": KINDS[span.kind] if span.kind < len(KINDS) else str(span.kind),
         "startNs": span.start_ns, "endNs": span.end_ns, "durationNs": span.duration_ns, "selfNs": span.self_ns,
+        "criticalNs": span.critical_ns, "skewNs": span.skew_ns,
         "depth": span.depth,
         "status": {
             "code": STATUSES[span.status] if span.status < len(STATUSES) else str(span.status),
@@ -87,11 +88,17 @@ def linked_from(links: Sequence[Link]) -> dict[str, Any]:
 
 def warnings(trace: Trace) -> Sequence[str]:
     """What to know before believing the tree: missing parents, broken cycles, clocks that disagree."""
-    c, up = trace.source.spans, trace.source.dag.parent
+    c, dag = trace.source.spans, trace.source.dag
     found = [*summary(trace)]
-    child = np.flatnonzero(up >= 0)
-    ahead = c.start[up[child]] - c.start[child]
-    if len(child) and ahead.max() > limits.CLOCK_SKEW_NS:
-        late = int((ahead > limits.CLOCK_SKEW_NS).sum())
-        found.append(f"clock skew: {late} spans start before their parent, by up to {int(ahead.max())} ns")
+    if shifted := int((dag.skew != 0).sum()):
+        most = int(np.abs(dag.skew).max())
+        found.append(
+            f"clock skew: {shifted} spans of another host lie outside their parent; shifting them by skewNs, up to "
+            f"{most} ns, puts them inside; startNs and endNs are as sent"
+        )
+    start = c.start + dag.skew
+    child = np.flatnonzero(dag.parent >= 0)
+    ahead = start[dag.parent[child]] - start[child]
+    if early := int((ahead > 0).sum()):
+        found.append(f"{early} spans start before their parent, by up to {int(ahead.max())} ns")
     return found

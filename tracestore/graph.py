@@ -97,5 +97,5 @@ def _columns(rows: SpanRows) -> SpanColumns:
     ids, small = np.zeros(0, np.uint64), np.zeros(0, np.uint8)
     return SpanColumns(
         ids, ids, ids, ids, small, rows.numbers("start_ns"), rows.numbers("end_ns"),
-        rows.numbers("status_code").astype(np.uint8), service[:0], service, [], services,
+        rows.numbers("status_code").astype(np.uint8), service[:0], service, service[:0], [], services,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The span DAG of sorted spans as short compiled loops; `dag_plain.py` is the same in plain Python.
 
-In: spans sorted by (trace, start). Out, written in place: parent position, nested-set bounds, depth, covered time.
+In: spans sorted by (trace, start). Out, written in place: parent position, nested-set bounds, depth.
 A parent that is not there, a span that is its own parent, and the first span of a cycle count as tops of the tree.
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from obs.tracestore.kernels_times import build_times
 
 Ids = npt.NDArray[np.uint64]
 Small = npt.NDArray[np.uint8]
@@ -120,25 +122,9 @@ def cut_cycles(base: int, n: int, up: Places, walk: Places) -> None:
 
 
 @njit(nogil=True, cache=True)
-def cover_times(base: int, n: int, up: Places, start: Times, end: Times, reach: Times, covered: Times) -> None:
-    """Of each span the time within its own bounds in which a child ran. Rows come by start, so one pass is enough."""
-    for i in range(n):
-        reach[i] = start[base + i]
-        covered[base + i] = 0
-    for i in range(n):
-        p = up[base + i]
-        if p >= 0:
-            begins = max(start[base + i], reach[p])
-            ends = min(end[base + i], end[base + p])
-            if ends > begins:
-                covered[base + p] += ends - begins
-                reach[p] = ends
-
-
-@njit(nogil=True, cache=True)
 def build_dag(
-    starts: Times, span: Ids, parent: Ids, kind: Small, start: Times, end: Times, salt: Any,
-    up: Places, left: Places, right: Places, depth: Places, covered: Times,
+    starts: Times, span: Ids, parent: Ids, kind: Small, salt: Any,
+    up: Places, left: Places, right: Places, depth: Places,
 ) -> None:  # fmt: skip
     """The DAG of every trace; `starts` are the first rows of traces, then the number of rows."""
     most = 0
@@ -151,7 +137,6 @@ def build_dag(
     first = np.empty(most + 1, np.int32)
     following = np.empty(most, np.int32)
     scratch = np.empty(most, np.int32)
-    reach = np.empty(most, np.int64)
     for t in range(len(starts) - 1):
         base = starts[t]
         n = starts[t + 1] - base
@@ -166,7 +151,6 @@ def build_dag(
         while top >= 0:
             count = number_tree(base, top, up, first, following, count, left, right, depth)
             top = following[top]
-        cover_times(base, n, up, start, end, reach, covered)
 
 
 def warm() -> None:
@@ -176,4 +160,5 @@ def warm() -> None:
     small = np.zeros(2, np.uint8)
     out = [np.empty(2, np.int32) for _ in range(4)]
     starts = np.array([0, 2], np.int64)
-    build_dag(starts, ids, ids, small, times, times, np.uint64(0), *out, np.empty(2, np.int64))
+    build_dag(starts, ids, ids, small, np.uint64(0), *out)
+    build_times(starts, out[0], out[1], small, out[3], times, times, *(np.empty(2, np.int64) for _ in range(3)))

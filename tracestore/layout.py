@@ -22,12 +22,12 @@ from obs.model.schema import SPANS as SPANS_SCHEMA
 from obs.tracestore import catalog, dag, limits
 from obs.tracestore.filenames import CATALOG, LINKS, SPANS, STORE, TRACES
 from obs.tracestore.links import links_table
-from obs.tracestore.names import COVERED, DAG_SCHEMA, NESTED_LEFT, NESTED_RIGHT
+from obs.tracestore.names import COVERED, DAG_SCHEMA, NESTED_LEFT, NESTED_RIGHT, OFF_PATH, SKEW
 from obs.tracestore.parent_ids import PARENT_ID, as_sent, parent_rows, written
 from obs.tracestore.spancolumns import SpanColumns, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import summarize, traces_table
 
-_SPLIT_BYTES = ("start_ns", "end_ns", COVERED, NESTED_LEFT, NESTED_RIGHT)
+_SPLIT_BYTES = ("start_ns", "end_ns", COVERED, SKEW, OFF_PATH, NESTED_LEFT, NESTED_RIGHT)
 _IDS = ("trace_id", "span_id", PARENT_ID)
 _SPLIT_TRACE_BYTES = ("start_ns", "spread_ns", "duration_ns", "shorter_ns")
 

@@ -69,9 +69,6 @@ SPANS_PER_ANSWER = 100_000
 """Spans of several traces in full that Jaeger's and Zipkin's searches answer with: some 5 KB each while they are made
 into JSON. A single trace may have more."""
 
-CLOCK_SKEW_NS = 0
-"""How far a child may start before its parent until that is called clock skew."""
-
 SPLIT_ROWS_KEPT = 500_000
 """Rows of split traces that stay in memory between two service graphs, about 80 bytes each."""
 

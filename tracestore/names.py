@@ -13,6 +13,8 @@ NESTED_LEFT = "nested_left"
 NESTED_RIGHT = "nested_right"
 DEPTH = "depth"
 COVERED = "covered_ns"
+SKEW = "skew_ns"
+OFF_PATH = "off_path_ns"
 
 DAG_SCHEMA = pa.schema(
     [
@@ -21,6 +23,8 @@ DAG_SCHEMA = pa.schema(
         pa.field(NESTED_RIGHT, pa.int32(), nullable=False),
         pa.field(DEPTH, pa.int32(), nullable=False),  # 0 where parent_position is -1
         pa.field(COVERED, pa.int64(), nullable=False),  # time in which a child ran: self time = duration - this
+        pa.field(SKEW, pa.int64(), nullable=False),  # to be added to its times, so that it fits its parent's clock
+        pa.field(OFF_PATH, pa.int64(), nullable=False),  # critical-path time = self time - this
     ]
 )
 
@@ -31,3 +35,5 @@ STATUSES = ("unset", "ok", "error")
 """OTLP's StatusCode by number."""
 
 SERVER, CLIENT, ERROR = 2, 3, 2
+HOST = "resource.host.name:str"
+"""Spans of one host share a clock; where it is not told, those of one service."""

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.tracestore.ids import Words, span_words, trace_words
-from obs.tracestore.names import SERVICE
+from obs.tracestore.names import HOST, SERVICE
 
 Codes = npt.NDArray[np.int32]
 Times = npt.NDArray[np.int64]
 Small = npt.NDArray[np.uint8]
 
-NEEDED = ("trace_id", "span_id", "parent_span_id", "kind", "start_ns", "end_ns", "status_code", "name", SERVICE)
+NEEDED = ("trace_id", "span_id", "parent_span_id", "kind", "start_ns", "end_ns", "status_code", "name", SERVICE, HOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class SpanColumns:
     status: Small
     name: Codes
     service: Codes
+    clock: Codes  # equal where spans share one: see `names.HOST`
     names: list[str]
     services: list[str]
 
@@ -104,8 +105,14 @@ def span_columns(table: pa.Table) -> SpanColumns:
     return SpanColumns(
         high, low, span_words(table.column("span_id")), parent, _small(table, "kind"),
         table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy(), _small(table, "status_code"),
-        name, service, names, services,
+        name, service, _clock(table, service), names, services,
     )  # fmt: skip
+
+
+def _clock(table: pa.Table, service: Codes) -> Codes:
+    """A code for the host of each span, where that is told, else for its service."""
+    host, hosts = codes_of(table.column(HOST) if HOST in table.column_names else None, table.num_rows)
+    return np.where(host >= 0, host, len(hosts) + 1 + service).astype(np.int32)
 
 
 def written_order(columns: SpanColumns) -> npt.NDArray[np.int64]:

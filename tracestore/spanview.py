@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from obs.model.schema import OVERFLOW, parse_attribute_column
-from obs.tracestore.names import COVERED, DEPTH, NESTED_LEFT, NO_SERVICE, PARENT_POSITION
+from obs.tracestore.names import COVERED, DEPTH, NESTED_LEFT, NO_SERVICE, OFF_PATH, PARENT_POSITION, SKEW
 
 Attributes = tuple[tuple[str, str, Any], ...]
 """(key, type of `schema.ATTRIBUTE_TYPES`, value), sorted by key."""
@@ -49,6 +49,8 @@ class SpanView:
     depth: int
     left: int
     covered_ns: int
+    skew_ns: int
+    off_path_ns: int
 
     @property
     def service(self) -> str:
@@ -65,6 +67,11 @@ class SpanView:
         """Time in which no child ran."""
         return self.duration_ns - self.covered_ns
 
+    @property
+    def critical_ns(self) -> int:
+        """Time on the critical path of its trace."""
+        return self.self_ns - self.off_path_ns
+
 
 def span_views(table: pa.Table) -> list[SpanView]:
     """The rows of a table, in its order."""
@@ -80,6 +87,7 @@ def span_views(table: pa.Table) -> list[SpanView]:
         scopes["resource"], scopes["scope"], scopes["attr"], get("events", ()), get("links", ()),
         get("dropped_attributes", 0), get("dropped_events", 0), get("dropped_links", 0),
         get(PARENT_POSITION, -1), get(DEPTH, 0), get(NESTED_LEFT, 0), get(COVERED, 0),
+        get(SKEW, 0), get(OFF_PATH, 0),
     )  # fmt: skip
     return [SpanView(*row) for row in zip(*columns, strict=True)]
 

@@ -10,10 +10,10 @@ from obs.columnar.view import View
 from obs.model.schema import SPANS as SPANS_SCHEMA
 from obs.sql.views import SqlView, attribute_view, union_sql
 from obs.tracestore.filenames import SPANS
-from obs.tracestore.names import COVERED, DAG_SCHEMA
+from obs.tracestore.names import COVERED, DAG_SCHEMA, OFF_PATH, SKEW
 from obs.tracestore.parent_ids import PARENT_ID, PARENT_SQL
 
-_SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name != COVERED)])
+_SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name not in (COVERED, SKEW, OFF_PATH))])
 _OF_LINKS = ("trace_id", "span_id", "name", "start_ns", "links")
 
 

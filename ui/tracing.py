@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span; times are nanoseconds since 1970."""
+    """One span; times are nanoseconds since 1970, by its parent's clock where its own disagrees."""
 
     id: str
     parent: str
@@ -52,13 +52,14 @@ def spans_of(trace: Mapping[str, Any]) -> list[Span]:
 
 def _span(value: Mapping[str, Any]) -> Span:
     status = value.get("status") or {}
+    start_ns = int(value["startNs"]) + int(value.get("skewNs", 0))
     return Span(
         id=value["spanId"],
         parent=value.get("parentSpanId") or "",
         name=value.get("name") or "",
         service=value.get("service") or "",
-        start_ns=int(value["startNs"]),
-        end_ns=int(value["startNs"]) + int(value["durationNs"]),
+        start_ns=start_ns,
+        end_ns=start_ns + int(value["durationNs"]),
         kind=(value.get("kind") or "").replace("unspecified", ""),
         failed=status.get("code") == "error",
         status_message=status.get("message") or "",

@@ -31,22 +31,23 @@ def trace(
     for warning in found.get("warnings", ()):
         note(str(warning))
     spans: list[dict[str, Any]] = found["spans"]
-    columns = ["service", "span", "start ms", "ms", "self ms", "status", "span id"]
+    columns = ["service", "span", "start ms", "ms", "self ms", "critical ms", "status", "span id"]
     if output is Output.TABLE:
         columns.append("")
-    first = min(s["startNs"] for s in spans)
-    whole = max(max(s["startNs"] + s["durationNs"] for s in spans) - first, 1)
+    first = min(map(_start, spans))
+    whole = max(max(_start(s) + s["durationNs"] for s in spans) - first, 1)
     write_rows(columns, [_row(s, first, whole, output) for s in spans], output)
 
 
 def _row(span: dict[str, Any], first: int, whole: int, output: Output) -> tuple[Any, ...]:
-    start, length = span["startNs"] - first, span["durationNs"]
+    start, length = _start(span) - first, span["durationNs"]
     row = (
         span.get("service", ""),
         "  " * span.get("depth", 0) + span["name"],
         round(start / 1e6, 3),
         round(length / 1e6, 3),
         round(span.get("selfNs", 0) / 1e6, 3),
+        round(span.get("criticalNs", 0) / 1e6, 3),
         _status(span),
         span["spanId"],
     )
@@ -54,6 +55,11 @@ def _row(span: dict[str, Any], first: int, whole: int, output: Output) -> tuple[
         return row
     left = min(start * BAR // whole, BAR - 1)
     return (*row, " " * left + "█" * max(1, min(BAR - left, round(length * BAR / whole))))
+
+
+def _start(span: dict[str, Any]) -> int:
+    """By its parent's clock, where its own disagrees."""
+    return int(span["startNs"]) + int(span.get("skewNs", 0))
 
 
 def _status(span: dict[str, Any]) -> str:
