@@ -49,6 +49,12 @@ def router(store: TraceStore) -> APIRouter:
         edges = store.dependencies(read_query(given))
         return json_answer({"edges": [_edge_json(e) for e in edges]})
 
+    @api.get("/explain", response_class=Response)
+    def explain(given: Given) -> Response:
+        """What a TraceQL query is planned into, a line each."""
+        asked = plan(given.text("q") or "{ }")
+        return json_answer({"query": str(asked), "plan": list(asked.explain())})
+
     @api.get("/tags", response_class=Response)
     def tags() -> Response:
         """Keys of attributes by scope."""

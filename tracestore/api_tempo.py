@@ -10,6 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.tracestore import limits, tempo_shape
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.api_tempo_metrics import add_metrics
+from obs.tracestore.api_tempo_tags import add_tags
 from obs.tracestore.expressions import Compare, Expr, Intrinsic, all_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import TraceQuery, tag_condition
@@ -33,7 +35,8 @@ def router(store: TraceStore) -> APIRouter:
     api = APIRouter(prefix="/tempo/api", route_class=route_class(_error), tags=["tempo"])
     _add_traces(api, store)
     _add_search(api, store)
-    _add_tags(api, store)
+    add_tags(api, store)
+    add_metrics(api, store)
     _add_status(api)
     return api
 
@@ -100,30 +103,6 @@ def _tag(key: str, value: str) -> Expr:
     if fixed is not None:
         return Compare(Intrinsic(fixed), "=", value)
     return tag_condition("otel.status_code" if key == "status.code" else key, value)
-
-
-def _add_tags(api: APIRouter, store: TraceStore) -> None:
-    @api.get("/search/tags", response_class=Response)
-    def tags(given: Given) -> Response:
-        """Keys of attributes, all scopes together."""
-        return json_answer(tempo_shape.tag_names(store.tag_names(), given.text("scope")))
-
-    @api.get("/v2/search/tags", response_class=Response)
-    def tags_v2(given: Given) -> Response:
-        """Keys of attributes and intrinsic fields by scope."""
-        return json_answer(tempo_shape.tag_names_v2(store.tag_names(), given.text("scope")))
-
-    @api.get("/search/tag/{tag}/values", response_class=Response)
-    def values(tag: str, given: Given) -> Response:
-        """Values of a tag as text."""
-        found = store.tag_values(tag, *given.span(S))
-        return json_answer({"tagValues": [value for _, value in found], "metrics": {}})
-
-    @api.get("/v2/search/tag/{tag}/values", response_class=Response)
-    def values_v2(tag: str, given: Given) -> Response:
-        """Values of a tag with their types."""
-        found = store.tag_values(tag, *given.span(S))
-        return json_answer({"tagValues": [{"type": t, "value": v} for t, v in found], "metrics": {}})
 
 
 def _add_status(api: APIRouter) -> None:

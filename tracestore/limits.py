@@ -46,6 +46,24 @@ MAX_QUERY_CHARS = 16_384
 MAX_QUERY_DEPTH = 200
 """Conditions, operators and arithmetic of one query within each other: what Python's stack holds with room to spare."""
 
+MAX_METRIC_STEPS = 11_000
+"""Points of one series, as Prometheus has it."""
+
+MAX_METRIC_SERIES = 10_000
+"""Series, or buckets of series, of one metric: more can neither be drawn nor read."""
+
+MAX_METRIC_CELLS = 2_000_000
+"""Points of all series of one metric together: 16 MB a sum while they are counted."""
+
+MAX_EXEMPLARS = 1_000
+"""Exemplars of one series that may be asked for."""
+
+DEFAULT_EXEMPLARS = 100
+"""Exemplars of one series where a query says nothing; Tempo's number."""
+
+TRACES_JOINED_AT_ONE_TIME = 50_000
+"""Traces with spans in several places that a metric puts together at one time."""
+
 MAX_TAG_VALUES = 1_000
 """Values that a tag's list shows; a longer list cannot be picked from."""
 

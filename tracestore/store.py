@@ -22,20 +22,25 @@ from obs.model.ports import StoreStats
 from obs.sql.views import SqlView
 from obs.tracestore import limits
 from obs.tracestore.catalog import Operations, join_operations
+from obs.tracestore.expressions import Expr
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.graph import GraphEdge, dependencies
 from obs.tracestore.layout import SpanLayout
 from obs.tracestore.linkgraph import LinkGraph, follow, incoming
 from obs.tracestore.links import Link
+from obs.tracestore.matching import Condition
 from obs.tracestore.monitor import MonitorQuery, Series, monitor
 from obs.tracestore.opened import OpenedSources, Snapshot
-from obs.tracestore.query import Found, TraceQuery
+from obs.tracestore.query import MAX_NS, Found, TraceQuery
 from obs.tracestore.reading import Trace, read_trace
 from obs.tracestore.search import search
 from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.sqlviews import sql_views
 from obs.tracestore.tags import tag_names, tag_values
 from obs.tracestore.traceql.answer import Spanset, spansets_of
+from obs.tracestore.traceql.metrics.run import measure
+from obs.tracestore.traceql.metrics.series import Measured
+from obs.tracestore.traceql.metrics.window import Window
 from obs.tracestore.traceql.plan import Plan
 
 T = TypeVar("T")
@@ -82,6 +87,10 @@ class TraceStore:
     def spansets(self, plan: Plan, trace_ids: Sequence[bytes], query: TraceQuery) -> dict[bytes, list[Spanset]]:
         """Of these traces the spansets that a plan leaves, with spans in the query's range."""
         return self._answer(lambda snapshot: spansets_of(snapshot.sources, plan, trace_ids, query))
+
+    def measure(self, plan: Plan, window: Window, exemplars: int = 0) -> Measured:
+        """The series of a plan with a metric. Raises: QueryLimit."""
+        return self._answer(lambda s: measure(s.sources, s.split_keys(), plan, window, exemplars))
 
     def by_id(self, trace_id: bytes) -> Trace | None:
         """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it."""
@@ -131,13 +140,15 @@ class TraceStore:
         rows = self._opened.split_rows
         return self._answer(lambda snapshot: monitor(snapshot.sources, snapshot.split_keys(), rows, query))
 
-    def tag_names(self) -> dict[str, list[str]]:
-        """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted."""
-        return self._answer(lambda snapshot: tag_names(snapshot.sources))
+    def tag_names(
+        self, where: Expr | None = None, start_ns: int = -MAX_NS, end_ns: int = MAX_NS
+    ) -> dict[str, list[str]]:
+        """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted; see `tags`."""
+        return self._answer(lambda snapshot: tag_names(snapshot.sources, Condition(where, start_ns, end_ns)))
 
-    def tag_values(self, tag: str, start_ns: int, end_ns: int) -> list[tuple[str, str]]:
-        """(type, value as text) of an attribute or intrinsic field in spans of blocks that touch the range."""
-        return self._answer(lambda snapshot: tag_values(snapshot.sources, tag, start_ns, end_ns))
+    def tag_values(self, tag: str, start_ns: int, end_ns: int, where: Expr | None = None) -> list[tuple[str, str]]:
+        """(type, value as text) of an attribute or intrinsic field; see `tags`."""
+        return self._answer(lambda snapshot: tag_values(snapshot.sources, tag, Condition(where, start_ns, end_ns)))
 
     @contextmanager
     def sql_views(self) -> Iterator[Sequence[SqlView]]:

@@ -16,7 +16,12 @@ from obs.tracestore.spanview import span_views
 from obs.tracestore.traceql.answer import ShownSpan, Spanset
 
 Json = dict[str, Any]
-INTRINSIC_TAGS = ("duration", "kind", "name", "rootName", "rootServiceName", "status", "statusMessage", "traceDuration")
+INTRINSIC_TAGS = (
+    "duration", "event:name", "event:timeSinceStart", "instrumentation:name", "instrumentation:version", "kind",
+    "link:spanID", "link:traceID", "name", "rootName", "rootServiceName", "span:childCount", "span:duration", "span:id",
+    "span:kind", "span:name", "span:parentID", "span:status", "span:statusMessage", "status", "statusMessage",
+    "trace:duration", "trace:id", "trace:rootName", "trace:rootService", "traceDuration",
+)  # fmt: skip
 
 
 def trace_protobuf(trace: Trace) -> bytes:

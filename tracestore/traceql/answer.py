@@ -65,7 +65,8 @@ def spansets_of(
     edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(hits)]])
     found: dict[bytes, list[Spanset]] = {}
     reader = _Reader(rows, fields)
-    for first, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    pairs = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    for first, end in sorted(pairs, key=lambda pair: hits[pair[0]] if len(hits) else 0):  # by their first span
         if end == first:
             continue
         trace = int(source.traces.trace_of(hits[first : first + 1])[0])

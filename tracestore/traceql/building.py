@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from lark import Token, Transformer, v_args
 
+from obs.tracestore import limits
 from obs.tracestore.expressions import NOWHERE, Constant, Field, Term, Value
 from obs.tracestore.query import Order
 from obs.tracestore.traceql import conditions
 from obs.tracestore.traceql.faults import fault
+from obs.tracestore.traceql.measuring import comparison, metric
+from obs.tracestore.traceql.metrics.compare import Comparison
+from obs.tracestore.traceql.metrics.later import KeptPoints, Ranked
+from obs.tracestore.traceql.metrics.metric import Metric
 from obs.tracestore.traceql.plan import OrderBy, Plan
 from obs.tracestore.traceql.stages.by import By
 from obs.tracestore.traceql.stages.coalesce import Coalesce
@@ -30,10 +36,19 @@ class Builder(Transformer[Token, Any]):
 
     def start(self, *items: Any) -> Plan:
         *stages, hints = items
-        order = None
-        if isinstance(stages[-1], _Ordered):
-            order = stages.pop().order
-        return Plan(Pipeline(_stages(stages)), order, hints or {})
+        split = next((i for i, s in enumerate(stages) if isinstance(s, _Last)), len(stages))
+        first, *later = stages[split:] or [None]
+        if isinstance(first, _Last) and first.later:
+            raise fault(first.at, "it follows a metric, such as rate()")
+        for item in later:
+            if not isinstance(item, _Last) or not item.later or not first.metric:
+                at = item.at if isinstance(item, _Last) else first.at
+                raise fault(at, "an order or a metric comes last, and once; topk and bottomk may follow a metric")
+        pipeline = Pipeline(_stages(stages[:split]))
+        if first is None or isinstance(first.made, OrderBy):
+            return Plan(pipeline, first and first.made, hints=hints or {})
+        made = (*first.points, *(p for item in later for p in (item.made, *item.points)))
+        return Plan(pipeline, None, first.made, made, hints or {})
 
     def wrapped(self, *stages: Any) -> Stage:
         found = _stages(stages)
@@ -67,12 +82,26 @@ class Builder(Transformer[Token, Any]):
                 raise fault(_HERE, f"select() shows fields, and {item} is none")
         return Select(cast(tuple[Field, ...], tuple(terms)))
 
-    def order(self, by: Token, way: Token | None) -> _Ordered:
+    def order(self, by: Token, way: Token | None) -> _Last:
         if by not in get_args(Order):
             raise fault(by, f"there is no order by {str(by)!r}; known are {', '.join(get_args(Order))}")
         if way not in (None, "asc", "desc"):
             raise fault(cast(Token, way), "an order goes asc or desc")
-        return _Ordered(by, OrderBy(cast(Order, str(by)), way != "asc"))
+        return _Last(by, OrderBy(cast(Order, str(by)), way != "asc"))
+
+    def measured(self, name: Token, terms: list[Term] | None, by: list[Term] | None) -> _Last:
+        return _Last(name, metric(name, terms or [], by or []))
+
+    def contrasted(self, name: Token, selection: Stage, *numbers: Number) -> _Last:
+        return _Last(name, comparison(name, selection, [n.value for n in numbers]))
+
+    def ranked(self, name: Token, count: Token) -> _Last:
+        if not count.isdigit() or not 0 < int(count) <= limits.MAX_METRIC_SERIES:
+            raise fault(count, f"{name} takes a whole number from 1 to {limits.MAX_METRIC_SERIES}")
+        return _Last(name, Ranked(int(count), name == "topk"))
+
+    def kept_points(self, metric: _Last, op: Token, number: Number) -> _Last:
+        return replace(metric, points=(KeptPoints(str(op), number.value),))
 
     def arithmetic(self, left: Any, op: Token, right: Any) -> Any:
         if isinstance(left, Number | Aggregate | Calculation):
@@ -138,15 +167,25 @@ class Builder(Transformer[Token, Any]):
         return dict(pairs)
 
 
-class _Ordered:
-    """`order by` on its way to the plan: it can only come last."""
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What ends a query, on its way to the plan: an order, a metric, or what follows a metric."""
 
-    def __init__(self, at: Token, order: OrderBy) -> None:
-        self.at, self.order = at, order
+    at: Token
+    made: Any
+    points: tuple[KeptPoints, ...] = ()
+
+    @property
+    def later(self) -> bool:
+        return isinstance(self.made, Ranked)
+
+    @property
+    def metric(self) -> bool:
+        return isinstance(self.made, Metric | Comparison)
 
 
 def _stages(items: Any) -> tuple[Stage, ...]:
     for item in items:
-        if isinstance(item, _Ordered):
-            raise fault(item.at, "an order comes last, and once")
+        if isinstance(item, _Last):
+            raise fault(item.at, "an order or a metric stands at the end of the whole query, not in parentheses")
     return tuple(items)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from obs.errors import QueryError
 from obs.tracestore.expressions import Expr, Field, Value
 from obs.tracestore.query import Order, TraceQuery
+from obs.tracestore.traceql.metrics.compare import Comparison
+from obs.tracestore.traceql.metrics.later import KeptPoints, Later
+from obs.tracestore.traceql.metrics.metric import Metric
 from obs.tracestore.traceql.stages.filter import Filter
 from obs.tracestore.traceql.stages.pipeline import Pipeline
 from obs.tracestore.traceql.stages.select import Select
@@ -29,11 +33,14 @@ class Plan:
 
     pipeline: Pipeline
     order: OrderBy | None = None
+    metric: Metric | Comparison | None = None
+    later: tuple[Later, ...] = ()
     hints: Mapping[str, Value] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = [self.pipeline, *([self.order] if self.order else [])]
-        return " | ".join(map(str, parts))
+        parts = [self.pipeline, *(p for p in (self.order, self.metric) if p is not None)]
+        points = "".join(f" {p}" if isinstance(p, KeptPoints) else f" | {p}" for p in self.later)
+        return " | ".join(map(str, parts)) + points
 
     @property
     def where(self) -> Expr | None:
@@ -44,7 +51,12 @@ class Plan:
         return self.pipeline
 
     def asked(self, query: TraceQuery) -> TraceQuery:
-        """A search by this plan's condition and order, with what `query` says beside it."""
+        """A search by this plan's condition and order, with what `query` says beside it. Raises: QueryError."""
+        if self.metric is not None:
+            raise QueryError(
+                f"cannot search for traces by a metric: {self.metric} makes points, not spansets; ask "
+                "/tempo/api/metrics/query_range for it"
+            )
         found = replace(query, where=self.where)
         return replace(found, order=self.order.by, descending=self.order.descending) if self.order else found
 
@@ -59,3 +71,6 @@ class Plan:
         yield from self.pipeline.explain("")
         if self.order is not None:
             yield f"answer by {self.order.by}, {'greatest' if self.order.descending else 'least'} first, in pages"
+        if self.metric is not None:
+            yield f"measure {self.metric}"
+        yield from (f"keep points {later}" for later in self.later)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from span_batches import SpanRow, spans_batch
 from span_scripts import Step, read_script, span_letter, spans_of
 
 from obs.errors import QueryError
+from obs.tracestore.durations import duration_ns
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
 from obs.tracestore.traceql import plan
+from obs.tracestore.traceql.metrics.window import Window
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scripts" / "traceql").glob("*.test"))
 
@@ -56,11 +59,29 @@ def answer(store: TraceStore, step: Step) -> list[str]:
     if step.command == "traces":
         asked = plan(step.query).asked(TraceQuery(limit=1000))
         return [str(int.from_bytes(t.trace_id, "big")) for t in store.search(asked).traces]
+    if step.command in ("metric", "instant"):
+        return points(store, step)
     with pytest.raises(QueryError) as error:
         plan(step.query)
     line, column, _ = str(error.value).split(":", 2)
     assert "^" in str(error.value)
     return [f"{line}:{column}"]
+
+
+def points(store: TraceStore, step: Step) -> list[str]:
+    span, _, pace = step.options.partition(" step ")
+    start, end = (duration_ns(t) for t in span.split(".."))
+    window = Window.over(start, end, duration_ns(pace)) if pace else Window.whole(start, end)
+    found = store.measure(plan(step.query), window, 5)
+    return [
+        "{" + ", ".join(f"{key}={label(value)}" for key, value in s.labels) + "} "
+        + " ".join("_" if math.isnan(v) else f"{v:.4g}" for v in s.values.tolist())
+        for s in found.series
+    ]  # fmt: skip
+
+
+def label(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else shown(value)
 
 
 @pytest.mark.parametrize("where", ["head", "block", "both", "blocks"])
@@ -83,3 +104,10 @@ def test_every_operator_has_a_script() -> None:
 
     texts = "".join(path.read_text() for path in SCRIPTS)
     assert [op for op in OPERATORS if f"}} {op} {{" not in texts] == []
+
+
+def test_every_metric_has_a_script() -> None:
+    from obs.tracestore.traceql.metrics import MEASURES
+
+    texts = "".join(path.read_text() for path in SCRIPTS)
+    assert [name for name in (*MEASURES, "compare", "topk", "bottomk") if f"{name}(" not in texts] == []

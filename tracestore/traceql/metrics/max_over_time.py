@@ -1,0 +1,7 @@
+"""`max_over_time(term)`: the greatest value in each step."""
+
+from __future__ import annotations
+
+from obs.tracestore.traceql.metrics.measure import Measure, one, where_any
+
+MEASURE = Measure("max_over_time", True, ("max", "count"), one(lambda states, _: where_any(states[0], states[1])))

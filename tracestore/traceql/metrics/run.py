@@ -1,0 +1,154 @@
+"""A metric over head and blocks: spans that the pipeline ends with, counted by series and step, part by part.
+
+Traces with spans in several places are taken out of each and counted put together, some at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from obs.tracestore import limits
+from obs.tracestore.bounds import trace_bound
+from obs.tracestore.evaluate import SpanRows, evaluate
+from obs.tracestore.ids import Words
+from obs.tracestore.matching import groups_of, pieces
+from obs.tracestore.nested import hex_text
+from obs.tracestore.query import ReadStats
+from obs.tracestore.sources import MemorySource, Source
+from obs.tracestore.splitrows import put_together
+from obs.tracestore.splits import shared
+from obs.tracestore.traceql.metrics.cells import Cells, Key, Rows, Values
+from obs.tracestore.traceql.metrics.compare import Comparison
+from obs.tracestore.traceql.metrics.series import Exemplar, Measured, Series
+from obs.tracestore.traceql.metrics.window import Window
+
+if TYPE_CHECKING:
+    from obs.tracestore.traceql.plan import Plan
+
+Mask = npt.NDArray[np.bool_]
+Found = dict[Key, list[Exemplar]]
+
+
+def measure(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Window, exemplars: int) -> Measured:
+    """The series of a plan with a metric. Raises: QueryLimit."""
+    assert plan.metric is not None
+    stats = ReadStats()
+    metric, cells, found = plan.metric, plan.metric.cells(window.steps), Found()
+    with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
+        wanted = [_wanted(source, split_keys, plan, window) for source in sources]
+        parts = pool.map(lambda s, w: _of_source(s, w, plan, window, exemplars), sources, wanted)
+        for counted, examples, read in parts:
+            cells.merge(counted)
+            _add(found, examples)
+            stats.rows_read += read.rows_read
+            stats.row_groups_read += read.row_groups_read
+    for joined in _split_traces(sources, split_keys, plan, window):
+        stats.traces_joined += len(joined.traces)
+        counted, examples, _ = _of_source(joined, np.ones(len(joined.traces), bool), plan, window, exemplars)
+        cells.merge(counted)
+        _add(found, examples)
+    series = [replace(s, exemplars=_thinned(found.pop(key, []), exemplars)) for key, s in metric.series(cells, window)]
+    for later in plan.later:
+        series = later.apply(series)
+    return Measured(series, window, stats)
+
+
+def _wanted(source: Source, split_keys: Words, plan: Plan, window: Window) -> Mask:
+    """Traces that stand whole in the source, may have a span of the pipeline and overlap the window."""
+    return (
+        _overlapping(source, window) & trace_bound(plan.where, source.traces).may & ~shared(source.traces, split_keys)
+    )
+
+
+def _overlapping(source: Source, window: Window) -> Mask:
+    t = source.traces
+    found: Mask = (t.start <= window.end_ns) & (t.last_start > window.first_ns)
+    return found
+
+
+def _of_source(
+    source: Source, wanted: Mask, plan: Plan, window: Window, exemplars: int
+) -> tuple[Cells, Found, ReadStats]:
+    """(cells, exemplars, what was read) of the wanted traces of one place."""
+    assert plan.metric is not None
+    cells, found, read = plan.metric.cells(window.steps), Found(), ReadStats()
+    for piece in pieces(source, wanted) if wanted.any() else ():
+        rows = SpanRows(source, groups_of(source, piece))
+        read.rows_read += len(rows)
+        read.row_groups_read += len(rows.groups)
+        mask = np.repeat(piece[rows.slices.ids], np.diff(rows.slices.starts))
+        if plan.where is not None:
+            mask &= evaluate(plan.where, rows)
+        hits = np.flatnonzero(mask)
+        step = window.step_of(rows.numbers("start_ns")[hits])
+        inside = (step >= 0) & (step < window.steps)
+        hits, step = hits[inside], step[inside]
+        number, keys, shown, values = plan.metric.count(cells, rows, hits, step)
+        if exemplars and len(shown):
+            own = None if plan.metric.term is None else values
+            _add(found, _exemplars(rows, number, keys, shown, own, window, exemplars))
+    return cells, found, read
+
+
+def _exemplars(
+    rows: SpanRows, number: Rows, keys: Sequence[Key], hits: Rows, values: Values | None, window: Window, most: int
+) -> Found:
+    """The first span of each series and step, of so many as are wanted."""
+    step = window.step_of(rows.numbers("start_ns")[hits])
+    _, first = np.unique(number * window.steps + step, return_index=True)
+    first = first[np.linspace(0, len(first) - 1, min(most, len(first))).astype(np.int64)]
+    column = rows.column("trace_id")
+    assert column is not None
+    ids = hex_text(column.take(hits[first])).to_pylist()
+    starts = rows.numbers("start_ns")[hits[first]].tolist()
+    found: Found = {}
+    for i, at in enumerate(first.tolist()):
+        group, _ = keys[int(number[at])]
+        value = None if values is None else float(values[at])
+        found.setdefault((group, 0), []).append(Exemplar(ids[i], starts[i], int(step[at]), value))
+    return found
+
+
+def _add(found: Found, more: Found) -> None:
+    for key, examples in more.items():
+        found.setdefault(key, []).extend(examples)
+
+
+def _thinned(examples: list[Exemplar], most: int) -> list[Exemplar]:
+    """At most so many, spread over time; with sources of any number a list stays short."""
+    examples = sorted(examples, key=lambda e: (e.start_ns, e.trace_id))
+    if len(examples) <= most:
+        return examples
+    return [examples[i] for i in np.linspace(0, len(examples) - 1, most).astype(int).tolist()]
+
+
+def _split_traces(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Window) -> Iterator[MemorySource]:
+    """Traces that stand in several places and overlap the window in one of them, put together."""
+    if not len(split_keys):
+        return
+    assert plan.metric is not None
+    compared = plan.metric.fields_in(sources) if isinstance(plan.metric, Comparison) else ()
+    fields = (*plan.pipeline.fields(), *plan.metric.fields(), *compared)
+    words = [
+        np.stack([t.high[at], t.low[at]], axis=1)
+        for source in sources
+        if len(t := source.traces) and (at := shared(t, split_keys) & _overlapping(source, window)).any()
+    ]
+    if not words:
+        return
+    ids = np.unique(np.concatenate(words), axis=0)
+    for first in range(0, len(ids), limits.TRACES_JOINED_AT_ONE_TIME):
+        some = ids[first : first + limits.TRACES_JOINED_AT_ONE_TIME]
+        joined = put_together(sources, some[:, 0], some[:, 1], fields)
+        yield joined
+
+
+def finished_value(series: Series, exemplar: Exemplar) -> float:
+    """The value that an exemplar is shown at."""
+    return float(series.values[exemplar.step]) if exemplar.value is None else exemplar.value
