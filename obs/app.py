@@ -198,9 +198,8 @@ class App:
         limits = self.config.limits
         self.ledger = Ledger()
         processors = _processors(self.config.processors)
-        self._spans = SpanProcessors(
-            self.config.processors, self.traces, partial(self.consume, Signal.METRICS), self._clock
-        )
+        derived = partial(self.consume, Signal.METRICS)
+        self._spans = SpanProcessors(self.config, self.traces, derived, self.ledger, self._clock)
         consumers = {**self._consumers, Signal.TRACES: self._spans.consumer}
         self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
@@ -244,7 +243,7 @@ class App:
         config = self.config
         self._agent = AgentProcess(config.data / "agent", config.agent.interval, config.agent.logs)
         self.status = Status(self.stores, self.ledger, self._agent, self._started_ns, self._clock)
-        self._registry = own_metrics.registry(self.ledger, self.stores, [self.status])
+        self._registry = own_metrics.registry(self.ledger, self.stores, [self.status, *self._spans.collectors()])
         interval_s = config.self_.metrics_interval
         self._own_metrics = own_metrics.OwnMetrics(
             self._registry, self.pipeline, self.ledger, self.address, interval_s, self._clock
@@ -304,6 +303,8 @@ class App:
         for store in self.stores.values():
             store.open()
             self._closers.append(store.close)
+        self._closers.append(self._spans.close)
+        self._spans.start()
         self._closers.append(self.sql.close)
         self._closers.append(self._otlp_http.close)
         self._closers.append(self._remote_write.close)
@@ -318,8 +319,6 @@ class App:
         self._closers.append(self._push.close)
         self._scraper.apply(self._jobs)
         self._closers.append(self._scraper.close)
-        self._spans.start()
-        self._closers.append(self._spans.close)
         self._log_retention.start()
         self._closers.append(self._log_retention.close)
         self._own_metrics.start()

@@ -198,6 +198,15 @@ class ServiceGraphConfig(DerivedConfig):
     max_series: Annotated[int, Field(gt=0)] = 10_000
 
 
+class TailSamplingConfig(_Section):
+    """Which traces are kept; all, where there is no policy."""
+
+    policies: list[Any] = []  # those of the OpenTelemetry Collector; checked by the processor
+    decision_wait: Annotated[Duration, Field(ge=0.1)] = 10.0
+    memory: Annotated[Size, Field(ge=1 << 20)] = 256 << 20
+    remembered: Annotated[int, Field(gt=0)] = 500_000  # decided traces, for spans that come late
+
+
 class ProcessorsConfig(_Section):
     """What is done to telemetry between its receiver and its store."""
 
@@ -205,6 +214,7 @@ class ProcessorsConfig(_Section):
     max_line: Size | None = None  # bytes of a record's body that are kept; the rest is cut, with a mark
     span_metrics: SpanMetricsConfig = SpanMetricsConfig()
     service_graph: ServiceGraphConfig = ServiceGraphConfig()
+    tail_sampling: TailSamplingConfig = TailSamplingConfig()
 
 
 class AgentConfig(_Section):

@@ -1,18 +1,23 @@
-"""What is made of spans on their way into the store: derived metrics, each with its timer."""
+"""What is made of spans on their way into the store: derived metrics, each with its timer, and tail sampling."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
+from obs.collector.ledger import Ledger
 from obs.collector.processors.derived import service_graph
 from obs.collector.processors.derived.observed import Observe, Observed
 from obs.collector.processors.derived.service_graph import ServiceGraph, ServiceGraphOptions
 from obs.collector.processors.derived.span_metrics import SpanMetrics, SpanMetricsOptions
 from obs.collector.processors.derived.writer import Writer
-from obs.config import DerivedConfig, ProcessorsConfig, ServiceGraphConfig, SpanMetricsConfig
+from obs.collector.processors.sampling.config import parse
+from obs.collector.processors.sampling.sampler import SamplingOptions, TailSampler, leftover
+from obs.config import Config, DerivedConfig, ProcessorsConfig, ServiceGraphConfig, SpanMetricsConfig
 from obs.errors import ConfigError
+from obs.model.batch import Signal
 from obs.model.clock import Clock
 from obs.model.ports import Consumer
 
@@ -26,17 +31,26 @@ class SpanProcessors:
     `consumer` is what spans are given to: the store itself where nothing is asked for.
     """
 
-    def __init__(self, config: ProcessorsConfig, store: Consumer, metrics: Store, clock: Clock) -> None:
+    def __init__(self, config: Config, store: Consumer, metrics: Store, ledger: Ledger, clock: Clock) -> None:
         self._writers: list[Writer] = []
+        self._store, self._folder = store, config.data / "sampling"
+        self._sampler = _sampler(config, store, ledger, self._folder, clock)
+        self._observe(config.processors, self._sampler or store, metrics, clock)
+
+    def _observe(self, config: ProcessorsConfig, then: Consumer, metrics: Store, clock: Clock) -> None:
         observers: list[Observe] = []
         if config.span_metrics.enabled:
             observers.append(self._span_metrics(config.span_metrics, metrics, clock))
         if config.service_graph.enabled:
             observers.append(self._service_graph(config.service_graph, metrics, clock))
-        self.consumer: Consumer = Observed(store, observers) if observers else store
+        self.consumer: Consumer = Observed(then, observers) if observers else then
 
     def start(self) -> None:
-        """Start the timers."""
+        """Start the timers; the store is open. Raises: StorageFull."""
+        if self._sampler is not None:
+            self._sampler.start()
+        else:
+            leftover(self._folder, self._store)
         for writer in self._writers:
             writer.start()
 
@@ -44,6 +58,12 @@ class SpanProcessors:
         """Write what was derived, and stop."""
         for writer in self._writers:
             writer.close()
+        if self._sampler is not None:
+            self._sampler.close()
+
+    def collectors(self) -> Sequence[object]:
+        """What they report of themselves."""
+        return [self._sampler.counts] if self._sampler is not None else []
 
     def _span_metrics(self, config: SpanMetricsConfig, metrics: Store, clock: Clock) -> Observe:
         options = SpanMetricsOptions(
@@ -65,6 +85,16 @@ class SpanProcessors:
         consume = partial(metrics, receiver="service_graph")
         self._writers.append(Writer("service-graph", made.state, made.lock, consume, config.interval, clock, made.tick))
         return made.observe
+
+
+def _sampler(config: Config, store: Consumer, ledger: Ledger, folder: Path, clock: Clock) -> TailSampler | None:
+    """The sampler, where there are policies. Raises: ConfigError."""
+    given = config.processors.tail_sampling
+    if not given.policies:
+        return None
+    options = SamplingOptions(given.decision_wait, given.memory, given.remembered, config.wal.fsync == "always")
+    record = partial(ledger.record, Signal.TRACES, "tail_sampling")
+    return TailSampler(options, parse(given.policies), store, record, folder, clock)
 
 
 def _bounds(config: DerivedConfig, name: str) -> list[float] | None:

@@ -1,0 +1,249 @@
+"""The policies of tail sampling: each says of every due trace whether it keeps it, and for how many it then stands.
+
+Source: opentelemetry-collector-contrib, processor/tailsamplingprocessor, README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from obs.collector.processors.derived.columns import attribute, text_column
+from obs.collector.processors.derived.state import Floats, Ints
+from obs.collector.processors.sampling.due import Due, Mask
+from obs.model.schema import attribute_column
+
+STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`kept`: bool[traces]. `weight`: float64[traces], how many traces like it one that is kept stands for."""
+
+    kept: Mask
+    weight: Floats
+
+
+class Policy(Protocol):
+    """One way to decide."""
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Decide."""
+
+
+def _certain(kept: Mask) -> Verdict:
+    return Verdict(kept, np.ones(len(kept)))
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """Every trace."""
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Keep all."""
+        return _certain(np.ones(len(due), np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Traces that last at least so long, and at most so long where that is set."""
+
+    at_least_ms: float
+    at_most_ms: float = np.inf
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """From the first start to the last end."""
+        ms = due.durations_ns() / 1e6
+        return _certain((ms >= self.at_least_ms) & (ms <= self.at_most_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCode:
+    """Traces with a span of one of these statuses."""
+
+    codes: Sequence[int]
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Any span."""
+        return _certain(due.any(self._mask))
+
+    def _mask(self, spans: pa.RecordBatch) -> Mask:
+        status = spans.column("status_code").fill_null(0).to_numpy(zero_copy_only=False)
+        return np.asarray(np.isin(status, self.codes), np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanCount:
+    """Traces of so many spans."""
+
+    at_least: int
+    at_most: int
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """As they are now."""
+        return _certain((due.spans >= self.at_least) & (due.spans <= self.at_most))
+
+
+@dataclass(frozen=True, slots=True)
+class StringAttribute:
+    """Traces with a span or resource whose attribute is one of the values, or matches one; inverted: those without."""
+
+    key: str
+    values: Sequence[str]
+    regex: bool = False
+    invert: bool = False
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Any span."""
+        found = due.any(self._mask)
+        return _certain(~found if self.invert else found)
+
+    def _mask(self, spans: pa.RecordBatch) -> Mask:
+        column = attribute(spans, self.key)
+        if column is None:
+            return np.zeros(spans.num_rows, np.bool_)
+        if self.regex:
+            hits = pc.match_substring_regex(column, "|".join(f"(?:{value})" for value in self.values))
+        else:
+            hits = pc.is_in(column, pa.array(self.values, pa.string()))
+        return _as_mask(hits)
+
+
+@dataclass(frozen=True, slots=True)
+class NumericAttribute:
+    """Traces with a number in a range, both ends included."""
+
+    key: str
+    at_least: float
+    at_most: float
+    invert: bool = False
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Any span."""
+        found = due.any(self._mask)
+        return _certain(~found if self.invert else found)
+
+    def _mask(self, spans: pa.RecordBatch) -> Mask:
+        found = np.zeros(spans.num_rows, np.bool_)
+        for scope in ("attr", "resource"):
+            for type_ in ("int", "float"):
+                column = text_column(spans, attribute_column(scope, self.key, type_))
+                if column is not None:
+                    above = pc.greater_equal(column, pa.scalar(self.at_least, pa.float64()))
+                    found |= _as_mask(pc.and_(above, pc.less_equal(column, pa.scalar(self.at_most, pa.float64()))))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanAttribute:
+    """Traces with a truth value."""
+
+    key: str
+    value: bool
+    invert: bool = False
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """Any span."""
+        found = due.any(self._mask)
+        return _certain(~found if self.invert else found)
+
+    def _mask(self, spans: pa.RecordBatch) -> Mask:
+        found = np.zeros(spans.num_rows, np.bool_)
+        for scope in ("attr", "resource"):
+            column = text_column(spans, attribute_column(scope, self.key, "bool"))
+            if column is not None:
+                found |= _as_mask(pc.equal(column, self.value))
+        return found
+
+
+def _as_mask(hits: Any) -> Mask:
+    return np.asarray(hits.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Probabilistic:
+    """A share of traces, chosen by their ids: the same ones whoever decides, and however often."""
+
+    share: float
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """By a number that is as good as random, and the trace's own."""
+        kept = due.keys / 2.0**64 < self.share
+        return Verdict(kept, np.full(len(due), 1 / self.share if self.share else 1.0))
+
+
+@dataclass(slots=True)
+class Budget:
+    """Spans that may pass in a second; what is not used is kept for a second at most."""
+
+    per_s: float
+    _left: float = field(default=0.0, init=False)
+    _at_s: float = field(default=-np.inf, init=False)
+
+    def take(self, spans: Ints, wanted: Mask, now_s: float) -> Mask:
+        """Which of the wanted traces pass, in their order: they come in that of their keys, which is a fair one."""
+        self._left = min(self._left + self.per_s * max(min(now_s - self._at_s, 1.0), 0.0), self.per_s)
+        self._at_s = now_s
+        passed = np.zeros(len(spans), np.bool_)
+        at = np.flatnonzero(wanted & (spans <= self.per_s))  # a longer one would never pass, and hold up the others
+        passed[at] = np.cumsum(spans[at]) <= self._left
+        self._left -= float(spans[passed].sum())
+        return passed
+
+
+def _limited(wanted: Mask, passed: Mask, weight: Floats) -> Verdict:
+    """Those that passed stand for all that wanted to."""
+    ratio = wanted.sum() / max(passed.sum(), 1)
+    return Verdict(passed, weight * max(ratio, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimiting:
+    """As many traces as keep within so many spans a second."""
+
+    budget: Budget
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """In the order of keys."""
+        wanted = np.ones(len(due), np.bool_)
+        return _limited(wanted, self.budget.take(due.spans, wanted, now_s), np.ones(len(due)))
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Traces that every policy keeps."""
+
+    policies: Sequence[Policy]
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """All of them; the shares that they keep multiply."""
+        verdicts = [policy(due, now_s) for policy in self.policies]
+        kept = np.logical_and.reduce([v.kept for v in verdicts])
+        return Verdict(kept, np.multiply.reduce([v.weight for v in verdicts]))
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """Policies in order, each with its part of a rate: the first that wants a trace decides, and all share a total."""
+
+    policies: Sequence[tuple[Policy, Budget]]
+    total: Budget
+
+    def __call__(self, due: Due, now_s: float) -> Verdict:
+        """In the order of policies, then of keys."""
+        kept, weight = np.zeros(len(due), np.bool_), np.ones(len(due))
+        free = np.ones(len(due), np.bool_)
+        for policy, budget in self.policies:
+            own = policy(due, now_s)
+            wanted = own.kept & free
+            verdict = _limited(wanted, budget.take(due.spans, wanted, now_s), own.weight)
+            weight = np.where(wanted, verdict.weight, weight)
+            kept |= verdict.kept
+            free &= ~wanted
+        passed = self.total.take(due.spans, kept, now_s)
+        return _limited(kept, passed, weight)
