@@ -20,6 +20,7 @@ from obs.logstore.blockindex import BlockIndex
 from obs.logstore.cells import SEVERITY, Amounts, Cells
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
 from obs.logstore.overflow import overflow_label
+from obs.logstore.pages import read_texts, readable
 from obs.logstore.streams import StreamTable
 from obs.model.labels import Labels
 from obs.model.schema import OVERFLOW
@@ -97,6 +98,10 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
     start, end = int(index.group_start[group]), int(index.group_start[group + 1])
 
     def load(name: str) -> pa.Array:
+        if name == "body":
+            texts = group_texts(index, group)
+            if texts is not None:
+                return texts
         if not file:
             file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
         column = file[0].read_row_group(group, columns=[name], use_threads=False).column(name)
@@ -127,6 +132,12 @@ def cells_chunk(cells: Cells, streams: StreamTable) -> Chunk:
     bounds = (int(cells.times_ns.min()), int(cells.times_ns.max()) + cells.width_ns - 1)
     codes = cells.streams.astype(np.int64)
     return Chunk(load, ("time_ns", *SEVERITY), {}, streams, lambda: codes, bounds, len(codes), amounts=cells.amounts)
+
+
+def group_texts(index: BlockIndex, group: int) -> pa.Array | None:
+    """The bodies of a row group, where they may be read by their pages. Raises: OSError."""
+    chunk = index.metadata.row_group(group).column(index.columns.index("body"))
+    return read_texts(index.path, chunk) if readable(chunk) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     import pyarrow as pa
 
+    from obs.logstore import kernels_text
     from obs.logstore.patterns.shapes import codes
     from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL
 
@@ -222,3 +223,4 @@ def warm() -> None:
     trigrams(data, offsets, SYMBOL, np.zeros(GRAMS, np.uint8))
     bloom_fill(table, SALTS, np.zeros((1, 8), np.uint32))
     codes(pa.array(["one 2 three"]))
+    kernels_text.warm()

@@ -30,6 +30,11 @@ def required_literals(pattern: str) -> list[str]:
     return [run for run in runs if run and not folds]
 
 
+def exact_case(pattern: str) -> bool:
+    """Whether literals of a pattern stand in a text as they are: no flag may be set in it but by groups without any."""
+    return "(?" not in re.sub(r"\(\?(:|P?<\w)", "(", pattern)
+
+
 def _walk(nodes: Iterable[tuple[Any, Any]], runs: list[str], run: list[str]) -> None:
     """Collect runs of literals; anything else ends a run, and a group or repetition is entered where it must occur."""
     for op, value in nodes:

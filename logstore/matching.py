@@ -13,11 +13,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from obs import warm
 from obs.errors import QueryError
+from obs.logstore.literals import exact_case, required_literals
 from obs.model.labels import Labels, Matcher, MatchOp
 
 Mask = npt.NDArray[np.bool_]
 _ONE = pa.array([""])
+_FEW = 256
+KERNELS = "obs.logstore.kernels"
 
 
 @lru_cache(maxsize=1024)
@@ -37,13 +41,46 @@ def anchored(pattern: str) -> str:
 
 
 def literal(text: str) -> str:
-    """The RE2 pattern of a text as it stands. RE2 finds a literal about twice as fast as Arrow's own search."""
+    """The RE2 pattern of a text as it stands."""
     return "".join(c if c.isalnum() or c in "_ " or ord(c) > 127 else f"\\x{{{ord(c):x}}}" for c in text)
 
 
 def contains(values: pa.Array, text: str) -> Mask:
-    """Whether each string contains a text."""
+    """Whether each string (no null) contains a text: by libc, else by RE2, which is twice as fast as Arrow's search."""
+    if text and values.type == pa.string() and warm.ready(KERNELS):
+        return _holding(values, text.encode())
     mask: Mask = pc.match_substring_regex(values, literal(text)).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _holding(values: pa.Array, needle: bytes) -> Mask:
+    from obs.logstore.kernels_text import rows_holding
+
+    hits = np.zeros(len(values), np.bool_)
+    _, offsets, data = values.buffers()
+    if data is not None and data.size and len(values):
+        at = np.frombuffer(offsets, np.int32, len(values) + 1, values.offset * 4)
+        text = np.frombuffer(data, np.uint8)
+        at.flags.writeable = text.flags.writeable = False  # one type for the kernel
+        rows_holding(text, at, np.frombuffer(needle, np.uint8), hits)
+    return hits
+
+
+def matches(values: pa.Array, pattern: str) -> Mask:
+    """Whether RE2 finds a pattern in each string (no null); it sees only those that hold a text each match contains."""
+    text = max(required_literals(pattern), key=len, default="") if exact_case(pattern) else ""
+    if len(text) < 2 or len(values) < _FEW:
+        return _re2(values, pattern)
+    mask = contains(values, text)
+    at = np.flatnonzero(mask)
+    if len(at) * 2 > len(values):
+        return _re2(values, pattern)
+    mask[at] = _re2(values.take(pa.array(at)), pattern)
+    return mask
+
+
+def _re2(values: pa.Array, pattern: str) -> Mask:
+    mask: Mask = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
     return mask
 
 

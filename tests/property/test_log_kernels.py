@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obs import warm
-from obs.logstore import tokens
+from obs.logstore import pages, tokens
+from obs.logstore.matching import contains, matches
 from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL, token_hash
 
 TEXT = st.text(st.sampled_from("abcXYZ019_ -./:=,\"'()[]{}é€\n\0") | st.characters(codec="utf-8"), max_size=60)
@@ -98,3 +104,59 @@ def test_bloom_filter_equals_the_plain_one(hashes: set[int]) -> None:
         for i, salt in enumerate(SALTS.tolist()):
             expected[block][i] |= 1 << (((value & 0xFFFFFFFF) * salt & 0xFFFFFFFF) >> 27)
     assert words.tolist() == expected
+
+
+BODIES = st.lists(st.none() | TEXT | st.sampled_from(["", "took 12ms", "x" * 300]), min_size=1, max_size=200)
+
+
+@given(BODIES, st.integers(1, 5), st.integers(1, 60))
+@settings(max_examples=150, deadline=None)
+def test_texts_read_by_pages_are_those_arrow_reads(bodies: list[str | None], copies: int, page_rows: int) -> None:
+    values = pa.array(bodies * copies, pa.string())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.parquet"
+        table = pa.table({"n": list(range(len(values))), "body": values})
+        pq.write_table(
+            table, path, use_dictionary=False, compression="zstd", write_batch_size=page_rows, data_page_size=200,
+            column_encoding={"body": "PLAIN"}, row_group_size=300,
+        )  # fmt: skip
+        metadata = pq.read_metadata(path)
+        groups = [metadata.row_group(i).column(1) for i in range(metadata.num_row_groups)]
+        assert all(pages.readable(group) for group in groups)
+        read = [pages.read_texts(path, group) for group in groups]
+    assert pa.concat_arrays(read).to_pylist() == values.to_pylist()
+
+
+@given(st.lists(TEXT, min_size=1, max_size=60), st.data())
+@settings(max_examples=200, deadline=None)
+def test_rows_holding_a_text_are_those_python_finds(texts: list[str], data: st.DataObject) -> None:
+    chosen = data.draw(st.sampled_from(texts))
+    cut = sorted(data.draw(st.tuples(*[st.integers(0, len(chosen))] * 2)))
+    needle = chosen[cut[0] : cut[1]] or data.draw(TEXT.filter(bool))
+    start = data.draw(st.integers(0, len(texts)))
+    values = pa.array(texts).slice(start)
+    assert contains(values, needle).tolist() == [needle in t for t in texts[start:]]
+
+
+PATTERNS = ["took [0-9]+ms", "(?i)TOOK \\d", "a|took", "(?:took) x*", "x(?P<n>b)c", "(?s:a.b)", "took", "[a-z]b.*c", ".*"]
+
+
+@given(st.lists(TEXT | st.sampled_from(["took 5ms", "TOOK 5", "took x", "axbc"]), min_size=1), st.sampled_from(PATTERNS))
+@settings(max_examples=150, deadline=None)
+def test_a_regex_is_found_where_re2_finds_it(texts: list[str], pattern: str) -> None:
+    values = pa.array(texts * 300)
+    assert matches(values, pattern).tolist() == pc.match_substring_regex(values, pattern).to_pylist()
+
+
+def test_pages_that_are_broken_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"body": ["one", "two"]}), path, use_dictionary=False, compression="zstd")
+    chunk = pq.read_metadata(path).row_group(0).column(0)
+    whole = path.read_bytes()
+    for at in range(4, 4 + chunk.total_compressed_size):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            found = pages.read_texts(path, chunk)
+        except (OSError, pa.ArrowException):
+            continue
+        assert found is None or len(found) == 2

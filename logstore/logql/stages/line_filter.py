@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from obs.logstore.chunks import Rows
 from obs.logstore.indexing import BODY
 from obs.logstore.literals import required_literals
 from obs.logstore.logql.syntax import LineFilter
-from obs.logstore.matching import contains
+from obs.logstore.matching import contains, matches
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import substring_needle
 
@@ -44,5 +43,4 @@ class LineFilterStage:
     def _test(self, line: pa.Array, value: str) -> npt.NDArray[np.bool_]:
         if not self._syntax.op.is_regex:
             return contains(line, value)
-        mask: npt.NDArray[np.bool_] = pc.match_substring_regex(line, value).to_numpy(zero_copy_only=False)
-        return mask
+        return matches(line, value)

@@ -1,0 +1,113 @@
+"""Reads a column of texts from a Parquet file by its pages: what Arrow's reader does, in half the time.
+
+For what our own writer makes: PLAIN values without a dictionary in pages of version 1, compressed with zstd. Anything
+else, and any column while the kernels are not compiled, is left to Arrow's reader. Source: Apache Parquet, parquet.thrift
+(PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from obs import warm
+
+KERNELS = "obs.logstore.kernels"
+_PAGE_TYPE, _SIZE, _PACKED_SIZE, _DATA_HEADER = 1, 2, 3, 5
+_VALUES, _ENCODING = 1, 2
+_DATA_PAGE = _PLAIN = 0
+_TRUE, _FALSE, _BYTE, _INTS, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 8, 12
+
+Header = dict[int, Any]
+
+
+def readable(chunk: Any) -> bool:
+    """Whether a column chunk (its metadata) may be read here."""
+    simple = chunk.compression == "ZSTD" and not chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"
+    return simple and set(chunk.encodings) <= {"PLAIN", "RLE"} and warm.ready(KERNELS)
+
+
+def read_texts(path: Path, chunk: Any) -> pa.Array | None:
+    """The texts of a column chunk: string[rows]; None where a page is of another kind. Raises: OSError."""
+    from obs.logstore.kernels_text import plain_texts
+
+    with path.open("rb") as file:
+        file.seek(chunk.data_page_offset)
+        data = file.read(chunk.total_compressed_size)
+    codec, at, row, filled = pa.Codec("zstd"), 0, 0, 0
+    offsets = np.zeros(chunk.num_values + 1, np.int32)
+    there = np.ones(chunk.num_values, np.uint8)
+    texts = np.empty(chunk.total_uncompressed_size, np.uint8)
+    while row < chunk.num_values:
+        header, at = _header(data, at)
+        head = header.get(_DATA_HEADER)
+        if header.get(_PAGE_TYPE) != _DATA_PAGE or not isinstance(head, dict) or head.get(_ENCODING) != _PLAIN:
+            return None
+        size, packed, rows = header.get(_SIZE, 0), header.get(_PACKED_SIZE, 0), head.get(_VALUES, 0)
+        until = row + rows
+        if not (0 < size <= len(texts) and 0 < packed <= len(data) - at and row < until <= chunk.num_values):
+            raise OSError(f"cannot read {str(path)!r}: a page's header has sizes that cannot be")
+        page = np.frombuffer(codec.decompress(memoryview(data)[at : at + packed], size), np.uint8)
+        page.flags.writeable = False  # one type for the kernels
+        at += packed
+        filled = plain_texts(page, offsets[row : until + 1], there[row:until], texts, filled)
+        if filled < 0:
+            raise OSError(f"cannot read {str(path)!r}: a page ends within a value")
+        row = until
+    nulls = chunk.num_values - int(np.count_nonzero(there))
+    validity = pa.array(there.view(np.bool_)).buffers()[1] if nulls else None
+    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(texts)]
+    return pa.Array.from_buffers(pa.string(), chunk.num_values, buffers, nulls)
+
+
+def _header(data: bytes, at: int) -> tuple[Header, int]:
+    """A page's header by field number, and where it ends. Raises: OSError."""
+    try:
+        return _struct(data, at)
+    except (IndexError, RecursionError):
+        raise OSError("cannot read a page's header: it is not Thrift's compact protocol") from None
+
+
+def _struct(data: bytes, at: int) -> tuple[Header, int]:
+    fields: Header = {}
+    number = 0
+    while data[at]:
+        step, kind = data[at] >> 4, data[at] & 15
+        at += 1
+        if step:
+            number += step
+        else:
+            number, at = _signed(data, at)
+        if kind in (_TRUE, _FALSE):
+            fields[number] = kind == _TRUE
+        elif kind in _INTS:
+            fields[number], at = _signed(data, at)
+        elif kind == _BINARY:
+            size, at = _varint(data, at)
+            at += size
+        elif kind == _STRUCT:
+            fields[number], at = _struct(data, at)
+        elif kind == _BYTE:
+            at += 1
+        else:
+            raise IndexError(kind)
+    return fields, at + 1
+
+
+def _signed(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
