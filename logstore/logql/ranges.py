@@ -65,7 +65,7 @@ def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
         return Partial([], none, none, none.astype(np.float64), none.astype(np.float64), 0)
     refuse_failed(rows)
     codes, labels = group_rows(rows, plan.by, plan.extra)
-    enter, leave = window_steps(rows.times() + plan.offset_ns, plan.range_ns, steps)
+    enter, leave = _windows_of(plan, rows, steps)
     inside = enter < leave
     if not inside.all():
         enter, leave, codes = enter[inside], leave[inside], codes[inside]
@@ -75,6 +75,15 @@ def _partial(plan: RangePlan, rows: Rows, steps: Steps) -> Partial:
     rows.chunk.release()
     total = len(enter) if records is None else int(records.sum())
     return Partial(labels, where // width, where % width, amount, count, total)
+
+
+def _windows_of(plan: RangePlan, rows: Rows, steps: Steps) -> tuple[Index, Index]:
+    """`window_steps` of each row; times are not read where all of the chunk's fall into the same windows."""
+    bounds = np.array([rows.chunk.min_ns, rows.chunk.max_ns])
+    enter, leave = window_steps(bounds + plan.offset_ns, plan.range_ns, steps)
+    if enter[0] == enter[1] and leave[0] == leave[1]:
+        return np.full(len(rows), enter[0]), np.full(len(rows), leave[0])
+    return window_steps(rows.times() + plan.offset_ns, plan.range_ns, steps)
 
 
 def _amounts(plan: RangePlan, rows: Rows, inside: npt.NDArray[np.bool_]) -> tuple[Values | None, Values | None]:
