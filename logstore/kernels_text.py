@@ -12,11 +12,11 @@ from numba.core import types
 Bytes = npt.NDArray[np.uint8]
 Offsets32 = npt.NDArray[np.int32]
 
-_memmem = types.ExternalFunction("memmem", types.intp(types.intp, types.uintp, types.intp, types.uintp))
+_memmem: Any = types.ExternalFunction("memmem", types.intp(types.intp, types.uintp, types.intp, types.uintp))
 """libc's search, many bytes at a time: about 6 GB/s where the text is rare. Source: memmem(3)."""
 
 
-_memcpy = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.uintp))
+_memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.uintp))
 
 
 @njit(nogil=True, cache=True)

@@ -1,8 +1,8 @@
 """Reads a column of texts from a Parquet file by its pages: what Arrow's reader does, in half the time.
 
 For what our own writer makes: PLAIN values without a dictionary in pages of version 1, compressed with zstd. Anything
-else, and any column while the kernels are not compiled, is left to Arrow's reader. Source: Apache Parquet, parquet.thrift
-(PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+else, and any column while the kernels are not compiled, is left to Arrow's reader.
+Source: Apache Parquet, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
 """
 
 from __future__ import annotations

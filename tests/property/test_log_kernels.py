@@ -138,10 +138,22 @@ def test_rows_holding_a_text_are_those_python_finds(texts: list[str], data: st.D
     assert contains(values, needle).tolist() == [needle in t for t in texts[start:]]
 
 
-PATTERNS = ["took [0-9]+ms", "(?i)TOOK \\d", "a|took", "(?:took) x*", "x(?P<n>b)c", "(?s:a.b)", "took", "[a-z]b.*c", ".*"]
+PATTERNS = [
+    "took [0-9]+ms",
+    "(?i)TOOK \\d",
+    "a|took",
+    "(?:took) x*",
+    "x(?P<n>b)c",
+    "(?s:a.b)",
+    "took",
+    "[a-z]b.*c",
+    ".*",
+]
 
 
-@given(st.lists(TEXT | st.sampled_from(["took 5ms", "TOOK 5", "took x", "axbc"]), min_size=1), st.sampled_from(PATTERNS))
+@given(
+    st.lists(TEXT | st.sampled_from(["took 5ms", "TOOK 5", "took x", "axbc"]), min_size=1), st.sampled_from(PATTERNS)
+)
 @settings(max_examples=150, deadline=None)
 def test_a_regex_is_found_where_re2_finds_it(texts: list[str], pattern: str) -> None:
     values = pa.array(texts * 300)
