@@ -20,7 +20,7 @@ _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.int
 
 
 @njit(nogil=True, cache=True)
-def _levels(page: Bytes, there: Bytes) -> int:
+def _levels(page: Bytes, there: Bytes) -> Any:
     """Which values of an optional column are there, from the definition levels that a page begins with.
 
     Returns where they end, -1 where they are broken. Source: Apache Parquet, Encodings.md, RLE/bit-packing hybrid.
@@ -30,8 +30,8 @@ def _levels(page: Bytes, there: Bytes) -> int:
     end = 4 + (np.int64(page[0]) | np.int64(page[1]) << 8 | np.int64(page[2]) << 16 | np.int64(page[3]) << 24)
     if end > page.size:
         return -1
-    at = 4
-    row = 0
+    at: Any = 4
+    row: Any = 0
     while row < there.size:
         lead = np.int64(0)
         shift = 0
@@ -62,7 +62,7 @@ def _levels(page: Bytes, there: Bytes) -> int:
 
 
 @njit(nogil=True, cache=True)
-def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, filled: Any) -> int:
+def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, filled: Any) -> Any:
     """Copy the values of a PLAIN page to texts[filled:], their ends to offsets[1:]; there[i] is 0 for a null.
 
     Returns how much of `texts` is filled then, -1 where the page is broken.
