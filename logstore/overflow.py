@@ -27,6 +27,12 @@ def overflow_label(column: pa.Array, label: str) -> pa.Array | None:
     return items.take(pa.array(values, mask=values < 0))
 
 
+def overflow_names(column: pa.Array) -> set[str]:
+    """The labels that some row has in a map array."""
+    keys, _, _ = map_entries(column)
+    return {_overflow_name(name) for name in keys.unique().to_pylist()}
+
+
 def overflow_pairs(column: pa.Array) -> Iterator[tuple[int, str, str]]:
     """Every entry of a map array as (row, label, value)."""
     keys, items, rows = map_entries(column)

@@ -128,11 +128,20 @@ class FluentConfig(ListenConfig):
     shared_key: str = ""
 
 
+class TlsListenConfig(ListenConfig):
+    """A port that speaks TLS; with `client_ca_file` senders must show a certificate of that authority."""
+
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+
+
 class SyslogConfig(_Section):
     """Syslog, HOST:PORT of each transport."""
 
     tcp: str | None = None
     udp: str | None = None
+    tls: TlsListenConfig = TlsListenConfig()
 
 
 class SamplingConfig(ListenConfig):

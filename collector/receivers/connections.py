@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class Connections:
         """Run the loop."""
         self._thread.start()
 
-    def listen(self, sock: socket.socket, serve: Serve) -> None:
+    def listen(self, sock: socket.socket, serve: Serve, tls: ssl.SSLContext | None = None) -> None:
         """Serve each connection of a listening socket."""
 
         async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +62,7 @@ class Connections:
                 writer.close()
 
         async def begin() -> None:
-            self._servers.append(await asyncio.start_server(served, sock=sock, limit=READ_BYTES))
+            self._servers.append(await asyncio.start_server(served, sock=sock, limit=READ_BYTES, ssl=tls))
 
         asyncio.run_coroutine_threadsafe(begin(), self.loop).result()
 

@@ -141,7 +141,7 @@ class Builder(Transformer[Token, Any]):
         self._check(children[1], pattern)
         if "(?P<" not in pattern and "(?<" not in pattern:
             self._refuse(children[1], "regexp needs a named group, as in (?P<name>…)")
-        return RegexpParser(pattern.replace("(?<", "(?P<") if "(?P<" not in pattern else pattern)
+        return RegexpParser(pattern)
 
     def pattern_stage(self, children: list[Token]) -> PatternParser:
         pattern = unquote(children[1])

@@ -39,7 +39,11 @@ def json_to_protobuf(signal: Signal, body: bytes) -> bytes:
             _hex_to_base64(holder)
         message = json_format.ParseDict(request, make(), ignore_unknown_fields=True)
         return bytes(message.SerializeToString())
-    except (json_format.ParseError, orjson.JSONDecodeError, UnicodeEncodeError, RecursionError) as e:
+    except json_format.ParseError as e:
+        deep = "Message too deep" in str(e)  # protobuf names every level
+        why = "messages nest deeper than 100, as values do past some 30 lists or objects" if deep else e
+        raise UserError(f"cannot decode a JSON {signal.value} request of {len(body)} bytes: {why}") from None
+    except (orjson.JSONDecodeError, UnicodeEncodeError, RecursionError) as e:
         raise UserError(f"cannot decode a JSON {signal.value} request of {len(body)} bytes: {e}") from None
     except (TypeError, AttributeError, ValueError) as e:
         raise UserError(

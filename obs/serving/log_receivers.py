@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
@@ -15,7 +16,8 @@ from obs.collector.receivers.loki.http import LokiPush
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.splunk.http import SplunkHec
 from obs.collector.receivers.syslog.server import Syslog
-from obs.config import ReceiversConfig
+from obs.config import ReceiversConfig, TlsListenConfig
+from obs.errors import ConfigError
 from obs.serving import sockets
 from obs.serving.front import AsgiApp
 
@@ -37,6 +39,8 @@ class LogReceivers:
             self._bind("fluent.listen", config.fluent.listen)
             self._bind("syslog.tcp", config.syslog.tcp)
             self._bind("syslog.udp", config.syslog.udp, socket.SOCK_DGRAM)
+            self._bind("syslog.tls", config.syslog.tls.listen)
+            self._syslog_tls = None if config.syslog.tls.listen is None else tls_context(config.syslog.tls)
         except BaseException:
             self._unbind()
             raise
@@ -59,9 +63,9 @@ class LogReceivers:
         """Serve the ports that are not HTTP."""
         if "fluent.listen" in self._sockets:
             self._fluent.start(self._sockets["fluent.listen"])
-        tcp, udp = self._sockets.get("syslog.tcp"), self._sockets.get("syslog.udp")
-        if tcp or udp:
-            self._syslog.start(tcp, udp)
+        tcp, udp, tls = (self._sockets.get(f"syslog.{kind}") for kind in ("tcp", "udp", "tls"))
+        if tcp or udp or tls:
+            self._syslog.start(tcp, udp, tls, self._syslog_tls)
 
     def addresses(self) -> Mapping[str, str]:
         """HOST:PORT of each port that was opened, by the name of its setting."""
@@ -80,3 +84,19 @@ class LogReceivers:
     def _unbind(self) -> None:
         for sock in self._sockets.values():
             sock.close()
+
+
+def tls_context(config: TlsListenConfig) -> ssl.SSLContext:
+    """What a server speaks TLS with. Raises: ConfigError where its files cannot be read."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.cert_file, config.key_file or None)
+        if config.client_ca_file:
+            context.load_verify_locations(config.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as e:  # SSLError is one
+        raise ConfigError(
+            f"receivers.syslog.tls: cannot use certificate {config.cert_file!r} with key {config.key_file!r} and "
+            f"authority {config.client_ca_file!r}: {e.strerror or e}; name PEM files that can be read"
+        ) from None
+    return context

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -150,3 +153,28 @@ def test_docker_with_the_fluentd_driver(obs: ObsProcess, word: str) -> None:
     assert {labels["source"] for labels, _ in found} == {"stdout", "stderr"}
     assert {labels["container_name"] for labels, _ in found} == {f"shop-{word[:8]}"}
     assert min(int(labels["observed_timestamp"]) for labels, _ in found) > began
+
+
+def test_syslog_over_tls(word: str, tmp_path: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(["openssl", *made, *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    tls = f'{{listen: "127.0.0.1:0", cert_file: {cert}, key_file: {key}, client_ca_file: {cert}}}'
+    (tmp_path / "obs.yml").write_text(f"receivers: {{syslog: {{tls: {tls}}}}}")
+    with ObsProcess(tmp_path / "data", "--config", str(tmp_path / "obs.yml"), ports=1) as obs:
+        host, port = obs.receivers["syslog.tls"].rsplit(":", 1)
+        known = ssl.create_default_context(cafile=str(cert))
+        message = f"<163>1 2026-01-02T03:04:05.000006Z host-1 backup 7 - - disk {word}".encode()
+
+        def connected() -> ssl.SSLSocket:
+            plain = socket.create_connection((host, int(port)), 20)
+            return known.wrap_socket(plain, server_hostname="localhost")
+
+        with contextlib.suppress(OSError), connected() as stranger:  # it has no certificate, and is cut off
+            assert stranger.recv(1) == b""
+        known.load_cert_chain(cert, key)
+        with connected() as ours:
+            ours.sendall(b"%d %b" % (len(message), message))
+        ((labels, line),) = rows(obs, f'{{service_name="backup"}} |= "{word}"', 1)
+    assert (line, labels["detected_level"]) == (f"disk {word}", "error")

@@ -79,7 +79,7 @@ def _entry(entry: Any) -> Entry:
 def from_json(body: bytes) -> Iterator[Stream]:
     """The streams of a push in JSON. Raises: UserError that says where it is none."""
     try:
-        request = orjson.loads(body)
+        request = _loaded(body)
     except orjson.JSONDecodeError as e:
         raise UserError(f"cannot decode push of {len(body)} bytes: it is no JSON ({e})") from None
     streams = request.get("streams") if isinstance(request, dict) else None
@@ -91,6 +91,17 @@ def from_json(body: bytes) -> Iterator[Stream]:
         if not isinstance(labels, dict) or not isinstance(values, list):
             raise UserError(f'cannot decode push: streams[{at}] needs an object "stream" and a list "values"')
         yield Stream({name: str(value) for name, value in labels.items()}, _json_entries(values, at))
+
+
+def _loaded(body: bytes) -> Any:
+    """The JSON of a body; what is no UTF-8 in it is mended, as in protobuf. Raises: JSONDecodeError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        mended = body.decode("utf-8", "replace").encode()
+        if mended == body:
+            raise
+        return orjson.loads(mended)
 
 
 def _json_entries(values: list[Any], stream: int) -> Iterator[Entry]:

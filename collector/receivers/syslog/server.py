@@ -1,4 +1,4 @@
-"""Syslog over TCP and UDP.
+"""Syslog over TCP, TLS and UDP.
 
 TCP has no answer: a connection is read no faster than its messages are stored. UDP has no way to slow a sender down:
 what arrives while too much is waiting is dropped, and counted.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Sequence
 
 from obs.collector.receivers.connections import READ_BYTES, Connections
@@ -34,11 +35,19 @@ class Syslog:
     def __init__(self, intake: Intake) -> None:
         self._connections = Connections(intake, RECEIVER)
 
-    def start(self, tcp: socket.socket | None, udp: socket.socket | None) -> None:
-        """Serve what listens."""
+    def start(
+        self,
+        tcp: socket.socket | None,
+        udp: socket.socket | None,
+        tls: socket.socket | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Serve what listens; `tls` by `context` (RFC 5425)."""
         self._connections.start()
         if tcp is not None:
             self._connections.listen(tcp, self._serve)
+        if tls is not None:
+            self._connections.listen(tls, self._serve, context)
         if udp is not None:
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
             made = self._connections.loop.create_datagram_endpoint(lambda: _Datagrams(self._connections), sock=udp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +11,7 @@ from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.stages.errors import SPECIAL
 from obs.logstore.names import FIXED_LABELS
+from obs.logstore.overflow import overflow_names
 from obs.model.schema import OVERFLOW
 
 EXTRACTED = "_extracted"
@@ -34,8 +35,9 @@ def with_found(rows: Rows, found: Mapping[str, pa.Array]) -> Rows:
     """
     made: dict[str, pa.Array] = {}
     beside: set[str] = set()
+    known = _stored_names(rows)
     for name, values in found.items():
-        stored = _stored(rows, name)
+        stored = _stored(rows, name) if name in known else None
         if stored is None:
             _put(made, rows, name, values)
             continue
@@ -53,11 +55,16 @@ def _put(made: dict[str, pa.Array], rows: Rows, name: str, values: pa.Array) -> 
     made[name] = pc.coalesce(*map(_plain, both)) if len(both) > 1 else values
 
 
+def _stored_names(rows: Rows) -> Set[str]:
+    """The labels that some row may have stored."""
+    overflow = rows.column(OVERFLOW)
+    folded = set() if overflow is None else overflow_names(overflow)
+    return rows.chunk.streams.names | rows.chunk.attributes.keys() | FIXED_LABELS.keys() | folded
+
+
 def _stored(rows: Rows, name: str) -> pa.Array | None:
     """The label as stored, where some row has it and no stage made it anew."""
-    chunk = rows.chunk
-    known = name in chunk.streams.names or name in chunk.attributes or name in FIXED_LABELS or OVERFLOW in chunk.columns
-    stored = rows.stored(name) if known and (name not in rows.derived or name in rows.beside) else None
+    stored = rows.stored(name) if name not in rows.derived or name in rows.beside else None
     return None if stored is None or stored.null_count == len(stored) else stored
 
 

@@ -20,6 +20,19 @@ NAMED = re.compile(r"<(\w+)>")
 ENTRY = "_entry"
 
 
+_GROUPS = re.compile(
+    r"\\Q.*?(?:\\E|$)|\\."  # quoted texts and escapes
+    r"|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]"  # classes of characters
+    r"|\((?!\?)|\(\?<(?![=!])",  # groups: without a name, or in the newer form
+    re.DOTALL,
+)
+
+
+def only_named(pattern: str) -> str:
+    """A regex whose groups without a name capture nothing, and names in RE2's older form: all that Arrow takes."""
+    return _GROUPS.sub(lambda m: {"(": "(?:", "(?<": "(?P<"}.get(m[0], m[0]), pattern)
+
+
 class _Parser:
     """What all of them have in common."""
 
@@ -34,7 +47,7 @@ class RegexpStage(_Parser):
     """Named groups, by RE2."""
 
     def __init__(self, syntax: RegexpParser) -> None:
-        self._pattern = syntax.pattern
+        self._pattern = only_named(syntax.pattern)
 
     def apply(self, rows: Rows) -> Rows:
         """All lines at once; a line without a match keeps its labels."""
