@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import AlertConfig, parse, shown
 from obs.alertmanager.group import Dispatcher
 from obs.alertmanager.inhibit import Inhibitor
@@ -18,11 +19,13 @@ from obs.alertmanager.intake import Intake
 from obs.alertmanager.limits import CLOSE_S, TICK_S
 from obs.alertmanager.rules.load import CheckQuery, load_groups
 from obs.alertmanager.rules.manager import Manager
+from obs.alertmanager.rules.model import DEFAULTS, GroupDefaults
 from obs.alertmanager.silence import Silences
 from obs.alertmanager.stages import default_stages
 from obs.alertmanager.state import StateFile
 from obs.model.batch import Batch
 from obs.model.clock import Clock
+from obs.model.labels import make_labels
 from obs.model.ports import Evaluator
 
 log = logging.getLogger("obs.alerts")
@@ -36,6 +39,8 @@ class AlertOptions:
     rule_files: Sequence[str]
     alerting: Mapping[str, Any]
     external_url: str
+    external_labels: Mapping[str, str] = field(default_factory=dict)  # of alerts that have them not
+    defaults: GroupDefaults = DEFAULTS
 
 
 class AlertService:
@@ -49,14 +54,14 @@ class AlertService:
         store: Callable[[Batch], None],
         clock: Clock,
     ) -> None:
+        self._options = options
         self.config: AlertConfig = parse(options.alerting)
         self.intake = Intake()
-        self.manager = Manager(evaluators, store, self.intake.take, options.external_url)
+        self.manager = Manager(evaluators, store, self._tell, options.external_url, self.external_labels)
         self.silences = Silences()
         self.inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
         stages = default_stages(self.config.receivers, self.inhibitor, self.silences, options.external_url)
         self.dispatcher = Dispatcher(self.config, self.intake, stages)
-        self._options = options
         self._check = check
         self._clock = clock
         self._state = StateFile(options.folder)
@@ -89,10 +94,26 @@ class AlertService:
         self.dispatcher.close(CLOSE_S)
         self.save()
 
-    def reload(self) -> None:
-        """Read the rule files again; on an error the old rules stay. Raises: ConfigError."""
-        groups = load_groups(self._options.rule_files, self._check)
+    def external_labels(self) -> Mapping[str, str]:
+        """Those of now."""
+        return self._options.external_labels
+
+    def _tell(self, alerts: Sequence[Alert]) -> None:
+        """Take the rules' alerts in, with the external labels."""
+        added = self.external_labels()
+        if added:
+            alerts = [replace(a, labels=make_labels({**added, **dict(a.labels)})) for a in alerts]
+        self.intake.take(alerts)
+
+    def reload(self, options: AlertOptions | None = None) -> None:
+        """Read the rule files again, those of `options` where given; on an error all stays. Raises: ConfigError.
+
+        Of `options`, what is said of rules is taken over, and the external labels; routes and receivers stay.
+        """
+        options = replace(options or self._options, alerting=self._options.alerting)
+        groups = load_groups(options.rule_files, self._check, options.defaults)
         with self._rules_lock:
+            self._options = options
             self.manager.set_groups(groups, self.now_ns)
 
     def tick_rules(self, now_ns: int) -> None:
@@ -120,7 +141,8 @@ class AlertService:
 
     def _restore(self) -> None:
         now_ns = self.now_ns
-        self.manager.set_groups(load_groups(self._options.rule_files, self._check), now_ns)
+        options = self._options
+        self.manager.set_groups(load_groups(options.rule_files, self._check, options.defaults), now_ns)
         saved = self._state.load()
         self.silences.restore(saved.get("silences", []))
         self.intake.restore(saved.get("alerts", []))

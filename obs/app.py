@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from obs import warm
 from obs.alertmanager import api as alerts_api
-from obs.alertmanager.service import AlertOptions, AlertService
+from obs.alertmanager.service import AlertService
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline, Processor
 from obs.collector.processors.cut import Cut
@@ -28,12 +28,12 @@ from obs.collector.receivers.push import api as push_api
 from obs.collector.receivers.push.receiver import Push
 from obs.collector.receivers.remote_write.http import RemoteWrite
 from obs.collector.receivers.scrape import api as targets_api
-from obs.collector.receivers.scrape.config import Defaults, Job
-from obs.collector.receivers.scrape.config import parse as scrape_jobs
+from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.receiver import Scraper
 from obs.columnar.options import EngineOptions
 from obs.config import Config, ProcessorsConfig, StoreConfig, TsdbConfig, host_port
 from obs.errors import ConfigError, QueryError
+from obs.live_config import LiveConfig
 from obs.logstore import api as logs_api
 from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
@@ -109,12 +109,6 @@ def _processors(config: ProcessorsConfig) -> Sequence[Processor]:
     return found
 
 
-def _jobs(config: Config) -> tuple[Job, ...]:
-    """What the configuration says of scraping. Raises: ConfigError."""
-    shared = config.global_
-    return scrape_jobs(config.scrape_configs, Defaults.seconds(shared.scrape_interval, shared.scrape_timeout))
-
-
 class App:
     """One obs server. The constructor takes the data folder and binds the addresses; `run` serves until told to stop.
 
@@ -122,7 +116,8 @@ class App:
     """
 
     def __init__(self, config: Config, clock: Clock = SYSTEM_CLOCK, reread: Callable[[], Config] | None = None) -> None:
-        self.config, self._reread = config, reread
+        self.config = config
+        self._live = LiveConfig(config, reread, clock)
         self._clock = clock
         self._started_ns = clock.now_ns()
         self._folder = DataFolder(config.data)
@@ -210,7 +205,6 @@ class App:
         self._closers.append(self._log_receivers.close)
         self._trace_receivers = TraceReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
         self._closers.append(self._trace_receivers.close)
-        self._jobs = _jobs(self.config)
         self._push = Push(self.intake, self._clock, self.config.data / "push")
         self._scraper = Scraper(self.intake, self._clock, Path())
 
@@ -231,7 +225,7 @@ class App:
             raise ConfigError(f"logs.retention_by_stream: {e}") from None
 
     def _make_alerts(self) -> None:
-        options = AlertOptions(self.config.data / "alerts", self.config.rule_files, self.config.alerting, self.url)
+        options = self._live.alert_options(self.config.data / "alerts", self.url)
         evaluators: Mapping[str, Evaluator] = {"promql": self.promql, "logql": self.logql}
         store = partial(self.consume, Signal.METRICS, receiver="rules")
         self.alerts = AlertService(options, evaluators, self._check_query, store, self._clock)
@@ -251,17 +245,13 @@ class App:
         self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
 
     def _reload(self) -> None:
-        """Read the configuration file, rule files and sampling strategies again; of the former, what is scraped.
+        """Read configuration, rule files and sampling strategies again. Raises: ConfigError."""
+        self._live.reload(self._use)
 
-        Raises: ConfigError.
-        """
+    def _use(self, config: Config, jobs: Sequence[Job]) -> None:
         self._trace_receivers.sampling.load()
-        if self._reread is not None:
-            jobs = _jobs(self._reread())
-            self.alerts.reload()
-            self._scraper.apply(jobs)
-        else:
-            self.alerts.reload()
+        self.alerts.reload(self._live.alert_options(self.config.data / "alerts", self.url, config))
+        self._scraper.apply(jobs)
 
     def _compact(self) -> int:
         return sum(store.engine.compact() for store in (self.metrics, self.logs, self.traces))
@@ -278,8 +268,7 @@ class App:
                 self.promql,
                 version=__version__,
                 started_ns=self._started_ns,
-                config={"rule_files": list(self.config.rule_files)},
-                external_labels=self.config.external_labels,
+                settings=metrics_api.Settings(self._live.text, self._live.external_labels, lambda: self._live.reloaded),
             )
         )
         api.include_router(targets_api.router(self._scraper, partial(selector, parameter="match_target")))
@@ -317,7 +306,7 @@ class App:
         self._closers.append(self._tracing.shutdown)
         self._push.start()
         self._closers.append(self._push.close)
-        self._scraper.apply(self._jobs)
+        self._scraper.apply(self._live.jobs)
         self._closers.append(self._scraper.close)
         self._log_retention.start()
         self._closers.append(self._log_retention.close)

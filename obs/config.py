@@ -7,18 +7,29 @@ seconds or `30d`.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)  # fmt: skip
 
 from obs.errors import ConfigError
+from obs.model.durations import duration_text
 from obs.model.resource import NAMING_ATTRIBUTES
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))", re.ASCII)
 _TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 
 
@@ -41,7 +52,21 @@ def parse_duration(value: Any) -> Any:
 
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=100 * 31536000.0)]
+_Shown = PlainSerializer(lambda seconds: duration_text(round(seconds * 1000)), str, when_used="json")
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=100 * 31536000.0), _Shown]
+Delay = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, le=100 * 31536000.0), _Shown]
+
+
+def parse_label(value: Any) -> Any:
+    """A label's value: YAML's other scalars as text, `$NAME` and `${NAME}` out of the environment, `$$` a dollar."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if not isinstance(value, str):
+        return value
+    return _VARIABLE.sub(lambda found: found[1] or os.environ.get(found[2] or found[3], ""), value)
+
+
+LabelValue = Annotated[str, BeforeValidator(parse_label)]
 
 
 class _Section(BaseModel):
@@ -249,10 +274,23 @@ class SqlConfig(_Section):
 
 
 class GlobalConfig(_Section):
-    """What Prometheus's `global` says of scraping."""
+    """Prometheus's `global`: of rules, of the world outside, and what jobs start from that say nothing of it."""
 
     scrape_interval: Duration = 60.0
-    scrape_timeout: Duration | None = None
+    scrape_timeout: Duration = 10.0
+    evaluation_interval: Duration = 60.0
+    rule_query_offset: Delay = 0.0
+    external_labels: dict[str, LabelValue] = {}
+    scrape_protocols: list[str] = []
+    scrape_native_histograms: bool = False
+    always_scrape_classic_histograms: bool = False
+    body_size_limit: int | str = 0
+    sample_limit: Annotated[int, Field(ge=0)] = 0
+    target_limit: Annotated[int, Field(ge=0)] = 0
+    label_limit: Annotated[int, Field(ge=0)] = 0
+    label_name_length_limit: Annotated[int, Field(ge=0)] = 0
+    label_value_length_limit: Annotated[int, Field(ge=0)] = 0
+    keep_dropped_targets: Annotated[int, Field(ge=0)] = 0
 
 
 class Config(_Section):
@@ -273,7 +311,7 @@ class Config(_Section):
     processors: ProcessorsConfig = ProcessorsConfig()
     receivers: ReceiversConfig = ReceiversConfig()
     sql: SqlConfig = SqlConfig()
-    external_labels: dict[str, str] = {}  # added to what /federate gives, where a series has them not
+    external_labels: dict[str, LabelValue] = {}  # as those of `global`
     global_: Annotated[GlobalConfig, Field(alias="global")] = GlobalConfig()
     scrape_configs: list[Any] = []  # Prometheus's own; checked by the receiver
     rule_files: list[str] = []

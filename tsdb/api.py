@@ -7,11 +7,10 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 
-import yaml
 from fastapi import APIRouter, Depends, Response
 
 from obs.errors import ObsError, QueryError
@@ -38,20 +37,29 @@ TRUNCATED = "results truncated due to limit"
 Endpoint = Callable[[Params], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the API says of the process's configuration, asked for each time, for a reload changes it."""
+
+    config: Callable[[], str] = str  # YAML without secrets
+    external_labels: Callable[[], Mapping[str, str]] = dict
+    reloaded: Callable[[], status.Reloaded] = status.Reloaded
+
+
 def router(
     store: MetricStore,
     promql: PromQL,
     *,
     version: str,
     started_ns: int,
-    config: Mapping[str, Any] = MappingProxyType({}),
-    external_labels: Mapping[str, str] = MappingProxyType({}),
+    settings: Settings | None = None,
 ) -> APIRouter:
-    """All routes, and those of the query API; `config` is shown as it is, so it holds no secrets."""
+    """All routes, and those of the query API."""
+    settings = settings or Settings()
     api = APIRouter(tags=["metrics"], route_class=OpenRoute)
     api.include_router(api_query.router(promql))
-    api.include_router(remote_read.router(store))
-    api.include_router(federate.router(store, external_labels))
+    api.include_router(remote_read.router(store, settings.external_labels))
+    api.include_router(federate.router(store, settings.external_labels))
     _add_labels(api, store)
     _add(api, "/series", BOTH, lambda p: _limited(list(map(dict, _series(store, p))), p))
     _add(api, "/metadata", ["GET"], lambda p: _metadata(store, p))
@@ -61,9 +69,7 @@ def router(
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add(api, "/admin/tsdb/delete_series", ["POST", "PUT"], lambda p: delete_series(store, p))
     _add(api, "/admin/tsdb/clean_tombstones", ["POST", "PUT"], lambda _: clean_tombstones(store))
-    _add_status(api, store, promql, version, started_ns)
-    shown = yaml.safe_dump({"global": {"external_labels": dict(external_labels)}, **config}, sort_keys=False)
-    _add(api, "/status/config", ["GET"], lambda _: {"yaml": shown})
+    _add_status(api, store, promql, version, started_ns, settings)
     return api
 
 
@@ -147,11 +153,14 @@ def _top(given: Params) -> int:
     return top
 
 
-def _add_status(api: APIRouter, store: MetricStore, promql: PromQL, version: str, started_ns: int) -> None:
+def _add_status(
+    api: APIRouter, store: MetricStore, promql: PromQL, version: str, started_ns: int, settings: Settings
+) -> None:
     answers: dict[str, Endpoint] = {
         "/status/tsdb": lambda p: status.tsdb(store, _top(p)),
         "/status/buildinfo": lambda _: status.buildinfo(version),
-        "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns),
+        "/status/config": lambda _: {"yaml": settings.config()},
+        "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns, settings.reloaded()),
         "/status/flags": lambda _: status.flags(store, promql.options),
         "/status/walreplay": lambda _: status.walreplay(store.stats()),
     }

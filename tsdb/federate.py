@@ -61,15 +61,15 @@ class Newest(NamedTuple):
     hist: Histogram | None
 
 
-def router(store: MetricStore, external_labels: Mapping[str, str] | None = None) -> APIRouter:
+def router(store: MetricStore, external_labels: Callable[[], Mapping[str, str]] = dict) -> APIRouter:
     """The one route; every series has the external labels, unless it has them already."""
     routes = APIRouter()
-    added = {INSTANCE: "", **(external_labels or {})}
 
     @routes.api_route("/federate", methods=["GET", "POST"], response_class=Response)
     def federate(request: Request, given: Params = Depends(read_params)) -> Response:
         """The newest samples."""
         try:
+            added = {INSTANCE: "", **external_labels()}
             found = newest(store, given, store.clock.now_ns() // 1_000_000, added)
         except ObsError as e:
             return PlainTextResponse(f"{e}\n", getattr(e, "http_status", 500))

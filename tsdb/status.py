@@ -7,6 +7,7 @@ import platform
 import socket
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +64,15 @@ def buildinfo(version: str) -> dict[str, str]:
     }
 
 
-def runtimeinfo(store: MetricStore, started_ns: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The last time that the configuration was read again: whether it could be used, and when it last could."""
+
+    succeeded: bool = True
+    at_ns: int = 0  # never since the start
+
+
+def runtimeinfo(store: MetricStore, started_ns: int, reloaded: Reloaded) -> dict[str, Any]:
     """This process."""
     stats, options = store.stats(), store.engine.options
     kept = [_seconds(options.retention_age_s)] if options.retention_age_s is not None else []
@@ -73,8 +82,8 @@ def runtimeinfo(store: MetricStore, started_ns: int) -> dict[str, Any]:
         "CWD": os.getcwd(),
         "hostname": socket.gethostname(),
         "serverTime": _rfc3339(store.clock.now_ns()),
-        "reloadConfigSuccess": True,
-        "lastConfigTime": _rfc3339(started_ns),
+        "reloadConfigSuccess": reloaded.succeeded,
+        "lastConfigTime": _rfc3339(reloaded.at_ns or started_ns),
         "corruptionCount": int(stats.extra.get("quarantined", 0)),
         "goroutineCount": threading.active_count(),
         "GOMAXPROCS": os.cpu_count() or 1,

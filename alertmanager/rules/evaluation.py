@@ -87,6 +87,7 @@ class Evaluation:
     store: Callable[[Batch], None]
     notify: Callable[[Sequence[Alert]], None]
     external_url: str
+    external_labels: Callable[[], Mapping[str, str]] = dict
 
     def run(self, state: GroupState, at_ns: int) -> None:
         """Evaluate a group's rules in order; one that fails leaves its alerts and series as they were."""
@@ -112,7 +113,7 @@ class Evaluation:
         if alerting is None:
             samples: list[Sample] = record(rule, vector, t_ms, state.group.limit)
         else:
-            place = Place(lambda query: evaluator.instant(query, t_ms), self.external_url)
+            place = Place(lambda query: evaluator.instant(query, t_ms), self.external_url, self.external_labels())
             alerting.update(vector, at_ns, place, state.group.limit)
             samples = alerting.series(t_ms)
             self.tell(state, alerting, at_ns)

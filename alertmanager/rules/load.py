@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from obs.alertmanager.rules.model import RuleGroup, parse_groups
+from obs.alertmanager.rules.model import DEFAULTS, GroupDefaults, RuleGroup, parse_groups
 from obs.alertmanager.template.functions import GIVEN, NAMES
 from obs.errors import ConfigError, QueryError
 from obs.gotemplate.lexer import TemplateError
@@ -18,7 +18,7 @@ CheckQuery = Callable[[str, str], None]
 """(language, query): raises QueryError where the query does not parse."""
 
 
-def load_groups(patterns: Sequence[str], check: CheckQuery) -> list[RuleGroup]:
+def load_groups(patterns: Sequence[str], check: CheckQuery, defaults: GroupDefaults = DEFAULTS) -> list[RuleGroup]:
     """Every group of every file that a pattern names. Raises: ConfigError naming file and key."""
     groups: list[RuleGroup] = []
     for pattern in patterns:
@@ -26,16 +26,16 @@ def load_groups(patterns: Sequence[str], check: CheckQuery) -> list[RuleGroup]:
         if not files and not glob.has_magic(pattern):
             raise ConfigError(f"rule_files: cannot read {pattern!r}: no such file; correct the path")
         for file in files:
-            groups += _load(file, check)
+            groups += _load(file, check, defaults)
     return groups
 
 
-def _load(file: str, check: CheckQuery) -> list[RuleGroup]:
+def _load(file: str, check: CheckQuery, defaults: GroupDefaults) -> list[RuleGroup]:
     try:
         document = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise ConfigError(f"rule_files: cannot read {file!r}: {e}") from None
-    groups = parse_groups(document, file)
+    groups = parse_groups(document, file, defaults)
     for group in groups:
         for rule in group.rules:
             try:

@@ -30,8 +30,9 @@ class Manager:
         store: Callable[[Batch], None],
         notify: Callable[[Sequence[Alert]], None],
         external_url: str,
+        external_labels: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        self._evaluation = Evaluation(evaluators, store, notify, external_url)
+        self._evaluation = Evaluation(evaluators, store, notify, external_url, external_labels)
         self._groups: dict[str, GroupState] = {}
         self._workers = Workers(GROUPS_AT_ONCE, "rules")
 

@@ -56,12 +56,24 @@ class RuleGroup:
         return f"{self.file};{self.name}"
 
 
-def parse_groups(document: Any, file: str) -> list[RuleGroup]:
+@dataclass(frozen=True, slots=True)
+class GroupDefaults:
+    """What a group has that says nothing of it: Prometheus's `global.evaluation_interval` and `rule_query_offset`."""
+
+    interval_s: float = DEFAULT_INTERVAL_S
+    query_offset_s: float = 0.0
+
+
+DEFAULTS = GroupDefaults()
+
+
+def parse_groups(document: Any, file: str, defaults: GroupDefaults = DEFAULTS) -> list[RuleGroup]:
     """The groups of a rule file's YAML document. Raises: ConfigError with the key's path and the known keys."""
     if document is None:
         return []
     top = _mapping(document, file, "the file", ("groups",))
-    groups = [_group(g, file, f"groups[{i}]") for i, g in enumerate(_list(top.get("groups"), file, "groups"))]
+    values = _list(top.get("groups"), file, "groups")
+    groups = [_group(g, file, f"groups[{i}]", defaults) for i, g in enumerate(values)]
     names = [g.name for g in groups]
     for name in names:
         if names.count(name) > 1:
@@ -69,7 +81,7 @@ def parse_groups(document: Any, file: str) -> list[RuleGroup]:
     return groups
 
 
-def _group(value: Any, file: str, where: str) -> RuleGroup:
+def _group(value: Any, file: str, where: str, defaults: GroupDefaults) -> RuleGroup:
     group = _mapping(value, file, where, GROUP_KEYS)
     language = group.get("language", "promql")
     if language not in LANGUAGES:
@@ -81,8 +93,12 @@ def _group(value: Any, file: str, where: str) -> RuleGroup:
     return RuleGroup(
         file=file,
         name=str(_required(group, "name", file, where)),
-        interval_s=duration_s(group.get("interval"), f"{where}.interval") or DEFAULT_INTERVAL_S,
-        query_offset_s=duration_s(group.get("query_offset"), f"{where}.query_offset"),
+        interval_s=duration_s(group.get("interval"), f"{where}.interval") or defaults.interval_s,
+        query_offset_s=(
+            defaults.query_offset_s
+            if group.get("query_offset") is None
+            else duration_s(group["query_offset"], f"{where}.query_offset")
+        ),
         limit=int(group.get("limit") or 0),
         language=language,
         rules=tuple(rules),

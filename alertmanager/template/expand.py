@@ -6,7 +6,7 @@ A template that cannot be expanded becomes the error's text, as in Prometheus: a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from obs.alertmanager.template.functions import FUNCTIONS, GIVEN, NAMES
@@ -23,6 +23,7 @@ class Place:
 
     ask: Callable[[str], Sequence[VectorSample]]
     external_url: str = ""
+    external_labels: Mapping[str, str] = field(default_factory=dict)
 
     def functions(self) -> Mapping[str, Function]:
         """Those of the place by name."""
@@ -38,8 +39,10 @@ def expand(template: str, labels: Mapping[str, str], value: float, place: Place)
     """The template's text for one element of an alert's vector."""
     if "{{" not in template:
         return template
-    dot = Element({"Labels": labels, "Value": value, "ExternalLabels": {}, "ExternalURL": place.external_url})
-    given = {"$": dot, "$labels": labels, "$value": value, "$externalLabels": {}, "$externalURL": place.external_url}
+    of_place = {"ExternalLabels": place.external_labels, "ExternalURL": place.external_url}
+    dot = Element({"Labels": labels, "Value": value, **of_place})
+    given = {"$": dot, "$labels": labels, "$value": value}
+    given |= {f"${name[0].lower()}{name[1:]}": found for name, found in of_place.items()}
     try:
         tree = parse(template, NAMES, GIVEN)
         return Walk(tree.defined, {**FUNCTIONS, **place.functions()}, given).text(tree.body, dot)

@@ -5,7 +5,7 @@ A stream is as large as its data, the memory it takes is that of one slice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 import cramjam
@@ -14,9 +14,11 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.requests import Request
 
 from obs.errors import ObsError, TooLarge
+from obs.model.ports import SeriesSet
 from obs.tsdb.remote_read import answers
+from obs.tsdb.remote_read.external import External
 from obs.tsdb.remote_read.limits import MAX_REQUEST_BYTES, PIECE_BYTES
-from obs.tsdb.remote_read.request import Form, ReadRequest, read_request
+from obs.tsdb.remote_read.request import Form, Query, ReadRequest, read_request
 from obs.tsdb.store import MetricStore
 
 PATH = "/api/v1/read"
@@ -33,8 +35,8 @@ async def _body(request: Request) -> bytes | TooLarge:
     return bytes(body)
 
 
-def router(store: MetricStore) -> APIRouter:
-    """The one route."""
+def router(store: MetricStore, external_labels: Callable[[], Mapping[str, str]] = dict) -> APIRouter:
+    """The one route; series have the external labels where they do not have them themselves."""
     routes = APIRouter()
 
     @routes.post(PATH, response_class=Response)
@@ -42,26 +44,30 @@ def router(store: MetricStore) -> APIRouter:
         try:
             if isinstance(body, TooLarge):
                 raise body
-            return _answer(store, read_request(body))
+            return _answer(store, read_request(body), External(external_labels()))
         except ObsError as e:
             return PlainTextResponse(f"{e}\n", getattr(e, "http_status", 500))
 
     return routes
 
 
-def _answer(store: MetricStore, request: ReadRequest) -> Response:
+def _answer(store: MetricStore, request: ReadRequest, external: External) -> Response:
+    selected = (external.added(_slices(store, query, external)) for query in request.queries)
     if request.form is Form.CHUNKS:
-        frames = _pieces(_frames(store, request))
+        frames = _pieces(_frames(selected))
         first = next(frames, b"")  # what is wrong with the query is told before the answer has begun
         return StreamingResponse(chain([first], frames), media_type=STREAM)
-    results = (answers.query_result(store.slices(q.matchers, q.start_ms, q.end_ms)) for q in request.queries)
-    packed = bytes(cramjam.snappy.compress_raw(b"".join(results)))
+    packed = bytes(cramjam.snappy.compress_raw(b"".join(map(answers.query_result, selected))))
     return Response(packed, media_type="application/x-protobuf", headers={"Content-Encoding": "snappy"})
 
 
-def _frames(store: MetricStore, request: ReadRequest) -> Iterator[bytes]:
-    for number, query in enumerate(request.queries):
-        yield from answers.frames(number, store.slices(query.matchers, query.start_ms, query.end_ms))
+def _slices(store: MetricStore, query: Query, external: External) -> Iterator[SeriesSet]:
+    return store.slices(external.stored(query.matchers), query.start_ms, query.end_ms)
+
+
+def _frames(selected: Iterable[Iterable[SeriesSet]]) -> Iterator[bytes]:
+    for number, found in enumerate(selected):
+        yield from answers.frames(number, found)
 
 
 def _pieces(frames: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,13 +6,23 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)  # fmt: skip
 
 from obs.collector.receivers.scrape.relabel import ACTIONS, Rule
 from obs.errors import ConfigError
+from obs.model.durations import duration_text
 from obs.model.regex import compiled
 
 _TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
@@ -33,7 +43,8 @@ def nbytes(value: Any) -> Any:
     return int(found[1]) * _SIZES[found[2]] if found and found[2] in _SIZES else value
 
 
-Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+_Shown = PlainSerializer(lambda value: duration_text(round(value * 1000)), str, when_used="json")
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0), _Shown]
 Size = Annotated[int, BeforeValidator(nbytes), Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Protocol = Literal[
@@ -199,42 +210,25 @@ class Job(HttpClient):
         return self.scrape_timeout or min(10.0, self.scrape_interval)
 
 
-class Defaults(_Section):
-    """What `global` may say of scraping."""
-
-    scrape_interval: Duration = 60.0
-    scrape_timeout: Duration | None = None
-
-    @classmethod
-    def seconds(cls, interval_s: float, timeout_s: float | None) -> Defaults:
-        """Defaults that are numbers already."""
-        return cls.model_construct(scrape_interval=interval_s, scrape_timeout=timeout_s)
-
-
-def parse(entries: Sequence[Any], defaults: Defaults | None = None) -> tuple[Job, ...]:
-    """Jobs of `scrape_configs`. Raises: ConfigError with the key's path."""
+def parse(entries: Sequence[Any], shared: Mapping[str, Any] = MappingProxyType({})) -> tuple[Job, ...]:
+    """Jobs of `scrape_configs`; `shared`: what each starts from. Raises: ConfigError with the key's path."""
     jobs: list[Job] = []
-    defaults = defaults or Defaults()
     for number, values in enumerate(entries):
         where = f"scrape_configs.{number}"
         if not isinstance(values, dict):
             raise ConfigError(f"{where}: cannot use {values!r}: a scrape config holds keys, job_name among them")
         try:
-            job = Job.model_validate({**_shared(defaults), **values})
+            job = Job.model_validate({**shared, **values})
         except ValidationError as e:
             raise ConfigError("\n".join(_explain(where, error) for error in e.errors())) from None
+        if job.scrape_timeout is not None and "scrape_timeout" not in values:  # the shared one gives way
+            job = job.model_copy(update={"scrape_timeout": min(job.scrape_timeout, job.scrape_interval)})
         if job.timeout_s > job.scrape_interval:
             raise ConfigError(f"{where}.scrape_timeout: cannot use it: it is over the scrape_interval; lower it")
         if job.job_name in (known.job_name for known in jobs):
             raise ConfigError(f"{where}.job_name: cannot use {job.job_name!r}: another job has it; name jobs apart")
         jobs.append(job)
     return tuple(jobs)
-
-
-def _shared(defaults: Defaults) -> dict[str, str]:
-    """What every job starts from."""
-    given = {"scrape_interval": defaults.scrape_interval, "scrape_timeout": defaults.scrape_timeout}
-    return {name: f"{round(value * 1000)}ms" for name, value in given.items() if value is not None}
 
 
 def _explain(where: str, error: Any) -> str:

@@ -43,7 +43,7 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     ]
     store.consume(metrics_batch([(make_labels({"__name__": n, **ls}), t, v) for n, ls, t, v in rows]))
     app = FastAPI()
-    app.include_router(federate.router(store, {"region": "eu", "job": "never"}))
+    app.include_router(federate.router(store, lambda: {"region": "eu", "job": "never"}))
     with TestClient(app) as opened:
         yield opened
     store.close()

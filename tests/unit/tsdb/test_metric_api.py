@@ -65,7 +65,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ]),
     ("query_exemplars?query=1", []),
     ("status/walreplay", {"min": 0, "max": 100, "current": 100}),
-    ("status/config", {"yaml": "global:\n  external_labels: {}\n"}),
+    ("status/config", {"yaml": ""}),
     ("metadata?metric=m0&limit=-1&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),
 ]  # fmt: skip
 
