@@ -14,15 +14,16 @@ from obs.tsdb.index import SeriesIndex, gather
 
 I64 = npt.NDArray[np.int64]
 
+FEW = 100
+"""Series whose labels are sorted sooner one by one than by columns."""
+
 
 class LabelRows(Sequence[Labels]):
     """The labels of series of an index, in the order of `ordinals`."""
 
-    def __init__(self, index: SeriesIndex, ordinals: I64, made: list[Labels] | None = None) -> None:
+    def __init__(self, index: SeriesIndex, ordinals: I64) -> None:
         self._index = index
         self.ordinals = ordinals
-        if made is not None:
-            self._made = made
 
     @cached_property
     def _made(self) -> list[Labels]:
@@ -57,6 +58,21 @@ class LabelRows(Sequence[Labels]):
     def take(self, at: I64) -> LabelRows:
         """Those at some positions."""
         return LabelRows(self._index, self.ordinals[at])
+
+    def order(self) -> I64:
+        """Positions in the order of labels."""
+        if len(self.ordinals) < FEW:
+            return np.array(sorted(range(len(self.ordinals)), key=self._made.__getitem__), np.int64)
+        flat, rows = self._pairs
+        distinct, inverse = np.unique(flat, return_inverse=True)
+        texts = list(map(self._index.pair_texts.__getitem__, distinct.tolist()))
+        ranks = np.empty(len(texts), np.int32)
+        ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts), dtype=np.int32)
+        counts = np.bincount(rows, minlength=len(self.ordinals))
+        places = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+        columns = np.full((max(int(counts.max()), 1), len(counts)), -1, np.int32)  # fewer labels come first
+        columns[places, rows] = ranks[inverse]
+        return np.lexsort(columns[::-1])
 
     @staticmethod
     def joined(parts: Sequence[LabelRows]) -> LabelRows:

@@ -83,8 +83,8 @@ class MetricLayout:
             bigger = np.full(2 * len(self._index), -1, np.int64)
             bigger[: len(self._announced)] = self._announced
             self._announced = bigger
-        fresh = [part[self._announced[part] != generation] for part in parts]
-        new = np.unique(np.concatenate(fresh)) if any(map(len, fresh)) else np.empty(0, np.int32)
+        fresh = [part[unlike] for part in parts if (unlike := self._announced[part] != generation).any()]
+        new = np.unique(np.concatenate(fresh)) if fresh else np.empty(0, np.int32)
         self._announced[new] = generation
         return new
 
@@ -105,7 +105,9 @@ class MetricLayout:
         rows = self._rows(tables)
         exemplar_table = tables[EXEMPLARS]
         exemplar_ordinals = exemplars.ordinals(exemplar_table, self._index)
-        used = np.unique(np.concatenate([rows.ordinals, exemplar_ordinals[exemplar_ordinals >= 0]]))
+        is_used = np.zeros(len(self._index), np.bool_)
+        is_used[rows.ordinals] = is_used[exemplar_ordinals[exemplar_ordinals >= 0]] = True
+        used = np.flatnonzero(is_used)
         series = self._index.sorted_by_name(used)
         rank = np.zeros(len(self._index), np.int32)
         rank[series] = np.arange(len(series), dtype=np.int32)

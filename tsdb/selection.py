@@ -24,7 +24,7 @@ from obs.tsdb.filenames import SAMPLES
 from obs.tsdb.headruns import OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows
-from obs.tsdb.limits import PART_ROWS
+from obs.tsdb.limits import PART_ROWS, PASSED_BY
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.sources import BlockSource, RunSource, Source, Stats
 from obs.tsdb.spans import Spans, join, merge
@@ -116,18 +116,19 @@ class Selection:
         stats: Stats, most_series: int, hists: Iterable[histograms.Row],
     ) -> None:  # fmt: skip
         self._index, self._view, self._sources, self._stats = index, view, sources, stats
-        self._start_ms, self._end_ms = range_ms
+        self._start_ms, self._end_ms = start_ms, end_ms = range_ms
         self._hists: dict[int, list[tuple[int, Histogram]]] = {}
         for ordinal, t_ms, histogram in hists:
             self._hists.setdefault(ordinal, []).append((t_ms, histogram))
         places = [places_in(wanted, source.ordinals) for source in sources]
-        rows = np.zeros(len(wanted), np.int64)
+        rows, weights = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
         for source, at in zip(sources, places, strict=True):
             rows[at] += source.rows
+            weights[at] += np.maximum(source.expected(start_ms, end_ms), source.rows // PASSED_BY)
         self.rows = int(rows.sum())
         order = _in_order(rows, places)
         self._ordinals = wanted[order]
-        self._bounds = _cut(rows[order], most_series)
+        self._bounds = _cut(weights[order], most_series)
         self._parts = [_by_part(at, order, self._bounds, len(wanted)) for at in places]
 
     def __len__(self) -> int:
@@ -146,11 +147,9 @@ class Selection:
 
     def whole(self) -> SeriesSet:
         """All series, sorted by labels."""
-        labels = self._index.labels(self._ordinals)
-        by_labels = np.array(sorted(range(len(labels)), key=labels.__getitem__), np.int64)
+        labels = LabelRows(self._index, self._ordinals)
         at = [np.sort(positions) for positions, _ in self._parts]
-        ordered = LabelRows(self._index, self._ordinals[by_labels], [labels[i] for i in by_labels.tolist()])
-        found = self._read(ordered, at)
+        found = self._read(labels.take(labels.order()), at)
         return replace(found, stats=self.stats)
 
     def close(self) -> None:
@@ -202,14 +201,14 @@ def _in_order(rows: I64, places: Sequence[I64]) -> I64:
     return found[np.argsort(rank[found], kind="stable")]
 
 
-def _cut(rows: I64, most_series: int) -> I64:
+def _cut(weights: I64, most_series: int) -> I64:
     """Bounds of parts of about `PART_ROWS` rows each and at most `most_series` series."""
-    if not len(rows):
+    if not len(weights):
         return np.zeros(1, np.int64)
-    part = (np.cumsum(rows) - rows) // PART_ROWS
+    part = (np.cumsum(weights) - weights) // PART_ROWS
     first = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
-    bounds = [np.arange(a, b, most_series) for a, b in zip(first, [*first[1:], len(rows)], strict=True)]
-    return np.concatenate([*bounds, [len(rows)]])
+    bounds = [np.arange(a, b, most_series) for a, b in zip(first, [*first[1:], len(weights)], strict=True)]
+    return np.concatenate([*bounds, [len(weights)]])
 
 
 def _by_part(mine: I64, order: I64, bounds: I64, size: int) -> tuple[I64, I64]:

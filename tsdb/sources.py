@@ -28,6 +28,9 @@ class Source(Protocol):
     def rows(self) -> I64:
         """How many rows each may have."""
 
+    def expected(self, start_ms: int, end_ms: int) -> I64:
+        """About how many of them are in start..end."""
+
     def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
         """The samples in start..end (inclusive) of the series at some positions (rising), one after the other."""
 
@@ -58,6 +61,10 @@ class RunSource:
         """The series at these positions."""
         return cls(run, chosen, run.ordinals[chosen], (run.stops - run.starts)[chosen])
 
+    def expected(self, start_ms: int, end_ms: int) -> I64:
+        """See `Source`: heads are young, and mostly wanted whole."""
+        return self.rows
+
     def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
         """See `Source`."""
         chosen = self.chosen[at]
@@ -84,6 +91,13 @@ class BlockSource:
     def of(cls, block: Block, series: BlockSeries, cache: GroupCache, chosen: I64) -> BlockSource:
         """The series at these positions."""
         return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), series.counts[chosen])
+
+    def expected(self, start_ms: int, end_ms: int) -> I64:
+        """See `Source`: as if the rows of a series were spread evenly over its time."""
+        first, last = self.series.min_ms[self.chosen], self.series.max_ms[self.chosen]
+        inside = np.minimum(last, end_ms).astype(np.float64) - np.maximum(first, start_ms) + 1
+        share = np.clip(inside / (last.astype(np.float64) - first + 1), 0.0, 1.0)
+        return np.ceil(self.rows * share).astype(np.int64)
 
     def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
         """See `Source`; nothing where the block is damaged."""

@@ -30,7 +30,7 @@ class _Pending:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.nbytes = sum(batch.nbytes for batch in tables.values())
+        self.nbytes = sum(batch.get_total_buffer_size() for batch in tables.values())
         self.done = False
         self.error: BaseException | None = None
 

@@ -51,13 +51,23 @@ def partition_label(key: int) -> str:
     return "before" if kind == _BEFORE else "after"
 
 
-def _table_keys(table: pa.Table, layout: TableLayout, now_day: int) -> Int64s:
-    """The partition key of each row, computed on the few distinct days where they are few."""
-    ticks = table.column(layout.time_column).fill_null(0).to_numpy()
-    days = np.floor_divide(ticks, DAY_NS // layout.ns_per_tick)
-    if len(days) and days.min() == days.max():
-        return np.full(len(days), partition_keys(days[:1], now_day)[0])
+def _table_keys(table: pa.Table, layout: TableLayout, now_day: int) -> Int64s | int:
+    """The partition key of each row; one for all where they are of one day."""
+    ticks, per_day = table.column(layout.time_column), DAY_NS // layout.ns_per_tick
+    if not ticks.null_count:
+        ends = pc.min_max(ticks)
+        first, last = ends["min"].as_py() // per_day, ends["max"].as_py() // per_day
+        if first == last:
+            return int(partition_keys(np.clip(np.array([first]), -(1 << 29), 1 << 29), now_day)[0])
+    days = np.floor_divide(ticks.fill_null(0).to_numpy(), per_day)
     return partition_keys(np.clip(days, -(1 << 29), 1 << 29), now_day)
+
+
+def _distinct(keys: Int64s | int) -> Sequence[int]:
+    if isinstance(keys, int):
+        return [keys]
+    found: list[int] = np.unique(keys).tolist()
+    return found
 
 
 def split(tables: Mapping[str, pa.Table], layouts: Sequence[TableLayout], now_ns: int) -> Iterator[PartitionRows]:
@@ -65,7 +75,7 @@ def split(tables: Mapping[str, pa.Table], layouts: Sequence[TableLayout], now_ns
     now_day = now_ns // DAY_NS
     timed = [layout for layout in layouts if layout.time_column and tables[layout.name].num_rows]
     keys = {layout.name: _table_keys(tables[layout.name], layout, now_day) for layout in timed}
-    wanted = sorted({int(k) for column in keys.values() for k in np.unique(column)})
+    wanted = sorted({key for column in keys.values() for key in _distinct(column)})
     if not wanted and any(t.num_rows for t in tables.values()):
         wanted = [int(partition_keys(np.array([now_day]), now_day)[0])]
     for key in wanted:
@@ -75,7 +85,9 @@ def split(tables: Mapping[str, pa.Table], layouts: Sequence[TableLayout], now_ns
         )
 
 
-def _rows_of(table: pa.Table, keys: Int64s, key: int) -> pa.Table:
+def _rows_of(table: pa.Table, keys: Int64s | int, key: int) -> pa.Table:
+    if isinstance(keys, int):
+        return table if keys == key else table.slice(0, 0)
     hit = keys == key
     return table if hit.all() else table.filter(pa.array(hit))
 

@@ -3,13 +3,14 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from obs.model.batch import Decoded
+from obs.model.batch import Batch, Decoded, Signal
 from obs.model.labels import Labels
 from obs.model.schema import SAMPLES
 from obs.otlp.kernels_wire import FULL, OK
@@ -25,6 +26,9 @@ Int64s = npt.NDArray[np.int64]
 USUAL_SERIES_BYTES, USUAL_SAMPLE_BYTES = 48, 12
 """A series and a sample take at least so many bytes in what real senders write; other bodies are walked twice."""
 
+MOST_SCRATCH = 1 << 16
+"""Series or samples that a thread keeps room for: 5 MB. Larger bodies are few."""
+
 
 def decode_v1(body: bytes, cache: SeriesCache) -> Decoded:
     """A prometheus.WriteRequest."""
@@ -34,6 +38,27 @@ def decode_v1(body: bytes, cache: SeriesCache) -> Decoded:
     return walk.finish() if walk.code == OK else slow.decode_v1(body, cache)
 
 
+class _Scratch(threading.local):
+    """A thread's arrays for walks of bodies of usual size: memory that the last body left in the cache."""
+
+    def __init__(self) -> None:
+        self._series = np.empty((kn.SERIES_FIELDS, 0), np.int64)
+        self._samples = np.empty((3, 0), np.int64)
+
+    def arrays(self, series: int, samples: int) -> tuple[Int64s, Int64s]:
+        """Room for so many or more; to be used until the next call."""
+        if max(series, samples) > MOST_SCRATCH:
+            return np.empty((kn.SERIES_FIELDS, series), np.int64), np.empty((3, samples), np.int64)
+        if series > self._series.shape[1]:
+            self._series = np.empty((kn.SERIES_FIELDS, series), np.int64)
+        if samples > self._samples.shape[1]:
+            self._samples = np.empty((3, samples), np.int64)
+        return self._series, self._samples
+
+
+_scratch = _Scratch()
+
+
 class _Walk:
     """One body's series and samples."""
 
@@ -41,8 +66,7 @@ class _Walk:
         self._body, self._cache = body, cache
         self._builder = Builder(cache)
         self._slots = self._builder.draft.slots
-        self._series = np.empty((kn.SERIES_FIELDS, len(body) // series_bytes + 16), np.int64)
-        self._samples = np.empty((3, len(body) // sample_bytes + 16), np.int64)
+        self._series, self._samples = _scratch.arrays(len(body) // series_bytes + 16, len(body) // sample_bytes + 16)
         self._counts = np.zeros(4, np.int64)
         buf, slots = np.frombuffer(body, np.uint8), self._slots
         code = kn.walk(buf, len(body), slots.seed, slots.table, self._series, self._samples, self._counts)
@@ -57,6 +81,8 @@ class _Walk:
             for index in np.flatnonzero(series[kn.SLOT] < 0).tolist():
                 series[kn.SLOT, index] = self._slot(series[:, index].tolist())
         columns, unsettled = self._emitted(series)
+        if not (self._counts[kn.N_ODD] or unsettled or self._counts[kn.N_METADATA]) and columns.shape[1]:
+            return Decoded(Batch(Signal.METRICS, {"samples": self._batch(columns)}))  # nothing was learned
         rejected: Counter[str] = Counter()
         pending: list[int] = []
         if self._counts[kn.N_ODD] or unsettled:

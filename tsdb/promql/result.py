@@ -20,6 +20,7 @@ from obs.tsdb.promql.values import (
     Windows,
     any_step,
     merge_same,
+    order_of,
     without_name,
 )
 
@@ -55,8 +56,7 @@ def of_vector(vector: Vector, times: I64, instant: bool) -> Result:
     """An instant vector at one time, or a matrix sorted by labels."""
     vector = merge_same(named(vector)).compact()
     if not instant:
-        order = sorted(range(len(vector.labels)), key=vector.labels.__getitem__)
-        vector = vector.rows(np.array(order, np.int64))
+        vector = vector.rows(order_of(vector.labels))
     kind = "vector" if instant else "matrix"
     return Result(kind, vector.labels, times, vector.values, vector.present, vector.hists)
 

@@ -133,6 +133,13 @@ def labels_at(labels: Sequence[Labels], at: npt.NDArray[Any]) -> Sequence[Labels
     return labels.take(at) if isinstance(labels, LabelRows) else [labels[i] for i in at.tolist()]
 
 
+def order_of(labels: Sequence[Labels]) -> I64:
+    """Positions in the order of labels."""
+    if isinstance(labels, LabelRows):
+        return labels.order()
+    return np.array(sorted(range(len(labels)), key=labels.__getitem__), np.int64)
+
+
 def labels_of(parts: Sequence[Sequence[Labels]]) -> Sequence[Labels]:
     """Labels below each other; columns, of one index, where all are."""
     rows = [part for part in parts if isinstance(part, LabelRows)]

@@ -65,6 +65,17 @@ def test_parts_together_are_the_whole(store: MetricStore, monkeypatch: pytest.Mo
     assert rows_of(store.select(NAMED, 10_000, 40_000)) == rows_of(*found)
 
 
+def test_a_moment_of_long_series_is_read_in_few_parts(store: MetricStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [(labels, t * 1000, float(t)) for labels in LABELS for t in range(100)]
+    store.consume(metrics_batch(samples))
+    store.flush()
+    monkeypatch.setattr(selection, "PART_ROWS", 400)
+    with store.selection(NAMED, 0, 100_000) as whole, store.selection(NAMED, 98_000, 100_000) as moment:
+        assert (len(whole), len(moment)) == (10, 2)  # 4,000 rows, and as many passed by
+        found = rows_of(*(moment.read(part) for part in range(len(moment))))
+    assert found == {labels: [(98_000, 98.0), (99_000, 99.0)] for labels in LABELS}
+
+
 def test_a_selection_of_nothing_has_no_parts(store: MetricStore) -> None:
     fill(store, {}, 1, 2)
     with store.selection([Matcher("__name__", MatchOp.EQ, "other")], 0, 100_000) as parts:

@@ -9,7 +9,7 @@ import pytest
 from obs.errors import UserError
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
-from obs.tsdb import limits
+from obs.tsdb import labelrows, limits
 from obs.tsdb.index import SeriesIndex
 
 FLEET = [
@@ -137,3 +137,17 @@ def test_many_series_grow_everything() -> None:
     assert hits.tolist() == [i for i in range(10_000) if i % 7 == 3 and str(i).startswith("1")]
     assert index.labels(hits) == [fleet[i] for i in hits]
     assert index.nbytes < 4_000_000
+
+
+@pytest.mark.parametrize("series", [3, labelrows.FEW - 1, 400])
+def test_rows_come_in_the_order_of_their_labels(index: SeriesIndex, series: int) -> None:
+    rng = np.random.default_rng(series)
+    names = ["Zone", "__name__", "job", "pod", "été", "a"]
+    made = {
+        make_labels({name: f"{rng.integers(0, 40)}" for name in rng.permutation(names)[: rng.integers(0, 6)]}): None
+        for _ in range(series)
+    }
+    index.add(table(list(made)))
+    ordinals = rng.permutation(len(index))
+    rows = labelrows.LabelRows(index, ordinals)
+    assert list(rows.take(rows.order())) == sorted(index.labels(ordinals))

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 
-import numpy as np
-
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.operators.selector import ends, last_of, reach, vector_of, windows_of
 from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Selector, unwrap
-from obs.tsdb.promql.values import Vector, stack
+from obs.tsdb.promql.values import Vector, order_of, stack
 
 FEW = 4
 """Slices that one thread works out sooner than two that take turns at the interpreter."""
@@ -55,7 +53,7 @@ def slices(frame: Frame, node: Node) -> Iterator[Vector]:
 def in_order(parts: Sequence[Vector], steps: int) -> Vector:
     """Slices as one vector, sorted by labels."""
     whole = stack(parts, steps)
-    return whole.rows(np.array(sorted(range(len(whole.labels)), key=whole.labels.__getitem__), np.int64))
+    return whole.rows(order_of(whole.labels))
 
 
 def _window_call(node: Node) -> RangeSelector | None:

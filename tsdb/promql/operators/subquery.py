@@ -11,7 +11,7 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import NOT_RESET, RESET, UNKNOWN
 from obs.tsdb.promql.operators.selector import ends
 from obs.tsdb.promql.plan import Node, Subquery
-from obs.tsdb.promql.values import Objects, Scalar, Steps, Vector, Windows
+from obs.tsdb.promql.values import Objects, Scalar, Steps, Vector, Windows, order_of
 
 
 def subquery(frame: Frame, node: Node) -> Windows:
@@ -45,8 +45,7 @@ def _nothing() -> Vector:
 
 
 def _points(value: Vector, steps: Steps, look: np.ndarray, range_ms: int, width: int) -> Windows:
-    order = np.array(sorted(range(len(value.labels)), key=value.labels.__getitem__), np.int64)
-    value = value.rows(order)
+    value = value.rows(order_of(value.labels))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(value.present.sum(axis=1), dtype=np.int64)])
     times = np.broadcast_to(steps.times, value.present.shape)[value.present]
     hists = None if value.hists is None else _forgetful(value.hists[value.present])
