@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,14 +10,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.answering import Given, Params, json_answer, json_pieces, no_trace, route_class
 from obs.tracestore.expressions import Attribute, Compare, Expr, Field, Intrinsic, Or, all_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import TraceQuery, tag_condition
 from obs.tracestore.reading import Trace
-from obs.tracestore.spanview import span_views
 from obs.tracestore.store import TraceStore
-from obs.tracestore.zipkin_shape import span_json
+from obs.tracestore.zipkin_shape import trace_pieces, traces_pieces
 
 MS, US = 10**6, 10**3
 DEFAULT_LIMIT = 10
@@ -73,8 +72,7 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
     @api.get("/traces", response_class=Response)
     def traces(given: Given) -> Response:
         """Traces by service, span name, annotations, duration and time."""
-        found = store.by_ids(t.trace_id for t in store.search(_query(store, given)).traces)
-        return json_answer([_spans(t) for t in found])
+        return _traces(store.by_ids(t.trace_id for t in store.search(_query(store, given)).traces))
 
     @api.get("/trace/{trace_id}", response_class=Response)
     def trace(trace_id: str) -> Response:
@@ -82,13 +80,13 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
         found = store.by_id(parse_trace_id(trace_id))
         if found is None:
             raise no_trace(trace_id)
-        return json_answer(_spans(found))
+        return json_pieces(trace_pieces(found), found.summary.spans)
 
     @api.get("/traceMany", response_class=Response)
     def trace_many(given: Given) -> Response:
         """Several traces by id; those not found are left out."""
         wanted = [parse_trace_id(t) for t in _needed(given, "traceIds").split(",") if t]
-        return json_answer([_spans(t) for t in store.by_ids(dict.fromkeys(wanted))])
+        return _traces(store.by_ids(dict.fromkeys(wanted)))
 
     @api.get("/dependencies", response_class=Response)
     def dependencies(given: Given) -> Response:
@@ -101,8 +99,8 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
         )
 
 
-def _spans(trace: Trace) -> list[dict[str, Any]]:
-    return [span_json(s) for s in span_views(trace.table)]
+def _traces(traces: Sequence[Trace]) -> Response:
+    return json_pieces(traces_pieces(traces), sum(t.summary.spans for t in traces))
 
 
 def _range(store: TraceStore, given: Params) -> tuple[int, int]:

@@ -28,7 +28,12 @@ def trace_pieces(trace: Trace) -> Iterator[bytes]:
     for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
         views = span_views(table.slice(first, limits.SPANS_PER_PIECE))
         written = [
-            _span(view, processes.setdefault(view.resource, f"p{len(processes) + 1}"), odd.said(row, view.parent_id))
+            _span(
+                view,
+                trace_id,
+                processes.setdefault(view.resource, f"p{len(processes) + 1}"),
+                odd.said(row, view.parent_id),
+            )
             for row, view in enumerate(views, first)
         ]
         yield (b"," if first else b"") + orjson.dumps(written)[1:-1]
@@ -42,10 +47,10 @@ def short_id(trace_id: str) -> str:
     return trace_id.removeprefix("0" * 16)
 
 
-def _span(span: SpanView, process: str, warnings: list[str] | None) -> Json:
+def _span(span: SpanView, trace_id: str, process: str, warnings: list[str] | None) -> Json:
     found: Json = {
-        "traceID": short_id(span.trace_id), "spanID": span.span_id, "operationName": span.name,
-        "references": _references(span), "startTime": span.start_ns // 1000,
+        "traceID": trace_id, "spanID": span.span_id, "operationName": span.name,
+        "references": _references(span, trace_id), "startTime": span.start_ns // 1000,
         "duration": span.duration_ns // 1000, "tags": _tags(span), "logs": [_log(e) for e in span.events],
         "processID": process, "warnings": warnings,
     }  # fmt: skip
@@ -54,12 +59,14 @@ def _span(span: SpanView, process: str, warnings: list[str] | None) -> Json:
     return found
 
 
-def _references(span: SpanView) -> list[Json]:
+def _references(span: SpanView, own_id: str) -> list[Json]:
     found = []
     if span.parent_id:
-        found.append({"refType": "CHILD_OF", "traceID": short_id(span.trace_id), "spanID": span.parent_id})
+        found.append({"refType": "CHILD_OF", "traceID": own_id, "spanID": span.parent_id})
     for link in span.links:
-        trace_id, span_id = (link["trace_id"] or b"").hex(), (link["span_id"] or b"").hex()
+        if not link["trace_id"]:
+            continue
+        trace_id, span_id = link["trace_id"].hex(), (link["span_id"] or b"").hex()
         found.append({"refType": "FOLLOWS_FROM", "traceID": short_id(trace_id), "spanID": span_id})
     return found
 

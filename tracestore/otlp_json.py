@@ -56,12 +56,13 @@ def _scope(scope: tuple[str, str, Attributes], spans: Sequence[SpanView]) -> Jso
 
 
 def _span(span: SpanView) -> Json:
+    """Links without both ids are left out: readers refuse a whole trace for them."""
     return _some(
         traceId=span.trace_id, spanId=span.span_id, traceState=span.trace_state, parentSpanId=span.parent_id,
         flags=span.flags, name=span.name, kind=span.kind, startTimeUnixNano=_time(span.start_ns),
         endTimeUnixNano=_time(span.end_ns), attributes=_pairs(span.attributes),
         droppedAttributesCount=span.dropped_attributes, events=[_event(e) for e in span.events],
-        droppedEventsCount=span.dropped_events, links=[_link(e) for e in span.links],
+        droppedEventsCount=span.dropped_events, links=[_link(e) for e in span.links if e["trace_id"] and e["span_id"]],
         droppedLinksCount=span.dropped_links,
     ) | {"status": _some(code=span.status, message=span.status_message)}  # fmt: skip
 

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from obs.model.schema import OVERFLOW, parse_attribute_column
+from obs.model.schema import OVERFLOW, Attribute, parse_attribute_column
 from obs.tracestore.names import COVERED, DEPTH, NESTED_LEFT, NO_SERVICE, OFF_PATH, PARENT_POSITION, SKEW
+from obs.tracestore.spancolumns import flat
 
 Attributes = tuple[tuple[str, str, Any], ...]
 """(key, type of `schema.ATTRIBUTE_TYPES`, value), sorted by key."""
@@ -100,10 +102,37 @@ class _Columns:
     def __call__(self, name: str, default: Any) -> list[Any]:
         if name not in self._has:
             return [default] * self._table.num_rows
-        return [default if v is None else v for v in self._table.column(name).to_pylist()]
+        column = flat(self._table.column(name))
+        values = as_values(column)
+        return [default if v is None else v for v in values]
 
     def ids(self, name: str) -> list[str]:
-        return [v.hex() if v else "" for v in self(name, b"")]
+        """A column of ids as hex, "" where null."""
+        if name not in self._has:
+            return [""] * self._table.num_rows
+        column = flat(self._table.column(name))
+        width = 2 * column.type.byte_width
+        text = column.fill_null(bytes(column.type.byte_width)).buffers()[1]
+        shown = memoryview(text)[column.offset * width // 2 : (column.offset + len(column)) * width // 2].hex()
+        found = [shown[i : i + width] for i in range(0, len(shown), width)]
+        if column.null_count:
+            found = [v if known else "" for v, known in zip(found, column.is_valid().to_pylist(), strict=True)]
+        return found
+
+
+def as_values(column: pa.Array) -> list[Any]:
+    """An array as Python values, by ways that are quicker than its own where there are such."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_dictionary(column.type):
+        words = [*column.dictionary.to_pylist(), None]
+        codes = column.indices.fill_null(len(words) - 1) if column.null_count else column.indices
+        return [words[c] for c in codes.to_numpy().tolist()]
+    if not column.null_count and pa.types.is_primitive(column.type) and not pa.types.is_boolean(column.type):
+        return list(column.to_numpy().tolist())
+    if pa.types.is_list(column.type) and not len(column.flatten()):
+        return [[]] * len(column)
+    return list(column.to_pylist())
 
 
 def _attributes(table: pa.Table, scope: str) -> list[Attributes]:
@@ -112,9 +141,7 @@ def _attributes(table: pa.Table, scope: str) -> list[Attributes]:
     for column in sorted(table.column_names):
         parsed = parse_attribute_column(column)
         if parsed is not None and parsed.scope == scope:
-            for row, value in enumerate(table.column(column).to_pylist()):
-                if value is not None:
-                    rows[row].append((parsed.key, parsed.type, value))
+            _add(rows, parsed, flat(table.column(column)))
     if OVERFLOW in table.column_names:
         for row, pairs in enumerate(table.column(OVERFLOW).to_pylist()):
             for name, text in pairs or ():
@@ -122,6 +149,14 @@ def _attributes(table: pa.Table, scope: str) -> list[Attributes]:
                 if parsed is not None and parsed.scope == scope:
                     rows[row].append((parsed.key, *_overflowed(parsed.type, text)))
     return [tuple(row) for row in rows]
+
+
+def _add(rows: list[list[tuple[str, str, Any]]], attribute: Attribute, column: pa.Array) -> None:
+    """A column's values to the rows that have one."""
+    known = np.flatnonzero(column.is_valid()).tolist() if column.null_count else range(len(column))
+    values = as_values(column.drop_null() if column.null_count else column)
+    for row, value in zip(known, values, strict=True):
+        rows[row].append((attribute.key, attribute.type, value))
 
 
 def _overflowed(type_: str, text: str) -> tuple[str, Any]:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
+from obs.tracestore import limits
 from obs.tracestore.jaeger_shape import short_id
-from obs.tracestore.spanview import SpanView, as_json_value, event_attributes
+from obs.tracestore.reading import Trace
+from obs.tracestore.spanview import SpanView, as_json_value, event_attributes, span_views
 from obs.tracestore.tags import as_shown
 
 Json = dict[str, Any]
 _NO_START = "otel.zipkin.absentField.startTime"
 _KINDS = {2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+
+
+def traces_pieces(traces: Iterable[Trace]) -> Iterator[bytes]:
+    """A list of traces, in pieces."""
+    yield b"["
+    for i, trace in enumerate(traces):
+        yield b"," if i else b""
+        yield from trace_pieces(trace)
+    yield b"]"
+
+
+def trace_pieces(trace: Trace) -> Iterator[bytes]:
+    """One trace as a list of spans, some thousands at a time."""
+    table = trace.table
+    yield b"["
+    for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
+        written = [span_json(view) for view in span_views(table.slice(first, limits.SPANS_PER_PIECE))]
+        yield (b"," if first else b"") + orjson.dumps(written)[1:-1]
+    yield b"]"
 
 
 def span_json(span: SpanView) -> Json:
