@@ -13,12 +13,12 @@ import orjson
 import pytest
 from obs_process import ObsProcess
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 NOW_NS = time.time_ns()
 S, DAY = 10**9, 86_400 * 10**9
 BIG, SPANS = 0xB16, 200_000
-WAIT_S = 120
+WAIT_S = 300
 """What an answer may take on a machine that is busy with other tests: far from a hang."""
 
 
@@ -54,9 +54,9 @@ class Server:
         assert status == 200, answer
         return trace_pb.ExportTraceServiceResponse.FromString(answer).partial_success
 
-    def raw(self, path: str, accept: str = "application/json", **params: Any) -> bytes:
+    def raw(self, path: str, **params: Any) -> bytes:
         query = f"?{urlencode(params, doseq=True)}" if params else ""
-        status, answer = self._ask("GET", path + query, None, {"Accept": accept})
+        status, answer = self._ask("GET", path + query, None, {})
         assert status == 200, (path, answer[:300])
         return answer
 
@@ -102,28 +102,19 @@ def jaeger_spans(answer: bytes) -> int:
 
 def otlp_spans(answer: bytes) -> int:
     found = orjson.loads(answer)
-    resources = found.get("result", found).get("resourceSpans") or found.get("batches") or []
-    return sum(len(scope["spans"]) for r in resources for scope in r["scopeSpans"])
-
-
-def protobuf_spans(answer: bytes) -> int:
-    return sum(len(scope.spans) for r in TracesData.FromString(answer).resource_spans for scope in r.scope_spans)
+    return sum(len(scope["spans"]) for r in found["result"]["resourceSpans"] for scope in r["scopeSpans"])
 
 
 @pytest.mark.parametrize(
-    ("path", "accept", "count"),
+    ("path", "count"),
     [
-        ("/jaeger/api/traces/{}", "*/*", jaeger_spans),
-        ("/jaeger/api/v3/traces/{}", "*/*", otlp_spans),
-        ("/zipkin/api/v2/trace/{}", "*/*", lambda answer: len(orjson.loads(answer))),
-        ("/tempo/api/traces/{}", "application/protobuf", protobuf_spans),
+        ("/jaeger/api/traces/{}", jaeger_spans),
+        ("/jaeger/api/v3/traces/{}", otlp_spans),
     ],
 )
-def test_the_big_trace_whole_while_others_are_served(
-    server: Server, big: str, path: str, accept: str, count: Any
-) -> None:
+def test_the_big_trace_whole_while_others_are_served(server: Server, big: str, path: str, count: Any) -> None:
     answers: list[bytes] = []
-    reader = threading.Thread(target=lambda: answers.append(server.raw(path.format(big), accept)))
+    reader = threading.Thread(target=lambda: answers.append(server.raw(path.format(big))))
     reader.start()
     served = 0
     while reader.is_alive():
