@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from obs.collector.receivers.levels import line_severity, severity
 from obs.otlp.records import BODY_JSON, BODY_TEXT, Record, cell, json_text, mended
 from obs.otlp.values import Cell
 
@@ -38,13 +39,6 @@ SERVICE_FROM = ("k8s.container.name", "container.name", "tag", "index", "source"
 MAX_DEPTH = 16
 """Levels of a document that become keys of their own; what lies deeper is one value, as JSON."""
 
-SEVERITIES: Mapping[str, int] = {
-    "trace": 1, "finest": 1, "verbose": 1, "debug": 5, "fine": 5, "info": 9, "information": 9, "informational": 9,
-    "notice": 10, "warn": 13, "warning": 13, "error": 17, "err": 17, "severe": 17, "critical": 18, "crit": 18,
-    "alert": 19, "fatal": 21, "panic": 21, "emerg": 21, "emergency": 21,
-}  # fmt: skip
-"""Words for levels → OTLP's severity numbers. Source: opentelemetry.io/docs/specs/otel/logs/data-model-appendix."""
-
 SECONDS_END = 10**11
 """Numbers from here on are no seconds but ms, µs or ns: as seconds it is the year 5138, as ms it was 1973."""
 
@@ -57,10 +51,11 @@ def record(document: Mapping[str, Any], resource: Mapping[str, str], time_ns: in
     fields = flat(document)
     message = _first(fields, MESSAGE_KEYS, str)
     level = _level(fields)
+    body = mended(fields.pop(message)) if message else json_text(document)
     found = Record(
-        body=mended(fields.pop(message)) if message else json_text(document),
+        body=body,
         time_ns=time_ns or _time(fields),
-        severity_number=severity(level),
+        severity_number=severity(level) or line_severity(body),
         severity_text=level or None,
         body_type=BODY_TEXT if message else BODY_JSON,
         trace_id=_id(fields, TRACE_KEYS, 32),
@@ -85,11 +80,6 @@ def _flatten(document: Mapping[str, Any], prefix: str, found: dict[str, Any], de
             _flatten(value, f"{name}.", found, depth + 1)
         elif value is not None:
             found[name] = _text(value) if isinstance(value, bytes) else value
-
-
-def severity(level: str) -> int:
-    """OTLP's number of a word for a level; 0 where it is none."""
-    return SEVERITIES.get(level.strip().lower(), 0)
 
 
 def time_ns(value: Any) -> int:

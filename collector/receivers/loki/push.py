@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from obs.collector.receivers.documents import severity
+from obs.collector.receivers.levels import line_severity, severity
 from obs.collector.receivers.loki.messages import Stream
 from obs.errors import UserError
 from obs.interchange.dump import unquoted
@@ -37,7 +37,7 @@ def records(streams: Iterator[Stream]) -> Iterator[Record]:
         for time_ns, line, metadata in stream.entries:
             level = _level(metadata) or of_stream
             yield Record(
-                mended(line), time_ns, severity(level), level or None,
+                mended(line), time_ns, severity(level) or line_severity(line), level or None,
                 trace_id=_trace_id(metadata) if metadata else None,
                 resource=resource, attributes=texts(metadata),
             )  # fmt: skip

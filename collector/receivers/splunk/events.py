@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from obs.collector.receivers import documents
+from obs.collector.receivers.levels import line_severity
 from obs.errors import UserError
 from obs.otlp.records import Record, cells, mended
 
@@ -79,7 +80,7 @@ def from_lines(body: bytes, given: Mapping[str, str]) -> Iterator[Record]:
     if not lines:
         raise BadEvent(0, NO_DATA, "No data")
     shared = documents.record({}, resource).resource
-    yield from (Record(mended(line), resource=shared) for line in lines)
+    yield from (Record(mended(line), severity_number=line_severity(line), resource=shared) for line in lines)
 
 
 def _resource(said: Mapping[str, str]) -> dict[str, str]:
