@@ -1,8 +1,8 @@
 """Cells: how many records, and bytes of their bodies, each stream has of each severity in each interval of a block.
 
 Written with the block; a count by what a cell knows is added up from cells, and only intervals that a window cuts are
-read record by record. Rows lie by (stream, time), so those of one stream and interval stand together: a cell also
-says where.
+read record by record. Intervals are left-open, as windows are. Rows lie by (stream, time), so those of one stream and
+interval stand together: a cell also says where.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SEVERITY = ("severity_number", "severity_text")
 SCHEMA = pa.schema(
     [
         pa.field("stream", pa.int32(), nullable=False),  # position among the block's streams
-        pa.field("time_ns", pa.int64(), nullable=False),  # where the interval begins
+        pa.field("time_ns", pa.int64(), nullable=False),  # the last nanosecond of the interval
         pa.field("severity_number", pa.uint8()),
         pa.field("severity_text", DICT),
         pa.field("rows", pa.int64(), nullable=False),
@@ -49,7 +49,7 @@ def build_cells(table: pa.Table, streams: npt.NDArray[np.integer]) -> tuple[pa.T
     if len(severities) > limits.CELL_SEVERITIES or max(abs(int(times.min())), abs(int(times.max()))) > _FAR_NS:
         return None
     for width in WIDTHS_NS:
-        change = (np.diff(times // width) != 0) | (np.diff(streams) != 0)
+        change = (np.diff((times - 1) // width) != 0) | (np.diff(streams) != 0)
         runs = int(np.count_nonzero(change)) + 1
         if runs * limits.CELL_ROWS <= table.num_rows or width == WIDTHS_NS[-1]:
             break
@@ -64,7 +64,7 @@ def build_cells(table: pa.Table, streams: npt.NDArray[np.integer]) -> tuple[pa.T
     first = np.concatenate(([0], np.flatnonzero(change) + 1))[there // len(severities)]
     severity = severities.take(pa.array(there % len(severities)))
     columns = [
-        pa.array(streams[first], pa.int32()), pa.array(times[first] // width * width), severity.column(0),
+        pa.array(streams[first], pa.int32()), pa.array(((times[first] - 1) // width + 1) * width), severity.column(0),
         severity.column(1), pa.array(rows[there]), pa.array(sizes[there].astype(np.int64)),
     ]  # fmt: skip
     return pa.table(columns, schema=SCHEMA), width

@@ -25,6 +25,9 @@ from obs.logstore.streams import StreamTable
 from obs.model.labels import Labels
 from obs.model.schema import OVERFLOW
 
+_FEW = 16
+"""Of so many rows at most one is wanted where pages are picked."""
+
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -43,9 +46,13 @@ class Chunk:
         rows: int,
         damaged: Callable[[], bool] = lambda: False,
         amounts: Amounts | None = None,
+        load_many: Callable[[Sequence[str]], Sequence[pa.Array]] | None = None,
+        some_texts: Callable[[Index], pa.Array | None] | None = None,
     ) -> None:
         self.rows = rows
         self.amounts = amounts
+        self._load_many = load_many
+        self._some_texts = some_texts
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -64,6 +71,19 @@ class Chunk:
             self._cache[name] = self._load(name)
             self.columns_read += 1
         return self._cache[name]
+
+    def read_ahead(self, names: Iterable[str]) -> None:
+        """Read columns together that will be asked for: cheaper than one by one."""
+        lacking = [name for name in names if name in self.columns and name not in self._cache]
+        if self._load_many is not None and len(lacking) > 1:
+            self._cache.update(zip(lacking, self._load_many(lacking), strict=True))
+            self.columns_read += len(lacking)
+
+    def some_bodies(self, rows: Index) -> pa.Array | None:
+        """The bodies of a few rows without reading all; None where that is no use or not known how."""
+        if self._some_texts is None or "body" in self._cache or len(rows) * _FEW > self.rows:
+            return None
+        return self._some_texts(rows)
 
     @cached_property
     def stream_codes(self) -> Index:
@@ -102,11 +122,14 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
             texts = group_texts(index, group)
             if texts is not None:
                 return texts
+        return load_many([name])[0]
+
+    def load_many(names: Sequence[str]) -> list[pa.Array]:
         if not file:
             file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
-        column = file[0].read_row_group(group, columns=[name], use_threads=False).column(name)
-        array = column.combine_chunks()
-        return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+        table = file[0].read_row_group(group, columns=list(names), use_threads=False)
+        arrays = (table.column(name).combine_chunks() for name in names)
+        return [array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks) for array in arrays]
 
     def stream_of() -> Index:
         first = int(np.searchsorted(index.first_row, start, side="right")) - 1
@@ -115,11 +138,14 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         return np.repeat(np.arange(first, last), np.diff(edges))
 
     bounds = (int(index.group_min[group]), int(index.group_max[group]))
-    return Chunk(load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged)
+    return Chunk(
+        load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged,
+        load_many=load_many, some_texts=lambda rows: group_texts_at(index, group, rows),
+    )  # fmt: skip
 
 
 def cells_chunk(cells: Cells, streams: StreamTable) -> Chunk:
-    """The cells of a block as rows whose times are where their intervals begin."""
+    """The cells of a block as rows whose times are where their intervals end."""
 
     def load(name: str) -> pa.Array:
         if name == "time_ns":
@@ -129,7 +155,7 @@ def cells_chunk(cells: Cells, streams: StreamTable) -> Chunk:
         array = column.combine_chunks()
         return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
 
-    bounds = (int(cells.times_ns.min()), int(cells.times_ns.max()) + cells.width_ns - 1)
+    bounds = (int(cells.times_ns.min()) - cells.width_ns + 1, int(cells.times_ns.max()))
     codes = cells.streams.astype(np.int64)
     return Chunk(load, ("time_ns", *SEVERITY), {}, streams, lambda: codes, bounds, len(codes), amounts=cells.amounts)
 
@@ -138,6 +164,13 @@ def group_texts(index: BlockIndex, group: int) -> pa.Array | None:
     """The bodies of a row group, where they may be read by their pages. Raises: OSError."""
     chunk = index.metadata.row_group(group).column(index.columns.index("body"))
     return read_texts(index.path, chunk) if readable(chunk) else None
+
+
+def group_texts_at(index: BlockIndex, group: int, rows: Index) -> pa.Array | None:
+    """The bodies of some rows of a row group, in their order."""
+    chunk = index.metadata.row_group(group).column(index.columns.index("body"))
+    texts = read_texts(index.path, chunk, np.sort(rows)) if readable(chunk) else None
+    return None if texts is None else texts.take(pa.array(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +220,10 @@ class Rows:
     def column(self, name: str) -> pa.Array | None:
         """A stored column of the rows alive."""
         if name not in self._columns:
+            some = self.chunk.some_bodies(self.index) if name == "body" else None
+            if some is not None:
+                self._columns[name] = some
+                return some
             whole = self.chunk.column(name)
             if whole is None:
                 return None

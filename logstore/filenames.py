@@ -17,7 +17,7 @@ PATTERNS = "patterns"
 CELLS = "cells"
 """Table `cells.parquet`: counts of records by stream, interval and severity; a block may lack it."""
 
-CELL_NS = "cell_ns"
+CELL_NS = "interval_ns"
 """In the block's `extra`: the nanoseconds of a cell's interval."""
 
 TOKENS = "tokens.idx"

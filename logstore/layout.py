@@ -199,6 +199,7 @@ def write_options(table: pa.Table) -> dict[str, Any]:
         "compression": compression,
         "compression_level": {n: 1 if n == "body" else 3 for n, codec in compression.items() if codec == "ZSTD"},
         "write_statistics": ["time_ns"],
+        "data_page_size": limits.PAGE_BYTES,
     }
 
 

@@ -6,6 +6,9 @@ ROW_GROUP_ROWS = 32_768
 """Rows of one row group: what a query reads at least. 32 Ki bodies of 100 bytes decode in about 6 ms; half
 as many double the footer, which at 40 columns already costs a quarter of a byte a record."""
 
+PAGE_BYTES = 256 << 10
+"""Decoded bytes of a page: what is read for one line. Pages of 1 MB take 1.5 % less on disk and four times as long."""
+
 HEAD_SLICE_ROWS = 65_536
 """Rows of the head that a query looks at in one go; bounds what masks and matches allocate."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from obs import warm
@@ -30,8 +31,11 @@ def readable(chunk: Any) -> bool:
     return simple and set(chunk.encodings) <= {"PLAIN", "RLE"} and warm.ready(KERNELS)
 
 
-def read_texts(path: Path, chunk: Any) -> pa.Array | None:
-    """The texts of a column chunk: string[rows]; None where a page is of another kind. Raises: OSError."""
+def read_texts(path: Path, chunk: Any, wanted: npt.NDArray[np.int64] | None = None) -> pa.Array | None:
+    """The texts of a column chunk: string[rows]; None where a page is of another kind. Raises: OSError.
+
+    With `wanted` (rows, rising) pages without any of these are not read: their rows are empty texts.
+    """
     from obs.logstore.kernels_text import plain_texts
 
     with path.open("rb") as file:
@@ -50,6 +54,10 @@ def read_texts(path: Path, chunk: Any) -> pa.Array | None:
         until = row + rows
         if not (0 < size <= len(texts) and 0 < packed <= len(data) - at and row < until <= chunk.num_values):
             raise OSError(f"cannot read {str(path)!r}: a page's header has sizes that cannot be")
+        if wanted is not None and np.searchsorted(wanted, row) == np.searchsorted(wanted, until):
+            offsets[row + 1 : until + 1] = filled
+            row, at = until, at + packed
+            continue
         page = np.frombuffer(codec.decompress(memoryview(data)[at : at + packed], size), np.uint8)
         page.flags.writeable = False  # one type for the kernels
         at += packed

@@ -202,14 +202,14 @@ def _counted_units(
     cells = index.cells
     if cells is None or not known(counted.names, index.streams, index.attributes, index.columns):
         return None
-    last = cells.times_ns + (cells.width_ns - 1)
-    chosen = wanted[cells.streams] & (last >= selection.start_ns) & (cells.times_ns < selection.end_ns)
-    alike = counted.alike(cells.times_ns, last)
+    first_ns, last_ns = cells.times_ns - (cells.width_ns - 1), cells.times_ns
+    chosen = wanted[cells.streams] & (last_ns >= selection.start_ns) & (first_ns < selection.end_ns)
+    alike = counted.alike(first_ns, last_ns)
     cut = _merged(cells.start[chosen & ~alike], cells.end[chosen & ~alike])
     if (cut[1] - cut[0]).sum() * 2 > index.rows:
         return None
     whole = np.flatnonzero(chosen & alike)
-    bounds = int(cells.times_ns.min()), int(last.max())
+    bounds = int(first_ns.min()), int(last_ns.max())
     found = [Unit(*bounds, len(whole), lambda: Rows(cells_chunk(cells, index.streams), whole))] if len(whole) else []
     first = np.searchsorted(index.group_start, cut[0], side="right") - 1
     final = np.searchsorted(index.group_start, cut[1], side="left")

@@ -55,6 +55,7 @@ def _own(rows: Rows, labels: Labels) -> Labels:
 
 def _metadata(rows: Rows) -> list[dict[str, str]]:
     found: list[dict[str, str]] = [{} for _ in range(len(rows))]
+    rows.chunk.read_ahead([*FIXED_LABELS.values(), *(c for cs in rows.chunk.attributes.values() for c in cs), OVERFLOW])
     stored = Rows(rows.chunk, rows.index)
     of_stream, streams = rows.chunk.streams.names, rows.chunk.streams.streams
     for name in (*_LABELS, *rows.chunk.attributes):

@@ -172,3 +172,17 @@ def test_pages_that_are_broken_are_an_error(tmp_path: Path) -> None:
         except (OSError, pa.ArrowException):
             continue
         assert found is None or len(found) == 2
+
+
+@given(st.lists(TEXT, min_size=30, max_size=200), st.lists(st.integers(0, 29), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_texts_of_some_rows_are_those_of_all(bodies: list[str], rows: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.parquet"
+        pq.write_table(
+            pa.table({"body": bodies}), path, use_dictionary=False, compression="zstd", write_batch_size=3,
+            data_page_size=20,
+        )  # fmt: skip
+        read = pages.read_texts(path, pq.read_metadata(path).row_group(0).column(0), np.sort(np.array(rows)))
+    assert read is not None
+    assert [read[i].as_py() for i in rows] == [bodies[i] for i in rows]
