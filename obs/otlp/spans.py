@@ -1,6 +1,6 @@
 """Spans from Python values: what receivers of protocols other than OTLP make of theirs.
 
-In: `Span`s. Out: the canonical batch, and those that cannot be stored by reason. Some 40,000 spans a second.
+In: `Span`s. Out: the canonical batch, and those that cannot be stored by reason..
 """
 
 from __future__ import annotations

@@ -13,6 +13,14 @@ from typing import Any
 import pytest
 from log_senders import post
 from obs_process import ObsProcess
+from opentelemetry.exporter.zipkin.json import ZipkinExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode
+from py_zipkin import Encoding
+from py_zipkin.transport import SimpleHTTPTransport
+from py_zipkin.zipkin import zipkin_client_span, zipkin_span
 from span_senders import CONFIG, PORTS, SENDERS, Sender, Sent
 
 NOW_US = time.time_ns() // 10**9 * 10**6
@@ -127,6 +135,44 @@ def test_what_is_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
         obs.start()
         for sender in SENDERS:
             assert len(spans(obs, f"{number(sender, 4):032x}")) == 20
+
+
+@pytest.mark.parametrize("encoding", [Encoding.V1_JSON, Encoding.V2_JSON])
+def test_py_zipkin_traces_into_its_port(obs: ObsProcess, encoding: Encoding) -> None:
+    host, port = obs.receivers["zipkin"].split(":")
+    transport = SimpleHTTPTransport(host, int(port))
+    asked = {"transport_handler": transport, "sample_rate": 100, "encoding": encoding}
+    with zipkin_span("shop-py", "checkout", use_128bit_trace_id=True, port=8080, **asked) as root:
+        root.update_binary_annotations({"basket": "3"})
+        with zipkin_client_span("shop-py", "charge") as child:
+            child.add_sa_binary_annotation(4242, "bank", "10.0.0.7")
+            child.add_annotation("sent")
+    assert root.zipkin_attrs is not None
+    given = {span["name"]: span for span in get(f"http://{host}:{port}", f"/api/v2/trace/{root.zipkin_attrs.trace_id}")}
+    assert given["checkout"]["tags"]["basket"] == "3"
+    assert given["checkout"]["localEndpoint"]["port"] == 8080
+    assert given["charge"]["parentId"] == given["checkout"]["id"]
+    assert given["charge"]["kind"] == "CLIENT"
+    assert given["charge"]["remoteEndpoint"] == {"serviceName": "bank", "ipv4": "10.0.0.7", "port": 4242}
+    assert [a["value"] for a in given["charge"]["annotations"]] == ["sent"]
+
+
+def test_the_sdks_zipkin_exporter_is_understood(obs: ObsProcess) -> None:
+    exporter = ZipkinExporter(endpoint=f"http://{obs.receivers['zipkin']}/api/v2/spans")
+    provider = TracerProvider(resource=Resource.create({"service.name": "sdk", "k8s.pod.name": "pod-1"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("lib", "2").start_as_current_span("work", kind=SpanKind.SERVER) as span:
+        span.set_attribute("n", 5)
+        span.add_event("tried", {"times": 2})
+        span.set_status(StatusCode.ERROR, "no luck")
+    provider.shutdown()
+    (found,) = spans(obs, f"{span.get_span_context().trace_id:032x}").values()
+    assert (found["service"], found["operationName"]) == ("sdk", "work")
+    tags = found["tags"]
+    assert (tags["n"], tags["span.kind"], tags["error"]) == ("5", "server", True)
+    assert (tags["otel.status_description"], tags["otel.scope.name"]) == ("no luck", "lib")
+    query = [("q", "SELECT count(*) FROM spans WHERE \"resource.k8s.pod.name\" = 'pod-1'")]
+    assert json.loads(obs.client.transport.raw("/api/sql", query))["rows"] == [[1]]
 
 
 def test_what_the_zipkin_port_took_it_gives_back(obs: ObsProcess) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
 from obs.model.batch import Batch
 from obs.model.ports import Consumer, Stored
+
+log = logging.getLogger("obs.derived")
 
 Observe = Callable[[pa.RecordBatch], None]
 
@@ -24,5 +27,8 @@ class Observed:
         taken = (stored.batch if stored else batch).tables.get("spans")
         if taken is not None and taken.num_rows:
             for observe in self._observers:
-                observe(taken)
+                try:
+                    observe(taken)
+                except Exception:  # the spans are stored: their sender must not send them again
+                    log.exception("a batch of %d spans was not counted in derived metrics", taken.num_rows)
         return stored

@@ -83,6 +83,7 @@ class SpanMetrics:
         self.lock = threading.Lock()
         self.state = State(families(options), options.max_keys)
         self._names = SpanNames(options.max_span_names)
+        self.state.on_forget = self._names.keep
 
     def observe(self, spans: pa.RecordBatch) -> None:
         """Count a batch."""

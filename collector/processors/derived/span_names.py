@@ -6,11 +6,15 @@ It is for metrics alone: the store keeps names as they came.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from obs.collector.processors.derived.state import OTHER
 
 MAX_REMEMBERED = 100_000
 """Raw names that are remembered with what became of them; past it all are looked at again."""
+
+MAX_SERVICES = 10_000
+"""Services whose names are told apart."""
 
 _IDS = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # UUID
@@ -38,10 +42,20 @@ class SpanNames:
         return found
 
     def _admitted(self, service: str, name: str) -> str:
-        known = self._known.setdefault(service, set())
-        if name in known:
-            return name
-        if len(known) >= self._most:
+        known = self._known.get(service)
+        if known is None:
+            if len(self._known) >= MAX_SERVICES:
+                return OTHER
+            known = self._known[service] = set()
+        if name not in known and len(known) >= self._most:
             return OTHER
         known.add(name)
         return name
+
+    def keep(self, left: Iterable[tuple[str, ...]]) -> None:
+        """Go on with the names of these label sets alone (service, name, …): others have room again."""
+        self._known.clear()
+        self._became.clear()
+        for service, name, *_ in left:
+            if name != OTHER:
+                self._known.setdefault(service, set()).add(name)

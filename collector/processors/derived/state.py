@@ -5,7 +5,7 @@ One lock's owner at a time. A key past the limit goes to the row of `OTHER`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ class State:
         self.keys: list[Key] = []
         self.series: list[list[Labels]] = []
         self.exemplars: dict[tuple[int, int], Exemplar] = {}  # (row, histogram) →
+        self.on_forget: Callable[[Sequence[Key]], None] = lambda left: None
         self._allocate(0)
 
     def _allocate(self, rows: int) -> None:
@@ -129,6 +130,7 @@ class State:
         self._rows = {key: row for row, key in enumerate(self.keys)}
         self.exemplars.clear()
         self._keep(kept, max(64, 2 * len(kept)))
+        self.on_forget(self.keys)
 
 
 def _counted(group: Ints, column: Ints, weights: Floats, groups: int, columns: int) -> Floats:

@@ -211,6 +211,19 @@ def test_names_past_the_budget_of_a_service_are_one() -> None:
     assert calls["cart", "op z"] == 1
 
 
+def test_names_that_are_idle_make_room_for_others() -> None:
+    clock, written = Hands(), Written()
+    metrics = SpanMetrics(SpanMetricsOptions(max_span_names=1), clock)
+    timer = writer(metrics, written, clock)
+    metrics.observe(spans_table([SpanRow(1, 1, name="old"), SpanRow(1, 2, name="more")]))
+    timer.write()
+    clock.ns += 1000 * SECOND
+    timer.write()
+    metrics.observe(spans_table([SpanRow(1, 1, name="new")]))
+    timer.write()
+    assert {k for k, v in written.last("traces_spanmetrics_calls_total", "span_name").items() if v == 1} == {("new",)}
+
+
 def test_label_sets_past_the_limit_are_one() -> None:
     clock, written = Hands(), Written()
     metrics = SpanMetrics(SpanMetricsOptions(max_keys=5), clock)
@@ -219,6 +232,18 @@ def test_label_sets_past_the_limit_are_one() -> None:
     calls = written.last("traces_spanmetrics_calls_total", "service")
     assert len(calls) == 6
     assert calls[OTHER,] == 45
+
+
+def test_a_fault_in_counting_refuses_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(table: object) -> None:
+        raise ZeroDivisionError
+
+    class Store:
+        def consume(self, batch: Batch) -> None:
+            """Take all."""
+
+    Observed(Store(), [broken]).consume(Batch(Signal.TRACES, {"spans": spans_table([SpanRow(1, 1)])}))
+    assert "was not counted" in caplog.text
 
 
 def test_spans_count_when_they_are_stored_and_not_before() -> None:
