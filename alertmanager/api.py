@@ -12,37 +12,40 @@ from fastapi import APIRouter, Request, Response
 from obs.alertmanager.alert import State, rfc3339
 from obs.alertmanager.api_v2 import answer
 from obs.alertmanager.api_v2 import router as v2_router
+from obs.alertmanager.rule_pages import Asked, Selecting, page, read
 from obs.alertmanager.rules.alerting import Active, AlertingRule
 from obs.alertmanager.rules.evaluation import GroupState, Health
 from obs.alertmanager.rules.model import Rule
 from obs.alertmanager.service import AlertService
+from obs.errors import QueryError
 from obs.gotemplate.gotext import scientific
 from obs.serving.cors import OpenRoute
 
-KINDS = {"": "", "alert": "alerting", "record": "recording"}
 
-
-def router(service: AlertService) -> APIRouter:
-    """All routes of this room."""
+def router(service: AlertService, selecting: Selecting) -> APIRouter:
+    """All routes of this room; `selecting` reads a series selector, and raises a QueryError."""
     api = APIRouter()
     api.include_router(v2_router(service))
-    api.include_router(_prometheus_router(service))
+    api.include_router(_prometheus_router(service, selecting))
     return api
 
 
-def _prometheus_router(service: AlertService) -> APIRouter:
+def _prometheus_router(service: AlertService, selecting: Selecting) -> APIRouter:
     api = APIRouter(route_class=OpenRoute)
 
     @api.get("/api/v1/rules")
-    def rules(request: Request, type: str = "") -> Response:
-        kind = KINDS.get(type.lower())
-        if kind is None:
-            error = f'invalid parameter "type": not supported value {type!r}; known: alert, record'
-            return answer({"status": "error", "errorType": "bad_data", "error": error}, 400)
-        asked = {key: request.query_params.getlist(f"{key}[]") for key in ("rule_name", "rule_group", "file")}
-        brief = request.query_params.get("exclude_alerts", "") in ("1", "t", "true", "True", "TRUE")
-        groups = [_group(s, kind, asked["rule_name"], brief) for s in service.manager.groups if _wanted(s, asked)]
-        return _success({"groups": [g for g in groups if g["rules"] or not (kind or asked["rule_name"])]})
+    def rules(request: Request) -> Response:
+        given = request.query_params
+        try:
+            asked = read({name: given.getlist(name) for name in given}, selecting)
+            wanted = [state for state in service.manager.groups if asked.wants_group(state)]
+            if asked.of_rules:
+                wanted = [state for state in wanted if any(map(asked.wants, state.group.rules))]
+            shown, token = page(wanted, asked)
+        except QueryError as e:
+            return answer({"status": "error", "errorType": "bad_data", "error": str(e)}, 400)
+        groups = [_group(state, asked) for state in shown]
+        return _success({"groups": groups, **({"groupNextToken": token} if token else {})})
 
     @api.get("/api/v1/alerts")
     def alerts() -> Response:
@@ -57,20 +60,14 @@ def _prometheus_router(service: AlertService) -> APIRouter:
     return api
 
 
-def _wanted(state: GroupState, asked: dict[str, list[str]]) -> bool:
-    groups, files = asked["rule_group"], asked["file"]
-    return (not groups or state.group.name in groups) and (not files or state.group.file in files)
-
-
-def _group(state: GroupState, kind: str, names: list[str], brief: bool) -> dict[str, Any]:
+def _group(state: GroupState, asked: Asked) -> dict[str, Any]:
     found = zip(state.group.rules, list(state.health), list(state.alerting), strict=True)
-    rules = [_rule(r, h, a, brief) for r, h, a in found if not names or r.name in names]
     return {
         "name": state.group.name,
         "file": state.group.file,
         "interval": state.group.interval_s,
         "limit": state.group.limit,
-        "rules": [r for r in rules if not kind or r["type"] == kind],
+        "rules": [_rule(rule, h, a, asked.brief) for rule, h, a in found if asked.wants(rule)],
         "evaluationTime": sum(h.seconds for h in state.health),
         "lastEvaluation": rfc3339(max((h.evaluated_ns for h in state.health), default=0)),
     }

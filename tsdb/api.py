@@ -69,6 +69,7 @@ def router(
     _add(api, "/admin/tsdb/snapshot", ["POST", "PUT"], lambda p: snapshot(store, p))
     _add(api, "/admin/tsdb/delete_series", ["POST", "PUT"], lambda p: delete_series(store, p))
     _add(api, "/admin/tsdb/clean_tombstones", ["POST", "PUT"], lambda _: clean_tombstones(store))
+    _add(api, "/notifications", ["GET"], lambda _: [])
     _add_status(api, store, promql, version, started_ns, settings)
     return api
 
@@ -116,11 +117,11 @@ def _series(store: MetricStore, given: Params) -> Sequence[Any]:
 
 
 def _metadata(store: MetricStore, given: Params) -> dict[str, list[dict[str, str]]]:
-    limit, per_metric = (max(given.number(name), 0) for name in ("limit", "limit_per_metric"))
+    limit, per_metric = given.number("limit"), max(given.number("limit_per_metric"), 0)
     found = store.metadata(given.text("metric") or None).items()
     return {
         metric: [{"type": d.type, "unit": d.unit, "help": d.help} for d in islice(descriptions, per_metric or None)]
-        for metric, descriptions in islice(found, limit or None)
+        for metric, descriptions in islice(found, limit if limit >= 0 else None)
     }
 
 

@@ -68,7 +68,8 @@ def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Respons
 
 def _instant(promql: PromQL, p: Parameters, now_ms: int) -> Response:
     t_ms = read_time(p, "time", now_ms)
-    return _answer(p, lambda q: promql.query(q, t_ms, read_duration(p, "lookback_delta"), _seconds(p, "timeout")))
+    lookback, timeout = read_lookback(p), _seconds(p, "timeout")
+    return _answer(p, lambda q: promql.query(q, t_ms, lookback, timeout))
 
 
 def _range(promql: PromQL, p: Parameters) -> Response:
@@ -82,7 +83,7 @@ def _range(promql: PromQL, p: Parameters) -> Response:
         raise BadParameter(
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
-    lookback, timeout = read_duration(p, "lookback_delta"), _seconds(p, "timeout")
+    lookback, timeout = read_lookback(p), _seconds(p, "timeout")
     anew = p.get("nocache", "") not in ("", "0", "false")
     return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout, anew))
 
@@ -172,6 +173,12 @@ def read_duration(p: Parameters, name: str) -> int | None:
     if ms is None:
         raise BadParameter(name, f'cannot parse "{text}" to a valid duration')
     return ms
+
+
+def read_lookback(p: Parameters) -> int | None:
+    """The lookback in milliseconds; None, for the server's own, where it is not given or not above zero."""
+    given = read_duration(p, "lookback_delta")
+    return None if given is None or given <= 0 else given
 
 
 def _seconds(p: Parameters, name: str) -> float | None:

@@ -53,7 +53,7 @@ class Params:
         """A whole number, -1 where it is absent. Raises: BadParameter."""
         text = self.text(name)
         if not re.fullmatch(r"-?\d{1,18}|", text, re.ASCII):
-            raise BadParameter(name, f'{name} must be a number, not "{text}"')
+            raise QueryError(f"{name} must be a number")
         return int(text or -1)
 
     def selectors(self) -> list[tuple[Matcher, ...]]:

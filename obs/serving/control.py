@@ -24,11 +24,11 @@ def router(
     """All routes of the process itself."""
     api = APIRouter()
 
-    @api.get("/-/healthy")
+    @api.api_route("/-/healthy", methods=["GET", "HEAD"])
     def healthy() -> Response:
         return Response("obs is healthy.\n", media_type="text/plain")
 
-    @api.get("/-/ready")
+    @api.api_route("/-/ready", methods=["GET", "HEAD"])
     def ready() -> Response:
         if not status.ready:
             return Response("obs is starting.\n", 503, media_type="text/plain")

@@ -102,6 +102,11 @@ class Query:
         if self.samples > self.options.max_samples:
             raise QueryLimit("query processing would load too many samples into memory in query execution")
 
+    def make_room(self, steps: int, series: int = 1) -> None:
+        """Before a vector is worked out: whether so many cells can be held, present or not. Raises: QueryLimit."""
+        if series * steps > limits.CELLS_A_SAMPLE * self.options.max_samples:
+            raise QueryLimit("query processing would load too many samples into memory in query execution")
+
     def _count(self, figures: Mapping[str, int]) -> None:
         for name, n in figures.items():
             self.stats[name] = self.stats.get(name, 0) + n

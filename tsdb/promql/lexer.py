@@ -94,14 +94,15 @@ def without_surrogates(text: str) -> str:
 
 
 def number_value(text: str) -> float:
-    """The value of a number literal."""
+    """The value of a number literal; infinity where it is out of range."""
     plain = text.replace("_", "")
-    if plain[:2] in ("0x", "0X"):
-        return float(int(plain, 16))
     # Go reads a leading zero as octal where all digits allow it.
-    if len(plain) > 1 and plain[0] == "0" and set(plain) <= set("01234567"):
-        return float(int(plain, 8))
-    return float(plain)
+    octal = len(plain) > 1 and plain[0] == "0" and set(plain) <= set("01234567")
+    base = 16 if plain[:2] in ("0x", "0X") else 8 if octal else 10
+    try:
+        return float(plain) if base == 10 else float(int(plain, base))
+    except OverflowError:
+        return float("inf")
 
 
 def duration_ms(text: str) -> int | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 MAX_SAMPLES = 50_000_000
 """Samples a query may hold at once: Prometheus's own default; 16 bytes each, 800 MB."""
 
+CELLS_A_SAMPLE = 2
+"""Cells (series × steps) a vector may have for each sample a query may hold: not each cell has one; 17 bytes each."""
+
 MAX_POINTS = 11_000
 """Steps of a range query: Prometheus's limit, so that 60 s resolution spans a week."""
 

@@ -7,6 +7,7 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/operators/#binary-
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from obs.tsdb.promql import check, durations, selectors
@@ -45,6 +46,8 @@ AGGREGATORS = [
     "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
     "quantile", "limitk", "limit_ratio",
 ]  # fmt: skip
+RESERVED = ("bool", "on", "ignoring", "group_left", "group_right", "atan2")
+"""Words that are no metric's name unless they are quoted."""
 WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
 
 
@@ -195,7 +198,10 @@ class _Parser:
     def number(self) -> Number:
         token = self.cursor.take()
         if token.kind == "number":
-            return Number(token.pos, number_value(token.text))
+            value = number_value(token.text)
+            if math.isinf(value):
+                raise self.cursor.error(token.pos, f'error parsing number: "{token.text}" is out of range')
+            return Number(token.pos, value)
         ms = duration_ms(token.text)
         if ms is None:
             raise self.cursor.error(token.pos, f'not a valid duration string: "{token.text}"')
@@ -206,6 +212,8 @@ class _Parser:
         lower = token.text.lower()
         opens = following.kind == "op" and following.text == "("
         grouped = following.kind == "ident" and following.text.lower() in ("by", "without")
+        if lower in RESERVED:
+            raise self.cursor.error(token.pos, f"unexpected <{lower}>")
         if lower in AGGREGATORS and (opens or grouped):
             return self.aggregate()
         if lower in ("inf", "nan") and not (following.kind == "op" and following.text == "{"):

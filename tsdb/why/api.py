@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from obs.errors import QueryError
-from obs.tsdb.api_query import BadParameter, read_duration, read_time
+from obs.tsdb.api_query import BadParameter, read_duration, read_lookback, read_time
 from obs.tsdb.params import Params
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.context import ExecutionError
@@ -21,7 +21,7 @@ def query_why(store: MetricStore, promql: PromQL, given: Params) -> dict[str, An
     """The reasons. Raises: QueryError, QueryLimit."""
     names = ("query", "time", "start", "end", "step", "lookback_delta")
     p = {name: given.text(name) for name in names}
-    lookback = read_duration(p, "lookback_delta") or promql.options.lookback_ms
+    lookback = read_lookback(p) or promql.options.lookback_ms
     step = read_duration(p, "step")
     if step is None:
         t_ms = read_time(p, "time", store.clock.now_ns() // 1_000_000)

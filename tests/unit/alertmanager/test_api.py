@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from obs.alertmanager.service import AlertOptions, AlertService
 from obs.errors import ConfigError
 from obs.model.labels import make_labels
 from obs.model.ports import VectorSample
+from obs.tsdb.params import selector
 
 S = 1_000_000_000
 NOW_S = 1_800_000_000
@@ -60,7 +62,7 @@ class World:
         options = AlertOptions(self.folder / "alerts", [self.file], {}, "http://obs")
         self.service = AlertService(options, {"promql": self.answers}, lambda *_: None, lambda _: None, self.clock)
         app = FastAPI()
-        app.include_router(router(self.service))
+        app.include_router(router(self.service, partial(selector, parameter="match[]")))
         self.http = TestClient(app)
 
     def evaluate(self, after_s: int) -> None:
@@ -109,11 +111,42 @@ def test_rules_are_told_as_prometheus_tells_them(world: World) -> None:
         ("?rule_name[]=Errors", ["Errors"]),
         ("?rule_group[]=bar", ["Other"]),
         ("?file[]=other.yml", []),
+        ("?match[]={severity='page'}", ["Errors"]),
+        ("?match[]={severity='page'}&match[]={team=~'b.*'}", ["Errors"]),
+        ("?match[]={severity!='page',severity=~'.+'}", []),
     ],
 )
 def test_rules_are_chosen(world: World, query: str, names: list[str]) -> None:
     groups = world.get("/api/v1/rules" + query)["data"]["groups"]
     assert [rule["name"] for group in groups for rule in group["rules"]] == names
+
+
+def test_groups_are_told_in_pages(world: World) -> None:
+    first = world.get("/api/v1/rules?group_limit=1")["data"]
+    assert [group["name"] for group in first["groups"]] == ["bar"]
+    token = first["groupNextToken"]
+    assert world.get(f"/api/v1/rules?group_limit=1&group_next_token={token}")["data"].keys() == {"groups"}
+    second = world.get(f"/api/v1/rules?group_limit=9&group_next_token={token}")["data"]
+    assert [group["name"] for group in second["groups"]] == ["shop"]
+    assert world.get("/api/v1/rules?group_limit=2")["data"].keys() == {"groups"}
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("match[]={", 'invalid parameter "match[]": 1:2: parse error'),
+        ("exclude_alerts=x", 'invalid parameter "exclude_alerts"'),
+        ("group_limit=x", 'invalid parameter "group_limit": group_limit needs to be a valid number'),
+        ("group_limit=0", 'invalid parameter "group_limit": group_limit needs to be greater than 0'),
+        ("group_limit=-1", 'invalid parameter "group_limit": group_limit needs to be greater than 0'),
+        ("group_next_token=x", 'invalid parameter "group_next_token": group_limit needs to be present'),
+        ("group_limit=1&group_next_token=x", 'invalid parameter "group_next_token": invalid group_next_token'),
+    ],
+)
+def test_parameters_that_cannot_be_read(world: World, query: str, error: str) -> None:
+    answer = world.http.get(f"/api/v1/rules?{query}")
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert answer.json()["error"].startswith(error)
 
 
 def test_an_unknown_type_is_refused_and_alerts_may_be_left_out(world: World) -> None:

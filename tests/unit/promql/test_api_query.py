@@ -107,6 +107,12 @@ def test_errors(client: TestClient, path: str, params: dict[str, str], status: i
     assert body["error"].startswith(message)
 
 
+@pytest.mark.parametrize(("lookback", "found"), [("", 1), ("1s", 0), ("15s", 1), ("0", 1), ("-5", 1)])
+def test_a_lookback_that_is_not_above_zero_is_the_servers_own(client: TestClient, lookback: str, found: int) -> None:
+    query = {"query": 'requests_total{job="j2"}', "time": "299", "lookback_delta": lookback}
+    assert len(client.get("/api/v1/query", params=query).json()["data"]["result"]) == found
+
+
 def test_format_and_parse(client: TestClient) -> None:
     formatted = client.get("/api/v1/format_query", params={"query": "sum(a)by(x)/b"}).json()
     assert formatted == {"status": "success", "data": "sum by (x) (a) / b"}

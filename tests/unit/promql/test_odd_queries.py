@@ -95,6 +95,20 @@ def test_escaped_bytes_that_are_no_unicode_are_values(client: TestClient) -> Non
     }
 
 
+@pytest.mark.parametrize("number", ["0x" + "f" * 400, "0" + "7" * 400, "1" * 400])
+def test_numbers_out_of_range_are_refused(client: TestClient, number: str) -> None:
+    answer = client.post("/api/v1/query", data={"query": number})
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert "1:1: parse error: error parsing number" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["up[1y:1ms]", "up[100y:1ms]", "max_over_time(up[1y:1ms])"])
+def test_subqueries_of_too_many_steps_are_refused(client: TestClient, query: str) -> None:
+    answer = client.post("/api/v1/query", data={"query": query})
+    assert (answer.status_code, answer.json()["errorType"]) == (422, "execution")
+    assert "too many samples" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("name", ["time", "timeout", "limit", "lookback_delta"])
 def test_parameters_that_are_no_unicode_are_refused(client: TestClient, name: str) -> None:
     answer = client.get(f"/api/v1/query?query=1&{name}=%FF")

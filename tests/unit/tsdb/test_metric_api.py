@@ -59,6 +59,8 @@ ANSWERS: list[tuple[str, Any]] = [
     ("metadata?metric=m0&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),
     ("metadata?limit=1&limit_per_metric=1", {"m0": [{"type": "gauge", "unit": "s", "help": "new"}]}),
     ("metadata?metric=none", {}),
+    ("metadata?limit=0", {}),
+    ("notifications", []),
     ("query_exemplars?query=rate(m1[5m])", []),
     ("query_exemplars?query=sum(rate(m0[5m])) / 2&start=1700000000&end=1700000009", [
         {"seriesLabels": SERIES_0, "exemplars": [{"labels": {"t": "1"}, "value": "0.5", "timestamp": 1700000000.001}]}
@@ -91,6 +93,7 @@ ERRORS = [
     ("status/tsdb?limit=0", "limit must be a positive number"),
     ("status/tsdb?limit=10001", "at most 10000"),
     ("metadata?limit=x", "limit must be a number"),
+    ("metadata?limit_per_metric=x", "limit_per_metric must be a number"),
     ("labels?limit=-1", 'invalid parameter "limit"'),
     ("label//values", 'invalid label name: ""'),
     ("query_exemplars?query=m0&start=9&end=1", "end timestamp must not be before start timestamp"),

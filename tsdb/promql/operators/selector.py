@@ -46,6 +46,7 @@ def last_of(frame: Frame, series: SeriesSet, look: I64) -> Found:
     """The last sample within the lookback of each series at the times `look`."""
     from obs.tsdb.promql import kernels
 
+    frame.query.make_room(frame.steps.count, len(series.labels))
     lookback = frame.query.options.lookback_ms
     bits = series.values.view(np.int64)
     values, rows, present = kernels.last_sample(series.offsets, series.t_ms, series.values, bits, look, lookback)
@@ -116,6 +117,7 @@ def windows_of(frame: Frame, node: RangeSelector, found: SeriesSet) -> Windows:
     offsets, t_ms, values, hists = _without_stale(found)
     keep = np.zeros(len(found.labels), np.bool_)
     before, edge, width = _edge_ms(frame, node), node.selector.edge, frame.steps.count
+    frame.query.make_room(width, len(found.labels))
     return Windows(found.labels, offsets, t_ms, values, look, node.range_ms, width, keep, hists, edge, before)
 
 

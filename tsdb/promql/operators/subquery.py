@@ -22,6 +22,7 @@ def subquery(frame: Frame, node: Node) -> Windows:
     left = int(look[0]) - node.range_ms
     first = (left // step + 1) * step  # the first multiple past the open left edge
     inner = frame.on(Steps(first, int(look[-1]), step))
+    frame.query.make_room(inner.steps.count)
     if inner.steps.count == 0:
         return _points(_nothing(), inner.steps, look, node.range_ms, frame.steps.count)
     value = inner.value(node.expr)
