@@ -133,6 +133,11 @@ class SeriesIndex:
             "add a label to either series"
         )
 
+    def settle(self) -> None:
+        """Many series were added and others will not come soon: make look-ups quick that had to scan the newest."""
+        offsets = self.offsets
+        self._postings.settle(self._flat.view[: offsets[-1]], offsets)
+
     # --- known series ---
 
     def ordinals(self, ids: U64) -> I32:

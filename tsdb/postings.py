@@ -68,6 +68,11 @@ class Postings:
             seen[unseen] = _among(pairs[unseen], flat[offsets[base.series] :][newest])
         return seen
 
+    def settle(self, flat: U32, offsets: I64) -> None:
+        """Take the newest series into the base, where they are many: for a quiet moment."""
+        if len(offsets) - 1 - self._base.series > TAIL_SERIES:
+            self._base = _build(flat, offsets)
+
     @staticmethod
     def _newest(first: int, pairs: I64, flat: U32, offsets: I64) -> U32:
         tail = flat[offsets[first] :]

@@ -29,7 +29,7 @@ from obs.model.schema import TABLES
 from obs.sql.views import SqlView
 from obs.tsdb import exemplars, sqlviews, tombstones
 from obs.tsdb.admission import REASON, Admission
-from obs.tsdb.blocks import BlockCatalog, GroupCache
+from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
@@ -101,7 +101,9 @@ class MetricStore:
             while not ended:
                 with self.view() as view:
                     self._reader.catalog.of(view.blocks)
-                self._labels_read.set()
+                if not self._labels_read.is_set():
+                    self._labels_read.set()
+                    self.index.settle()
                 ended = self._closing.wait(AHEAD_S)
         except Exception:
             log.exception("cannot read the series of blocks ahead; queries do")
@@ -270,17 +272,15 @@ class MetricStore:
                     held[ordinals[ordinals < len(held)]] = True
             names = [m for m in selectors[0] if m.name == METRIC_NAME] if len(selectors) == 1 else []
             for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
-                if not selectors and bool(held.all()):  # most blocks have most series
+                left = mask & ~held  # most blocks have most series
+                if not left.any():
                     break
-                if (
-                    not selectors
-                    and series.held is not None
-                    and series.gone is None
-                    and covers(block, start_ms, end_ms)
-                ):
+                if not overlaps(block, start_ms, end_ms) or not _has_any(series, left):
+                    continue
+                if series.held is not None and series.gone is None and covers(block, start_ms, end_ms):
                     held[: len(series.held)] |= series.held[: len(held)]
-                elif overlaps(block, start_ms, end_ms):
-                    held[series.ordinals[series.chosen(mask if selectors else None, start_ms, end_ms, names)]] = True
+                else:
+                    held[series.ordinals[series.chosen(left, start_ms, end_ms, names)]] = True
         return mask & held
 
     # --- SQL ---
@@ -294,6 +294,11 @@ class MetricStore:
         """The views `metrics` and `series` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
             yield sqlviews.sql_views(view, self._reader.catalog, self.index)
+
+
+def _has_any(series: BlockSeries, wanted: Mask) -> bool:
+    """Whether a block may have rows of any of some series."""
+    return series.held is None or bool((series.held[: len(wanted)] & wanted[: len(series.held)]).any())
 
 
 def _head_overlaps(view: View, start_ms: int, end_ms: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from obs.errors import UserError
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
-from obs.tsdb import labelrows, limits
+from obs.tsdb import labelrows, limits, postings
 from obs.tsdb.index import SeriesIndex
 
 FLEET = [
@@ -151,3 +151,29 @@ def test_rows_come_in_the_order_of_their_labels(index: SeriesIndex, series: int)
     ordinals = rng.permutation(len(index))
     rows = labelrows.LabelRows(index, ordinals)
     assert list(rows.take(rows.order())) == sorted(index.labels(ordinals))
+
+
+def test_a_settled_index_answers_as_before(index: SeriesIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> list[object]:
+        every = np.ones(len(index), np.bool_)
+        names = index.label_names(every)
+        found = [index.matching([Matcher("job", MatchOp.EQ, job)]).tolist() for job in "abc"]
+        return [names, *(index.label_values(name, every) for name in names), *found]
+
+    monkeypatch.setattr(postings, "TAIL_SERIES", 10)
+    before = answers()
+    index.settle()  # too few to be worth it
+    index.add(table([make_labels({"job": "c", "pod": str(i)}) for i in range(30)]))
+    grown = answers()
+    index.settle()
+    assert answers() == grown != before
+    index.add(table([make_labels({"job": "c", "pod": "later"})]))
+    assert index.label_values("pod", np.ones(len(index), np.bool_))[-1] == "later"
+
+
+def test_pairs_are_numbered_once(index: SeriesIndex) -> None:
+    known = index.pairs
+    index.add(table([make_labels({"job": "a", "pod": "1"}), make_labels({"job": "d", "pod": "1", "Zone": "x"})]))
+    assert index.pairs == known + 2 and len(set(index.pair_texts)) == index.pairs
+    numbers = [index.pair_names.number(name) for name, _ in index.pair_texts]
+    assert index.pair_names.of(np.arange(index.pairs)).tolist() == numbers
