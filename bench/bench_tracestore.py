@@ -1,7 +1,8 @@
 """What do spans cost, and how fast are they found? CPU per span for consume and flush, bytes per span, query times.
 
-Bodies are those of an OTLP load folder (traces-*.pb). Run: python bench/bench_tracestore.py LOAD [--copies 1]
-[--compact]. Copies are the same spans under other trace ids, an hour apart. Decoding is not counted.
+Run: python bench/bench_tracestore.py [--spans 10000000] [--folder F] [--load L] [--compact]. The spans are generated
+(see span_generator), or those of an OTLP load folder (traces-*.pb; decoding is not counted). A folder that exists is
+asked again, not filled.
 """
 
 from __future__ import annotations
@@ -9,67 +10,79 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
+from span_generator import batches
 
 from obs import otlp, warm
 from obs.errors import Overloaded
-from obs.model.batch import Batch, Signal
+from obs.model.batch import Batch
 from obs.tracestore.graph import GraphEdge
 from obs.tracestore.query import Found, TraceQuery
 from obs.tracestore.store import TraceStore
-from obs.tracestore.traceql import parse
+from obs.tracestore.traceql import plan
 
-HOUR_NS = 3600 * 10**9
 KERNELS = "obs.tracestore.kernels"
+START_NS = 1_790_000_000 * 10**9
 
 
 def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    arguments.add_argument("load", type=Path)
-    arguments.add_argument("--copies", type=int, default=1)
+    arguments.add_argument("--spans", type=int, default=10_000_000)
+    arguments.add_argument("--hours", type=float, default=24.0)
+    arguments.add_argument("--load", type=Path, help="a folder of OTLP bodies in place of generated spans")
+    arguments.add_argument("--folder", type=Path, help="where the store is kept; asked again where it exists")
     arguments.add_argument("--compact", action="store_true", help="merge all blocks before the queries")
     given = arguments.parse_args()
     warm.load_now(KERNELS)
-    batches = [otlp.decode_traces(path.read_bytes()).batch for path in sorted(given.load.glob("traces-*.pb"))]
-    with tempfile.TemporaryDirectory() as folder:
-        store = TraceStore(Path(folder) / "traces")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary) / "traces"
+        old = folder.exists()
+        store = TraceStore(folder)
         store.open()
-        spans = fill(store, batches, given.copies)
-        if given.compact:
-            merged = cpu(store.engine.compact)
-            print(f"compact                {merged / spans * 1e6:8.2f} µs CPU a span")
+        store.engine.wait_recovered(60)
+        if not old:
+            load = given.load
+            spans = fill(store, loaded(load) if load else batches(given.spans, 7, START_NS, given.hours))
+            if given.compact:
+                merged = cpu(store.engine.compact)
+                print(f"compact                {merged / spans * 1e6:8.2f} µs CPU a span")
         with store.view() as view:
+            rows = sum(block.meta.rows for block in view.blocks)
             stored = sum(block.meta.bytes_disk for block in view.blocks)
-            print(f"on disk                {stored / spans:8.2f} bytes a span in {len(view.blocks)} blocks\n")
-        ask(store, batches[0])
+            print(
+                f"on disk                {stored / rows:8.2f} bytes a span, {rows} spans in {len(view.blocks)} blocks\n"
+            )
+        ask(store)
         store.close()
 
 
-def fill(store: TraceStore, batches: list[Batch], copies: int) -> int:
-    """Consume everything and flush; returns the spans."""
-    spans = 0
-    made = 0.0
+def loaded(folder: Path) -> list[Batch]:
+    """The batches of an OTLP load."""
+    return [otlp.decode_traces(path.read_bytes()).batch for path in sorted(folder.glob("traces-*.pb"))]
+
+
+def fill(store: TraceStore, made: list[Batch] | Iterator[Batch]) -> int:
+    """Consume everything and flush; returns the spans. What making the spans costs is not counted."""
+    spans, making = 0, 0.0
     began, process = time.perf_counter(), time.process_time()
-    for copy in range(copies):
-        moved, cost = timed(lambda copy=copy: [copied(b, copy) for b in batches])
-        made += cost
-        for batch in moved:
-            feed(store, batch)
-            spans += batch.items
-    fed = time.process_time() - process - made
+    source = iter(made)
+    while True:
+        before = time.thread_time()
+        batch = next(source, None)
+        making += time.thread_time() - before
+        if batch is None:
+            break
+        feed(store, batch)
+        spans += batch.items
+    fed = time.process_time() - process - making
     flushed = cpu(store.flush)
-    wall = time.perf_counter() - began
-    flushes = "" if copies == 1 else " (with the flushes that came due)"
-    print(f"{spans} spans in {wall:.1f} s")
-    print(f"consume                {fed / spans * 1e6:8.2f} µs CPU a span{flushes}")
+    print(f"{spans} spans in {time.perf_counter() - began:.1f} s")
+    print(f"consume                {fed / spans * 1e6:8.2f} µs CPU a span (with the flushes and merges that came due)")
     print(f"last flush             {flushed / spans * 1e6:8.2f} µs CPU a span")
-    print(f"both                   {(fed + flushed) / spans * 1e6:8.2f} µs CPU a span")
     return spans
 
 
@@ -82,48 +95,35 @@ def feed(store: TraceStore, batch: Batch) -> None:
             time.sleep(0.05)
 
 
-def copied(batch: Batch, copy: int) -> Batch:
-    """The batch under other trace ids, `copy` hours earlier."""
-    if not copy:
-        return batch
-    table = batch.tables["spans"]
-    raw = np.frombuffer(table.column("trace_id").buffers()[1], np.uint64).copy()
-    raw ^= np.uint64(copy * 0x9E3779B97F4A7C15 % 2**64)
-    ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), table.num_rows, [None, pa.py_buffer(raw)])
-    columns: dict[str, Any] = {"trace_id": ids}
-    for name in ("start_ns", "end_ns"):
-        columns[name] = pa.array(table.column(name).to_numpy() - copy * HOUR_NS)
-    arrays = [columns.get(n, table.column(n)) for n in table.schema.names]
-    return Batch(Signal.TRACES, {"spans": pa.RecordBatch.from_arrays(arrays, schema=table.schema)})
-
-
-def ask(store: TraceStore, batch: Batch) -> None:
+def ask(store: TraceStore) -> None:
     """Time the queries, first and best of five."""
-    spans = batch.tables["spans"]
-    some_id = spans.column("trace_id")[0].as_py()
-    middle = spans.column("start_ns")[0].as_py()
-    user = spans.column("attr.user.id:str")[0].as_py()
-    structural = parse('{ nestedSetParent < 0 && duration > 100ms && name =~ "frontend.*" }')
-    queries = [
+    some = store.search(TraceQuery(limit=1)).traces[0]
+    middle = some.start_ns
+    roots = plan('{ nestedSetParent < 0 && duration > 100ms && name =~ "frontend.*" }')
+    below = plan(
+        '{ resource.service.name = "checkout" } >> { resource.service.name = "bank-gateway" && status = error }'
+    )
+    queries: list[tuple[str, Callable[[], Any]]] = [
+        ("trace by id", lambda: store.by_id(some.trace_id)),
         ("20 traces of a service", lambda: store.search(TraceQuery(service="cart"))),
-        ("by a rare tag", lambda: store.search(TraceQuery(tags={"user.id": user}))),
+        ("by a rare tag", lambda: store.search(TraceQuery(tags={"user.id": "u77"}))),
         ("by status code 500", lambda: store.search(TraceQuery(tags={"http.response.status_code": "500"}))),
         ("slower than 200 ms", lambda: store.search(TraceQuery(min_duration_ns=200_000_000))),
         ("errors of a service", lambda: store.search(TraceQuery(service="payment", status="error"))),
         ("service, operation, 20 ms", lambda: store.search(
             TraceQuery(service="cart", operation="cart.v1/Get", min_duration_ns=20_000_000))),
-        ("a minute", lambda: store.search(TraceQuery(start_ns=middle, end_ns=middle + 60 * 10**9))),
+        ("a minute", lambda: store.search(TraceQuery(start_ns=middle - 60 * 10**9, end_ns=middle))),
         ("20 longest of all", lambda: store.search(TraceQuery(order="duration"))),
-        ("TraceQL at the roots", lambda: store.search(TraceQuery(where=structural))),
-        ("trace by id", lambda: store.by_id(some_id)),
-        ("dependencies", lambda: store.dependencies(TraceQuery())),
-        ("dependencies of errors", lambda: store.dependencies(TraceQuery(status="error"))),
+        ("TraceQL at the roots", lambda: store.search(roots.asked(TraceQuery()))),
+        ("TraceQL, structural", lambda: store.search(below.asked(TraceQuery()))),
+        ("service graph of all", lambda: store.dependencies(TraceQuery())),
+        ("service graph of errors", lambda: store.dependencies(TraceQuery(status="error"))),
         ("services and operations", store.operations),
     ]  # fmt: skip
     print(f"{'query':28} {'first ms':>9} {'best ms':>9}  answer")
     for name, query in queries:
         times = [timed_wall(query) for _ in range(5)]
-        print(f"{name:28} {times[0][1]:9.1f} {min(t for _, t in times):9.1f}  {said(times[0][0])}")
+        print(f"{name:28} {times[0][1]:9.1f} {min(t for _, t in times):9.1f}  {said(times[0][0])}", flush=True)
 
 
 def said(answer: Any) -> str:
@@ -141,13 +141,6 @@ def cpu(work: Callable[[], Any]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """The result and its CPU seconds in this thread."""
-    began = time.thread_time()
-    result = work()
-    return result, time.thread_time() - began
 
 
 def timed_wall(work: Callable[[], Any]) -> tuple[Any, float]:

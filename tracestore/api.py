@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from obs.tracestore import api_jaeger, api_jaeger_monitor, api_jaeger_v3, api_links, api_own, api_tempo, api_zipkin
+from obs.tracestore import (
+    api_analysis,
+    api_jaeger,
+    api_jaeger_monitor,
+    api_jaeger_v3,
+    api_links,
+    api_own,
+    api_tempo,
+    api_zipkin,
+)
 from obs.tracestore.store import TraceStore
 
 
 def router(store: TraceStore) -> APIRouter:
     """All routes."""
     api = APIRouter()
-    for part in (api_own, api_links, api_jaeger, api_jaeger_v3, api_jaeger_monitor, api_tempo, api_zipkin):
+    own, jaeger = (api_analysis, api_own, api_links), (api_jaeger, api_jaeger_v3, api_jaeger_monitor)
+    for part in (*own, *jaeger, api_tempo, api_zipkin):
         api.include_router(part.router(store))
     return api

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
+from obs.tracestore.analysis.chosen import time_range
+from obs.tracestore.analysis.service_graph import edge_figures
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
 from obs.tracestore.detail import detail, linked_from
-from obs.tracestore.graph import GraphEdge
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import Order, TraceQuery, TraceSummary
 from obs.tracestore.store import TraceStore
@@ -45,9 +46,10 @@ def router(store: TraceStore) -> APIRouter:
 
     @api.get("/graph", response_class=Response)
     def graph(given: Given) -> Response:
-        """Calls between services by the spans that match."""
-        edges = store.dependencies(read_query(given))
-        return json_answer({"edges": [_edge_json(e) for e in edges]})
+        """Calls between services by the spans that match: how many a second, share of errors, latency percentiles."""
+        query = read_query(given)
+        range_ns = store.ask(lambda s: time_range(s.sources, query))
+        return json_answer({"edges": edge_figures(store.dependencies(query), range_ns)})
 
     @api.get("/explain", response_class=Response)
     def explain(given: Given) -> Response:
@@ -88,10 +90,6 @@ def read_query(given: Params) -> TraceQuery:
         descending=descending, after=given.text("next"),
     )  # fmt: skip
     return found if text is None else plan(text).asked(found)
-
-
-def _edge_json(e: GraphEdge) -> dict[str, Any]:
-    return {"parent": e.parent, "child": e.child, "calls": e.calls, "errors": e.errors, "durationNs": e.duration_ns}
 
 
 def summary_json(trace: TraceSummary) -> dict[str, Any]:

@@ -5,8 +5,8 @@ In: sorted `SpanColumns` with their DAG. Out: `Catalog`, its bytes, and catalogs
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from obs.tracestore import limits
+from obs.tracestore.buckets import BUCKETS, bucket_of
 from obs.tracestore.dag import Dag
 from obs.tracestore.names import ERROR, NO_SERVICE
 from obs.tracestore.parent_ids import parent_rows
@@ -30,12 +31,15 @@ class EdgeSums:
     calls: int = 0
     errors: int = 0
     duration_ns: int = 0
+    buckets: Counter[int] = field(default_factory=Counter)  # calls by `buckets.bucket_of` their duration
 
-    def add(self, other: EdgeSums) -> None:
-        """Count what `other` counted."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.duration_ns += other.duration_ns
+    def add(self, other: EdgeSums, sign: int = 1) -> None:
+        """Count what `other` counted; with -1 no more."""
+        self.calls += sign * other.calls
+        self.errors += sign * other.errors
+        self.duration_ns += sign * other.duration_ns
+        for bucket, calls in other.buckets.items():
+            self.buckets[bucket] += sign * calls
 
 
 Edges = Mapping[Edge, EdgeSums]
@@ -47,6 +51,7 @@ class Catalog:
 
     operations: Operations = field(default_factory=dict)
     edges: Edges = field(default_factory=dict)
+    bucketed: bool = True  # earlier blocks know no buckets
 
 
 def count_edges(c: SpanColumns, parents: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_] | None = None) -> Edges:
@@ -72,11 +77,27 @@ def sum_edges(
     errors = np.bincount(place, weights=status == ERROR)
     total = np.zeros(len(pairs), np.int64)
     np.add.at(total, place, duration)
+    held = _buckets(place, len(pairs), duration)
     found: dict[Edge, EdgeSums] = defaultdict(EdgeSums)
     for i, pair in enumerate(pairs.tolist()):
         edge = _name(pair // width - 1, above_names), _name(pair % width - 1, below_names)
-        found[edge].add(EdgeSums(int(calls[i]), int(errors[i]), int(total[i])))
+        found[edge].add(EdgeSums(int(calls[i]), int(errors[i]), int(total[i]), held[i]))
     return found
+
+
+def _buckets(place: npt.NDArray[np.int64], pairs: int, duration: Times) -> list[Counter[int]]:
+    """Calls by bucket of their duration, for each pair."""
+    cell = place * BUCKETS + bucket_of(duration)
+    if pairs * BUCKETS <= 8 * len(place) + 1_000_000:
+        calls = np.bincount(cell)
+        cells = np.flatnonzero(calls)
+        calls = calls[cells]
+    else:
+        cells, calls = np.unique(cell, return_counts=True)
+    held: list[Counter[int]] = [Counter() for _ in range(pairs)]
+    for c, n in zip(cells.tolist(), calls.tolist(), strict=True):
+        held[c // BUCKETS][c % BUCKETS] = n
+    return held
 
 
 def _name(code: int, names: list[str]) -> str:
@@ -106,7 +127,10 @@ def make_catalog(c: SpanColumns, starts: Times, dag: Dag) -> Catalog:
 
 def encode(catalog: Catalog) -> bytes:
     """As JSON; sums past 64 bits are no concern: 2^63 ns are 292 years."""
-    edges = [[*edge, s.calls, s.errors, s.duration_ns] for edge, s in catalog.edges.items()]
+    edges = [
+        [*edge, s.calls, s.errors, s.duration_ns, [*s.buckets.keys()], [*s.buckets.values()]]
+        for edge, s in catalog.edges.items()
+    ]
     return orjson.dumps({"operations": catalog.operations, "edges": edges})
 
 
@@ -115,15 +139,23 @@ def decode(data: bytes) -> Catalog:
     if not data:
         return Catalog()
     facts = orjson.loads(data)
-    return Catalog(facts["operations"], {(p, c): EdgeSums(*sums) for p, c, *sums in facts["edges"]})
+    edges = {(p, c): _sums(*sums) for p, c, *sums in facts["edges"]}
+    return Catalog(facts["operations"], edges, all(len(edge) > 5 for edge in facts["edges"]))
 
 
-def join_edges(all_edges: Iterable[Edges]) -> dict[Edge, EdgeSums]:
-    """Sums over several places."""
+def _sums(calls: int, errors: int, duration_ns: int, buckets: Sequence[int] = (), each: Sequence[int] = ()) -> EdgeSums:
+    return EdgeSums(calls, errors, duration_ns, Counter(dict(zip(buckets, each, strict=True))))
+
+
+def join_edges(all_edges: Iterable[Edges], taken: Iterable[Edges] = ()) -> dict[Edge, EdgeSums]:
+    """Sums over several places, without those that are taken out again."""
     joined: dict[Edge, EdgeSums] = defaultdict(EdgeSums)
     for edges in all_edges:
         for edge, sums in edges.items():
             joined[edge].add(sums)
+    for edges in taken:
+        for edge, sums in edges.items():
+            joined[edge].add(sums, -1)
     return joined
 
 

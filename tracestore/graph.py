@@ -6,7 +6,7 @@ parent positions. Split traces are taken out of each place and counted once, put
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from obs.columnar.head import concatenate
 from obs.tracestore import catalog
-from obs.tracestore.catalog import Edges, EdgeSums
+from obs.tracestore.catalog import Edges
 from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.ids import Words
 from obs.tracestore.matching import Condition, matching_rows
@@ -38,6 +38,7 @@ class GraphEdge:
     calls: int
     errors: int
     duration_ns: int  # summed over the called spans
+    buckets: Mapping[int, int]  # calls by `buckets.bucket_of` their duration
 
 
 def dependencies(
@@ -46,6 +47,7 @@ def dependencies(
     """Edges by the called spans that the query selects, sorted."""
     condition = Condition(query.expression(), query.start_ns, query.end_ns)
     found: list[Edges] = []
+    taken: list[Edges] = []
     tables = []
     for source in sources:
         t = source.traces
@@ -59,23 +61,21 @@ def dependencies(
             continue
         found.append(source.catalog().edges)
         if split.any():
-            found.append(_negative(MemorySource("part", tables[-1]).catalog().edges))
+            taken.append(MemorySource("part", tables[-1]).catalog().edges)
     if tables:
         joined = MemorySource("split", concatenate(tables))
         found.append(_edges(joined, condition, np.zeros(len(joined.traces), bool)))
-    sums = catalog.join_edges(found)
-    return [GraphEdge(p, c, s.calls, s.errors, s.duration_ns) for (p, c), s in sorted(sums.items()) if s.calls]
+    sums = catalog.join_edges(found, taken)
+    return [
+        GraphEdge(p, c, s.calls, s.errors, s.duration_ns, s.buckets) for (p, c), s in sorted(sums.items()) if s.calls
+    ]
 
 
 def _is_whole(source: Source, condition: Condition) -> bool:
     """Whether every span of a source satisfies the condition."""
     t = source.traces
     in_range = t.start.min() >= condition.start_ns and t.last_start.max() <= condition.end_ns
-    return condition.expr is None and bool(in_range)
-
-
-def _negative(edges: Edges) -> Edges:
-    return {edge: EdgeSums(-s.calls, -s.errors, -s.duration_ns) for edge, s in edges.items()}
+    return condition.expr is None and bool(in_range) and source.catalog().bucketed
 
 
 def _edges(source: Source, condition: Condition, split: Mask) -> Edges:

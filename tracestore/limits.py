@@ -120,3 +120,18 @@ MAX_LINKED_TRACES = 200
 
 MAX_HOPS = 10
 """How far links are followed in one answer."""
+
+TRACES_ANALYSED = 1_000
+"""Traces that an analysis of whole traces goes over, where its query names no limit; MAX_LIMIT is the most."""
+
+MAX_HEAT_COLUMNS = 1_000
+"""Columns of a heat map: more than a screen has no eye tells apart."""
+
+LEAST_TESTED = 5
+"""Spans that must have a value before it is tested: fewer can prove nothing, and each test takes from the others."""
+
+FEW_VALUES = 1_000
+"""Values past which an attribute that hardly repeats is taken for an id, and not tested."""
+
+MAX_DIFFERENCES = 100
+"""Differences that one answer tells, the clearest first."""

@@ -116,7 +116,7 @@ class ReadStats:
     blocks_read: int = 0
     blocks_skipped: int = 0
     row_groups_read: int = 0
-    traces_matched: int = 0
+    traces_matched: int = 0  # at least: the newest may be found without reading every block
     traces_joined: int = 0  # put together from several places
 
     def as_dict(self) -> dict[str, int]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from obs.tracestore import limits
-from obs.tracestore.candidates import Candidates, Page, best_of, concatenated, in_order, join_parts
+from obs.tracestore.candidates import Candidates, Page, Times, best_of, concatenated, in_order, join_parts
 from obs.tracestore.expressions import fields_of, names_trace
 from obs.tracestore.ids import Words, words_id
-from obs.tracestore.matching import Condition, by_spans, by_traces, matching
+from obs.tracestore.matching import ByTraces, Condition, by_spans, by_traces, matching
 from obs.tracestore.query import Found, ReadStats, TraceQuery, TraceSummary
 from obs.tracestore.reading import summary_of
 from obs.tracestore.sources import MemorySource, Rows, Source
@@ -44,7 +45,8 @@ def _candidates(
     """The best of the traces that stand whole in one place, and all split ones."""
     parts: list[Candidates] = []
     split_high, split_low = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-    for place, (source, hits) in enumerate(zip(sources, match_sources(sources, condition, stats), strict=True)):
+    enough = Enough.of(query, page, split_keys)
+    for place, (source, hits) in enumerate(zip(sources, match_sources(sources, condition, stats, enough), strict=True)):
         if len(split_keys):
             split = shared(source.traces, split_keys)
             joined = np.flatnonzero(split) if names_trace(condition.expr) else hits[split[hits]]
@@ -58,24 +60,64 @@ def _candidates(
     return concatenated(parts)
 
 
-def match_sources(sources: Sequence[Source], condition: Condition, stats: ReadStats) -> list[Rows]:
-    """For each source the positions of its matching traces, ascending."""
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """When the newest traces are found without reading every place: `wanted` that start before `before` (ns)."""
+
+    wanted: int
+    before: int
+    split_keys: Words
+
+    @classmethod
+    def of(cls, query: TraceQuery, page: Page, split_keys: Words) -> Enough | None:
+        """None where the order is another one: then every place has to be read."""
+        if query.order != "start" or not query.descending:
+            return None
+        return cls(query.limit + 1, page.token[0] if page.token else query.end_ns, split_keys)
+
+    def starts(self, source: Source, hits: Rows) -> Times:
+        """When those of the hits start that count: they stand whole here, and on no page before."""
+        start = source.traces.start[hits]
+        counts = start < self.before
+        if len(self.split_keys):
+            counts &= ~shared(source.traces, self.split_keys)[hits]
+        return start[counts]
+
+
+def match_sources(
+    sources: Sequence[Source], condition: Condition, stats: ReadStats, enough: Enough | None = None
+) -> list[Rows]:
+    """For each source the positions of its matching traces, ascending; older places are not read past `enough`."""
     tables = [by_traces(source, condition) for source in sources]
     unsure = [i for i, found in enumerate(tables) if found.unsure.any()]
-    each = {i: ReadStats() for i in unsure}
+    each: dict[int, ReadStats] = {}
 
     def read(i: int) -> Rows:
         return by_spans(sources[i], condition, tables[i].unsure, each[i])
 
-    if len(unsure) > 1:
-        with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
-            hits = list(pool.map(read, unsure))
-    else:
-        hits = [read(i) for i in unsure]
-    for i, positions in zip(unsure, hits, strict=True):
-        tables[i].sure[positions] = True
+    newest = {i: int(sources[i].traces.start[tables[i].unsure].max()) for i in unsure}
+    with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
+        for wave in _waves(sorted(unsure, key=newest.__getitem__, reverse=True), enough):
+            if enough is not None and _reached(sources, tables, enough, newest[wave[0]]):
+                break
+            each.update((i, ReadStats()) for i in wave)
+            for i, positions in zip(wave, pool.map(read, wave), strict=True):
+                tables[i].sure[positions] = True
     _count(sources, each, stats)
     return [np.flatnonzero(found.sure) for found in tables]
+
+
+def _waves(unsure: list[int], enough: Enough | None) -> Iterator[list[int]]:
+    size = max(len(unsure), 1) if enough is None else limits.SCAN_THREADS
+    return (unsure[i : i + size] for i in range(0, len(unsure), size))
+
+
+def _reached(sources: Sequence[Source], tables: Sequence[ByTraces], enough: Enough, newest_left: int) -> bool:
+    """Whether as many as wanted are known that start after all that may still be found."""
+    found = 0
+    for source, table in zip(sources, tables, strict=True):
+        found += int((enough.starts(source, np.flatnonzero(table.sure)) > newest_left).sum())
+    return found >= enough.wanted
 
 
 def _count(sources: Sequence[Source], each: dict[int, ReadStats], stats: ReadStats) -> None:

@@ -80,6 +80,10 @@ class TraceStore:
                     if all(block.sound() for block in view.blocks):
                         raise
 
+    def ask(self, question: Callable[[Snapshot], T]) -> T:
+        """What an analysis makes of the blocks and the head as of now."""
+        return self._answer(question)
+
     def search(self, query: TraceQuery) -> Found:
         """The traces a query asks for, in order over its whole range. Raises: UserError."""
         return self._answer(lambda snapshot: search(snapshot.sources, snapshot.split_keys(), query))

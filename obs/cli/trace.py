@@ -1,21 +1,37 @@
-"""`obs trace`: one trace as a tree with a bar per span."""
+"""`obs trace`: one trace as a tree with a bar per span; its other verbs are in `trace_analysis`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from obs.cli import trace_analysis
 from obs.cli.options import DEFAULT_SERVER, Output, OutputOption, Server, reads_answers
 from obs.cli.output import note, write_json, write_rows
 from obs.client import ObsClient
 
 BAR = 40
+SHOW = "show"
+
+
+class _IdIsShow(TyperGroup):
+    """`obs trace <id>` is `obs trace show <id>`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = next((a for a in args if not a.startswith("-")), None)
+        if first is not None and first not in self.commands:
+            args = [SHOW, *args]
+        return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command(name="trace", help="Show one trace.")(reads_answers(trace))
+    """Add the verb and those below it."""
+    group = typer.Typer(cls=_IdIsShow, no_args_is_help=True, help="Show one trace (by its id), or analyse many.")
+    group.command(name=SHOW, help="Show one trace; `obs trace ID` for short.")(reads_answers(trace))
+    trace_analysis.register(group)
+    app.add_typer(group, name="trace")
 
 
 def trace(

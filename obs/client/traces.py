@@ -45,6 +45,22 @@ class Traces:
             found = {**found, "spans": [*found["spans"], *page["spans"]], "next": page["next"]}
         return found
 
+    def analysis(self, name: str, asked: Mapping[str, Any]) -> Any:
+        """An analysis by its name under /api/traces, with the parameters of a search and its own."""
+        return self._transport.json(f"/api/traces/{name}", asked.items())
+
+    def folded(self, asked: Mapping[str, Any]) -> str:
+        """A flame graph's stacks, `a;b;c microseconds` a line."""
+        return self._transport.raw("/api/traces/flame", [*asked.items(), ("format", "folded")]).decode()
+
+    def critical_path(self, trace_id: str) -> Any:
+        """The spans that a trace waited for."""
+        return self._transport.json(f"/api/traces/{segment(trace_id)}/critical-path")
+
+    def related(self, trace_id: str) -> Any:
+        """Queries for a trace's logs and its containers' metrics."""
+        return self._transport.json(f"/api/traces/{segment(trace_id)}/related")
+
     def graph(self, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
         """Calls between services: `{parent, child, calls, errors, durationNs}`."""
         found: list[dict[str, Any]] = self._transport.json("/api/traces/graph", [("start", start_ns), ("end", end_ns)])[

@@ -76,12 +76,29 @@ def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool)
     assert "┤" in drawn and sent.service in drawn
 
 
+def test_the_command_line_analyses_traces(obs: ObsProcess, sent: Sent) -> None:
+    of_it = ("--service", sent.service, "--start", "-1h", "--end", "now")
+    assert sent.trace_id in run(obs, "trace", "search", '{ name = "place order" }', *of_it)
+    assert "place order" in run(obs, "trace", "path", *of_it)
+    assert "place order" in run(obs, "trace", "path", "--trace", sent.trace_id)
+    assert f"{sent.service} place order" in run(obs, "trace", "flame", *of_it)
+    assert run(obs, "trace", "flame", "--folded", *of_it).startswith(f"{sent.service} ")
+    assert "place order" in run(obs, "trace", "compare", sent.trace_id, sent.trace_id)
+    assert json.loads(run(obs, "trace", "graph", *of_it, "-o", "json"))["edges"] == []
+    assert json.loads(run(obs, "trace", "differences", *of_it, "--failed", "-o", "json"))["differences"] == []
+    related = json.loads(run(obs, "trace", "related", sent.trace_id, "-o", "json"))
+    found = obs.client.loki.query_range(related["logs"]["query"], 0, 2 * 10**18)
+    assert sent.text in str(found)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("query", "sum("), 2, "1:"),
         (("trace", "0" * 32), 2, "trace id"),
         (("trace", "ab" * 16), 4, "ab" * 16),
+        (("trace", "path", "{ x", "--start", "-1h"), 2, "1:"),
+        (("trace", "flame", "--service", "nobody"), 4, "finds none"),
         (("sql", "DROP TABLE spans"), 2, "only reads"),
         (("logs", '{a="b"'), 2, "1:"),
         (("query", "up", "--time", "soon"), 2, "'soon'"),

@@ -1,0 +1,1 @@
+"""Questions about many spans or whole traces: pure functions on columns, one analysis a file."""
