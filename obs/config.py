@@ -328,9 +328,25 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
         if value is not None:
             _set(values, key.split("."), value)
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
+        return config if path is None else _rooted(config, path.parent)
     except ValidationError as e:
         raise ConfigError("\n".join(_explain(error, path) for error in e.errors())) from None
+
+
+def _rooted(config: Config, folder: Path) -> Config:
+    """With the files that rules and scrape jobs name relative to the configuration's folder, as Prometheus has them."""
+    rules = [str(folder / pattern) for pattern in config.rule_files]
+    return config.model_copy(update={"rule_files": rules, "scrape_configs": _files(config.scrape_configs, folder)})
+
+
+def _files(value: Any, folder: Path, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {k: _files(v, folder, str(k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_files(each, folder, key) for each in value]
+    names_file = isinstance(value, str) and value and (key == "files" or key.endswith("_file"))
+    return str(folder / value) if names_file else value
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -57,6 +57,22 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def test_files_are_sought_beside_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "obs.yml"
+    job = {
+        "job_name": "j",
+        "file_sd_configs": [{"files": ["targets/*.yml", "/abs.yml"]}],
+        "basic_auth": {"username": "u", "password_file": "secret"},
+        "params": {"x_file": []},
+    }
+    file.write_text(yaml.safe_dump({"rule_files": ["rules.yml", "/other.yml"], "scrape_configs": [job]}))
+    config = load(file, {})
+    assert config.rule_files == [str(tmp_path / "rules.yml"), "/other.yml"]
+    (found,) = LiveConfig(config, None, SYSTEM_CLOCK).jobs
+    assert found.file_sd_configs[0].files == [str(tmp_path / "targets/*.yml"), "/abs.yml"]
+    assert found.basic_auth is not None and found.basic_auth.password_file == str(tmp_path / "secret")
+
+
 def live(file: Path) -> LiveConfig:
     return LiveConfig(load(file, {}), lambda: load(file, {}), SYSTEM_CLOCK)
 
@@ -68,7 +84,7 @@ def test_what_global_says_is_honoured(file: Path) -> None:
     assert (plain.scrape_interval, plain.timeout_s, plain.sample_limit) == (30.0, 20.0, 100)
     assert (own.scrape_interval, own.timeout_s, own.sample_limit) == (5.0, 5.0, 7)
     options = found.alert_options(file.parent, "http://obs")
-    assert (options.rule_files, options.external_labels) == (["rules/*.yml"], found.external_labels())
+    assert options.external_labels == found.external_labels()
     rules = {"groups": [{"name": "a"}, {"name": "b", "interval": "7s", "query_offset": "0s"}]}
     groups = parse_groups(rules, "r.yml", options.defaults)
     assert [(g.interval_s, g.query_offset_s) for g in groups] == [(90.0, 5.0), (7.0, 0.0)]
@@ -83,7 +99,7 @@ def test_all_is_shown_but_secrets_and_can_be_read_again(file: Path, tmp_path: Pa
     plain, own = shown["scrape_configs"]
     assert (plain["scrape_interval"], plain["scrape_timeout"], plain["metrics_path"]) == ("30s", "20s", "/metrics")
     assert own["http_headers"] == {"X-Key": {"secrets": ["<secret>"], "values": ["shown"]}}
-    assert shown["rule_files"] == ["rules/*.yml"] and shown["metrics"]["retention"]["age"] == "30d"
+    assert shown["rule_files"] == [str(file.parent / "rules/*.yml")] and shown["metrics"]["retention"]["age"] == "30d"
     again = tmp_path / "again.yml"
     again.write_text(text)
     assert yaml.safe_load(live(again).text()) == shown
@@ -120,4 +136,4 @@ def test_rules_that_cannot_be_read_change_nothing(file: Path) -> None:
     file.write_text(yaml.safe_dump({**FIRST, "rule_files": ["x"]}))
     with pytest.raises(ConfigError):
         found.reload(refuse)
-    assert found.config.rule_files == ["rules/*.yml"] and not found.reloaded.succeeded
+    assert found.config.rule_files == [str(file.parent / "rules/*.yml")] and not found.reloaded.succeeded
