@@ -21,7 +21,7 @@ MAX_PARTS = 4_000_000
 """Values of structs, lists and maps of one body: a quarter of a million spans with their tags."""
 
 Struct = Mapping[int, Any]
-"""Values by field number: int, float, bool, bytes, list, Struct. Maps come as lists of pairs."""
+"""Values by field number: int (truth values too), float, bytes, list, Struct. Maps come as lists of pairs."""
 
 _SIZES: Mapping[int, tuple[str, int]] = {
     BOOL: (">B", 1), BYTE: (">b", 1), DOUBLE: (">d", 8), I16: (">h", 2), I32: (">i", 4), I64: (">q", 8),
@@ -57,7 +57,7 @@ class Reader:
             unpack, size = _NUMBERS[kind]
             (number,) = unpack(self._body, self._at)
             self._at += size
-            return number != 0 if kind == BOOL else number
+            return number
         if kind == STRING:
             return self._text()
         if depth == MAX_DEPTH:
@@ -71,16 +71,33 @@ class Reader:
         raise self._fault(f"{kind} is no type")
 
     def _struct(self, depth: int) -> Struct:
+        """Numbers and texts are read here: they are nearly all there is, and a call for each would double the time."""
         found: dict[int, Any] = {}
-        while True:
-            kind = self._body[self._at] if self._at < len(self._body) else None
-            if kind == STOP:
-                self._at += 1
-                return found
-            kind, number = _FIELD(self._body, self._at)
-            self._count(1)
-            self._at += 3
-            found[number] = self._value(kind, depth)
+        body, at, end, fields = self._body, self._at, len(self._body), 0
+        while at < end and body[at] != STOP:
+            kind, number = _FIELD(body, at)
+            at, fields = at + 3, fields + 1
+            if kind == STRING:
+                (size,) = _LENGTH(body, at)
+                at += 4
+                if not 0 <= size <= end - at:
+                    self._at = at
+                    raise self._no_length(size)
+                found[number] = body[at : at + size]
+                at += size
+            elif kind in _NUMBERS:
+                unpack, size = _NUMBERS[kind]
+                (found[number],) = unpack(body, at)
+                at += size
+            else:
+                self._at = at
+                found[number] = self._value(kind, depth)
+                at = self._at
+        self._at = at + 1
+        if at >= end:
+            raise self._fault("it is cut off")
+        self._count(fields)
+        return found
 
     def _list(self, depth: int) -> list[Any]:
         kind, size = _HEAD(self._body, self._at)
@@ -108,7 +125,10 @@ class Reader:
     def _fits(self, size: int) -> None:
         """A length of bytes or of values, each at least a byte."""
         if not 0 <= size <= len(self._body) - self._at:
-            raise self._fault(f"a length of {size} is none")
+            raise self._no_length(size)
+
+    def _no_length(self, size: int) -> UserError:
+        return self._fault(f"a length of {size} is none")
 
     def _count(self, parts: int) -> None:
         self._parts += parts
@@ -138,7 +158,8 @@ def raw(given: Struct, number: int) -> bytes:
 
 def text(given: Struct, number: int) -> str:
     """A text, empty where it is not there; what is not UTF-8 becomes U+FFFD. Raises: NotSo."""
-    return raw(given, number).decode("utf-8", "replace")
+    found = given.get(number, b"")
+    return found.decode("utf-8", "replace") if type(found) is bytes else _not_so(number, "text")
 
 
 def member(given: Struct, number: int) -> Struct:

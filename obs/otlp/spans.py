@@ -1,6 +1,6 @@
 """Spans from Python values: what receivers of protocols other than OTLP make of theirs.
 
-In: `Span`s. Out: the canonical batch, and those that cannot be stored by reason..
+In: `Span`s. Out: the canonical batch, and those that cannot be stored by reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from obs.otlp import reasons
 from obs.otlp.census import check_items
 from obs.otlp.columns import Rows
 from obs.otlp.limits import MAX_TIME_NS
-from obs.otlp.records import json_text, mended
+from obs.otlp.records import cell, json_text, mended
 from obs.otlp.slow import valid_id
 from obs.otlp.values import Cell
 
@@ -48,6 +48,11 @@ class Span:
     links: list[dict[str, Any]] = field(default_factory=list)  # see `link`
     resource: Mapping[str, Cell] = field(default_factory=dict)
     attributes: Mapping[str, Cell] = field(default_factory=dict)
+
+
+def clean_cells(values: Mapping[str, Any]) -> dict[str, Cell]:
+    """The cells of those that are not null, of values whose texts are known to be UTF-8."""
+    return {key: ("str", v) if type(v) is str else cell(v) for key, v in values.items() if v is not None}
 
 
 def event(time_ns: int, name: str, attributes: Mapping[str, Any] | None = None, dropped: int = 0) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from obs.collector.receivers.thrift import Reader, Struct, integer, member, members, raw, text
-from obs.otlp.records import cell, cells
-from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, event, link
+from obs.otlp.records import cell
+from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event, link
 from obs.otlp.values import Cell
 
 _STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
@@ -73,6 +73,8 @@ def _tags(given: Struct, number: int) -> dict[str, Any]:
 def _value(tag: Struct) -> Any:
     """A tag's value by its type."""
     kind = integer(tag, 2)
+    if kind == _STRING:
+        return text(tag, 3)
     if kind == _DOUBLE:
         found = tag.get(4, 0.0)
         return found if isinstance(found, float) else float(integer(tag, 4))
@@ -85,8 +87,11 @@ def _value(tag: Struct) -> Any:
 
 def _typed(tags: Mapping[str, Any]) -> dict[str, Cell]:
     """Cells; bytes stay bytes."""
-    binary = {key: ("bytes", value) for key, value in tags.items() if isinstance(value, bytes)}
-    return {**cells({key: value for key, value in tags.items() if key not in binary}), **binary}
+    found = clean_cells(tags)
+    for key, value in tags.items():
+        if type(value) is bytes:
+            found[key] = "bytes", value
+    return found
 
 
 def _taken(tags: dict[str, Any], *keys: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 import orjson
 
 from obs.collector.receivers.zipkin.model import Annotation, ZipkinSpan
-from obs.otlp.records import cells
-from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, event
+from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event
 
 SHARED, DEBUG = "zipkin.shared", "zipkin.debug"
 NO_START = "otel.zipkin.absentField.startTime"
@@ -43,7 +42,7 @@ def _span(given: ZipkinSpan, now_ns: int) -> Span:
         given.trace_id, given.span_id, start_ns, start_ns + given.duration_us * 1000, given.name,
         b"" if given.parent_id == given.span_id else given.parent_id, kind, status, message,
         _taken(tags, "w3c.tracestate"), scope, version, [_event(a) for a in given.annotations], [],
-        cells(resource), cells(tags),
+        clean_cells(resource), clean_cells(tags),
     )  # fmt: skip
 
 

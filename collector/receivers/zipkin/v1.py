@@ -76,7 +76,7 @@ def _from_struct(span: Struct) -> Iterator[ZipkinSpan]:
     parent = integer(span, 5)
     like = ZipkinSpan(
         _word(integer(span, 12)) + _word(integer(span, 1)), _word(integer(span, 4)), _word(parent) if parent else b"",
-        thrift.text(span, 3), "", integer(span, 10), integer(span, 11), debug=integer(span, 9) == 1,
+        thrift.text(span, 3), "", integer(span, 10), integer(span, 11), debug=integer(span, 9) != 0,
     )  # fmt: skip
     notes = [
         Note(thrift.text(a, 2), None, integer(a, 1), _struct_endpoint(member(a, 3))) for a in thrift.members(span, 6)
