@@ -63,17 +63,18 @@ def answer(given: Params, value: Any) -> Response:
 
 
 def _traces(given: Params, traces: Sequence[Trace], errors: Sequence[Mapping[str, Any]] | None = None) -> Response:
-    """Traces in full, in pieces where they are large."""
+    """Traces in full, in pieces where they are large; as they were sent where `raw` asks for that."""
+    raw = given.flag("raw")
     if given.text("prettyPrint") not in (None, "false"):
-        return answer(given, orjson.loads(b"".join(_pieces(traces, errors))))
-    return json_pieces(_pieces(traces, errors), sum(t.summary.spans for t in traces))
+        return answer(given, orjson.loads(b"".join(_pieces(traces, raw, errors))))
+    return json_pieces(_pieces(traces, raw, errors), sum(t.summary.spans for t in traces))
 
 
-def _pieces(traces: Iterable[Trace], errors: Sequence[Mapping[str, Any]] | None) -> Iterator[bytes]:
+def _pieces(traces: Iterable[Trace], raw: bool, errors: Sequence[Mapping[str, Any]] | None) -> Iterator[bytes]:
     yield b'{"data":['
     for i, trace in enumerate(traces):
         yield b"," if i else b""
-        yield from trace_pieces(trace)
+        yield from trace_pieces(trace, raw)
     yield b'],"total":0,"limit":0,"offset":0,"errors":' + orjson.dumps(errors) + b"}"
 
 
@@ -126,8 +127,7 @@ def _add_search(api: APIRouter, store: TraceStore) -> None:
 def _add_trace(api: APIRouter, store: TraceStore) -> None:
     @api.get("/traces/{trace_id}", response_class=Response)
     def trace(trace_id: str, given: Given) -> Response:
-        """One trace. `raw` changes nothing: times are told as they were sent. `start` and `end` are only hints."""
-        given.flag("raw")
+        """One trace; `start` and `end` are only hints."""
         given.span(US)
         found = store.by_id(parse_trace_id(trace_id))
         if found is None:

@@ -87,25 +87,31 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
 
     @api.get("/traces/{trace_id}", response_class=Response)
     def trace(trace_id: str, given: Given) -> Response:
-        """One trace, as it was sent, so that `rawTraces` changes nothing; the times are only hints."""
+        """One trace; the times are only hints."""
         _times(given, "startTime", "endTime")
         found = store.by_id(parse_trace_id(trace_id))
-        return _answer([] if found is None else [found])
+        return _answer([] if found is None else [found], _raw(given, "rawTraces"))
 
 
 def _found(store: TraceStore, given: Params) -> Response:
-    return _answer(store.by_ids(t.trace_id for t in store.search(read_query(given)).traces))
+    raw = _raw(given, "query.rawTraces")
+    return _answer(store.by_ids(t.trace_id for t in store.search(read_query(given)).traces), raw)
 
 
-def _answer(traces: Sequence[Trace]) -> Response:
+def _raw(given: Params, name: str) -> bool:
+    """Whether times are told as sent, rather than shifted where clocks disagree. Raises: UserError."""
+    return Params({name: [_field(given, name) or ""]}).flag(name)
+
+
+def _answer(traces: Sequence[Trace], raw: bool) -> Response:
     if not traces:
         return _error(404, NOT_FOUND)
-    return json_pieces(_pieces(traces), sum(t.summary.spans for t in traces))
+    return json_pieces(_pieces(traces, raw), sum(t.summary.spans for t in traces))
 
 
-def _pieces(traces: Iterable[Trace]) -> Iterator[bytes]:
+def _pieces(traces: Iterable[Trace], raw: bool) -> Iterator[bytes]:
     yield b'{"result":{"resourceSpans":['
-    yield from resource_spans_pieces(traces)
+    yield from resource_spans_pieces(traces, raw)
     yield b"]}}"
 
 

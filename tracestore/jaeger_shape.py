@@ -11,31 +11,33 @@ from obs.tracestore import limits
 from obs.tracestore.names import KINDS, NO_SERVICE
 from obs.tracestore.oddities import oddities, summary
 from obs.tracestore.reading import Trace
-from obs.tracestore.spanview import Attributes, SpanView, as_json_value, event_attributes, span_views
+from obs.tracestore.spanview import Attributes, SpanView, adjusted, as_json_value, event_attributes, span_views
 
 Json = dict[str, Any]
 _TYPES = {"str": "string", "int": "int64", "float": "float64", "bool": "bool", "bytes": "binary", "json": "string"}
+_SHIFTED = "clock skew: its times are shifted by {} ns to fit its parent's clock; raw=true tells them as sent"
 MAX_SAFE = 2**53 - 1
 """Whole numbers past it are text in JSON, as Jaeger writes them: JavaScript would round them."""
 
 
-def trace_pieces(trace: Trace) -> Iterator[bytes]:
-    """One element of `data`, in pieces: spans some thousands at a time, then the processes they name."""
+def trace_pieces(trace: Trace, raw: bool = False) -> Iterator[bytes]:
+    """One element of `data`, in pieces: spans some thousands at a time, then the processes they name.
+
+    Unless `raw`, spans whose clock disagrees with their parent's are shifted, as Jaeger does, and say so.
+    """
     table, odd = trace.table, oddities(trace)
     processes: dict[Attributes, str] = {}
     trace_id = short_id(trace.trace_id.hex())
     yield b'{"traceID":' + orjson.dumps(trace_id) + b',"spans":['
     for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
         views = span_views(table.slice(first, limits.SPANS_PER_PIECE))
-        written = [
-            _span(
-                view,
-                trace_id,
-                processes.setdefault(view.resource, f"p{len(processes) + 1}"),
-                odd.said(row, view.parent_id),
-            )
-            for row, view in enumerate(views, first)
-        ]
+        written = []
+        for row, view in enumerate(views, first):
+            process = processes.setdefault(view.resource, f"p{len(processes) + 1}")
+            said = odd.said(row, view.parent_id)
+            if view.skew_ns and not raw:
+                view, said = adjusted(view), [*(said or ()), _SHIFTED.format(view.skew_ns)]
+            written.append(_span(view, trace_id, process, said))
         yield (b"," if first else b"") + orjson.dumps(written)[1:-1]
     found = {name: _process(resource) for resource, name in processes.items()}
     yield b'],"processes":' + orjson.dumps(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,12 +17,11 @@ import numpy.typing as npt
 
 from obs.columnar.head import concatenate
 from obs.tracestore import limits
-from obs.tracestore.evaluate import SpanRows
-from obs.tracestore.expressions import Compare, Expr, Intrinsic, Or, all_of
+from obs.tracestore.evaluate import SpanRows, evaluate
+from obs.tracestore.expressions import And, Expr, all_of
 from obs.tracestore.ids import Words
-from obs.tracestore.matching import Condition, groups_of, matching_rows
+from obs.tracestore.matching import groups_of
 from obs.tracestore.names import ERROR, NO_SERVICE, SERVICE
-from obs.tracestore.query import service_condition
 from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.spancolumns import codes_of
 from obs.tracestore.splitrows import SplitRows
@@ -52,16 +52,6 @@ class MonitorQuery:
         """The times that values are told for: int64[steps], the first at the beginning of the lookback."""
         return np.arange(self.end_ns - self.lookback_ns, self.end_ns + 1, self.step_ns, dtype=np.int64)
 
-    def expression(self) -> Expr | None:
-        """The spans that count, but for their time."""
-        services = [service_condition(s) for s in self.services]
-        kinds = [Compare(Intrinsic("kind"), "=", k) for k in self.kinds]
-        return all_of([_any(services), _any(kinds), *self.where])
-
-
-def _any(items: Sequence[Expr]) -> Expr | None:
-    return Or(tuple(items)) if len(items) > 1 else items[0] if items else None
-
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -85,6 +75,13 @@ class _Windows:
         steps = query.steps()
         edges = np.unique(np.concatenate([steps, steps - query.rate_ns]))
         return cls(edges, np.searchsorted(edges, steps - query.rate_ns), np.searchsorted(edges, steps))
+
+    def bins(self, starts: Times) -> npt.NDArray[np.uint16]:
+        """The bin of each start after the first edge and up to the last; by division where edges are even."""
+        width = int(self.edges[1] - self.edges[0])
+        if (np.diff(self.edges) != width).any():
+            return np.searchsorted(self.edges, starts).astype(np.uint16)
+        return ((starts - self.edges[0] - 1) // width + 1).astype(np.uint16)
 
     def summed(self, binned: npt.NDArray[np.int64]) -> Values:
         """Counts by bin, int64[bins], as counts by window."""
@@ -171,60 +168,83 @@ def _places(
     sources: Sequence[Source], split_keys: Words, split_rows: SplitRows, query: MonitorQuery, windows: _Windows
 ) -> Iterator[_Spans]:
     """The spans that count of each place; split traces are taken out of all and counted once, put together."""
-    expr = query.expression()
-    condition = Condition(expr, int(windows.edges[0]) + 1, int(windows.edges[-1]))
-    tables = []
+    tables, where = [], all_of(query.where)
+    parts: list[tuple[Source, Mask]] = []
     for source in sources:
         split = shared(source.traces, split_keys)
         if split.any():
-            tables.append(split_rows.rows(source, split, expr))
-        yield from _spans(source, condition, split, query, windows)
+            tables.append(split_rows.rows(source, split, where))
+        parts.append((source, split))
     if tables:
         joined = MemorySource("split", concatenate(tables))
-        yield from _spans(joined, condition, np.zeros(len(joined.traces), bool), query, windows)
+        parts.append((joined, np.zeros(len(joined.traces), bool)))
+    with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
+        found = pool.map(lambda part: _spans(part[0], part[1], query, windows), parts)
+        yield from (spans for spans in found if spans is not None)
 
 
-def _spans(
-    source: Source, condition: Condition, split: Mask, query: MonitorQuery, windows: _Windows
-) -> Iterator[_Spans]:
-    t = source.traces
-    wanted = (t.start <= condition.end_ns) & (t.last_start >= condition.start_ns) & ~split
-    if NO_SERVICE not in query.services:
+def _spans(source: Source, split: Mask, query: MonitorQuery, windows: _Windows) -> _Spans | None:
+    """Those of one place but for its split traces; None where there are none."""
+    t, first, last = source.traces, int(windows.edges[0]), int(windows.edges[-1])
+    wanted = (t.start <= last) & (t.last_start > first) & ~split
+    if NO_SERVICE not in query.services and not set(t.services) <= set(query.services):
         wanted &= np.logical_or.reduce([t.with_service(s) for s in query.services])
     if not wanted.any():
-        return
+        return None
     rows = SpanRows(source, groups_of(source, wanted))
-    hits = matching_rows(rows, condition)
-    if split.any():
-        hits = hits[~split[rows.trace[hits]]]
-    if len(hits):
-        yield _read(rows, hits, query, windows)
+    service, services = codes_of(rows.column(SERVICE), len(rows))
+    codes = service + 1
+    keep = np.array([s in query.services for s in (NO_SERVICE, *services)])[codes]
+    if query.kinds:
+        keep &= np.isin(np.arange(256), query.kinds)[rows.numbers("kind")]
+    if keep.any() and (t.start.min() <= first or t.last_start.max() > last):
+        start = rows.numbers("start_ns")
+        keep &= (start > first) & (start <= last)
+    if keep.any() and split.any():
+        keep &= ~split[rows.trace]
+    if keep.any() and query.where:
+        keep &= evaluate(And(tuple(query.where)), rows)
+    return _read(rows, codes, services, keep, query, windows) if keep.any() else None
 
 
-def _read(rows: SpanRows, hits: Times, query: MonitorQuery, windows: _Windows) -> _Spans:
-    """The columns that the question needs, at these rows."""
-    start, nothing = rows.numbers("start_ns")[hits], np.zeros(0, np.int64)
-    keys, group = _grouped(rows, hits, query.by_operation)
+def _read(
+    rows: SpanRows, codes: npt.NDArray[np.int32], services: list[str], keep: Mask, query: MonitorQuery,
+    windows: _Windows,
+) -> _Spans:  # fmt: skip
+    """The columns that the question needs, at the rows to keep."""
+    start, nothing = rows.numbers("start_ns")[keep], np.zeros(0, np.int64)
+    keys, group = _grouped(rows, codes[keep].astype(np.int64), services, keep, query.by_operation)
     return _Spans(
-        keys, group, np.searchsorted(windows.edges, start).astype(np.uint16),
-        rows.numbers("status_code")[hits] == ERROR if query.kind == "errors" else nothing.astype(bool),
-        np.maximum(rows.numbers("end_ns")[hits] - start, 0) if query.kind == "latencies" else nothing,
+        keys, group, windows.bins(start),
+        rows.numbers("status_code")[keep] == ERROR if query.kind == "errors" else nothing.astype(bool),
+        np.maximum(rows.numbers("end_ns")[keep] - start, 0) if query.kind == "latencies" else nothing,
     )  # fmt: skip
 
 
-def _grouped(rows: SpanRows, hits: Times, by_operation: bool) -> tuple[list[Key], npt.NDArray[np.int64]]:
-    """(service, operation) pairs, and for each row the position of its own."""
-    service, services = codes_of(rows.column(SERVICE), len(rows))
-    code, width = service[hits].astype(np.int64) + 1, 1
-    names: list[str] = []
+def _grouped(
+    rows: SpanRows, code: Times, services: list[str], keep: Mask, by_operation: bool
+) -> tuple[list[Key], npt.NDArray[np.int64]]:
+    """(service, operation) pairs, and for each row the position of its own; `code` is the service's, from 1."""
+    width, names = 1, list[str]()
     if by_operation:
         name, names = codes_of(rows.column("name"), len(rows))
         width = len(names) + 1
-        code = code * width + name[hits] + 1
-    seen, group = np.unique(code, return_inverse=True)
+        code = code * width + name[keep] + 1
+    seen, group = _places_of(code, (len(services) + 1) * width)
     keys: list[Key] = []
     for pair in seen.tolist():
         above, below = divmod(pair, width)
         operation = (names[below - 1] if below else "") if by_operation else None
         keys.append((services[above - 1] if above else NO_SERVICE, operation))
     return keys, group
+
+
+def _places_of(codes: Times, size: int) -> tuple[Times, Times]:
+    """The distinct codes below `size`, sorted, and for each code its place among them."""
+    if size > 8 * len(codes) + 4096:
+        seen, place = np.unique(codes, return_inverse=True)
+        return seen, place
+    seen = np.flatnonzero(np.bincount(codes, minlength=size))
+    table = np.zeros(size, np.int64)
+    table[seen] = np.arange(len(seen))
+    return seen, table[codes]

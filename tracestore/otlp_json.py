@@ -14,18 +14,22 @@ import orjson
 
 from obs.tracestore import limits
 from obs.tracestore.reading import Trace
-from obs.tracestore.spanview import Attributes, SpanView, event_attributes, parse_json, span_views
+from obs.tracestore.spanview import Attributes, SpanView, adjusted, event_attributes, parse_json, span_views
 
 Json = dict[str, Any]
 
 
-def resource_spans_pieces(traces: Iterable[Trace]) -> Iterator[bytes]:
-    """The elements of `resourceSpans`, without the brackets; a resource of many spans comes several times."""
+def resource_spans_pieces(traces: Iterable[Trace], raw: bool) -> Iterator[bytes]:
+    """The elements of `resourceSpans`, without the brackets; a resource of many spans comes several times.
+
+    Unless `raw`, spans whose clock disagrees with their parent's are shifted.
+    """
     begun = False
     for trace in traces:
         table = trace.table
         for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
-            found = resource_spans(span_views(table.slice(first, limits.SPANS_PER_PIECE)))
+            views = span_views(table.slice(first, limits.SPANS_PER_PIECE))
+            found = resource_spans(views if raw else [adjusted(view) for view in views])
             yield (b"," if begun else b"") + orjson.dumps(found)[1:-1]
             begun = True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,15 @@ def span_views(table: pa.Table) -> list[SpanView]:
         get(SKEW, 0), get(OFF_PATH, 0),
     )  # fmt: skip
     return [SpanView(*row) for row in zip(*columns, strict=True)]
+
+
+def adjusted(span: SpanView) -> SpanView:
+    """The span by its parent's clock: it and its events are shifted by `skew_ns`."""
+    if not span.skew_ns:
+        return span
+    events = [{**e, "time_ns": (e["time_ns"] or 0) + span.skew_ns} for e in span.events]
+    start, end = span.start_ns + span.skew_ns, span.end_ns + span.skew_ns
+    return replace(span, start_ns=start, end_ns=end, events=events)
 
 
 class _Columns:

@@ -117,6 +117,33 @@ def test_odd_spans_are_told(client: TestClient) -> None:
     ]  # fmt: skip
 
 
+def test_clocks_that_disagree_are_adjusted_unless_raw(tmp_path: Path) -> None:
+    event = {"time_ns": NOW - 5 * S, "name": "e", "attributes": "{}", "dropped": 0}
+    hosts = [{"host.name": "a"}, {"host.name": "b"}]
+    store = TraceStore(tmp_path / "traces")
+    store.open()
+    store.consume(
+        spans_batch(
+            SpanRow(9, 1, 0, "web", "GET", NOW, NOW + S, 3, resource=hosts[0]),
+            SpanRow(9, 2, 1, "cart", "add", NOW - 5 * S, NOW - 5 * S + 200 * MS, 2, resource=hosts[1], events=(event,)),
+        )
+    )
+    app = FastAPI()
+    app.include_router(api.router(store))
+    with TestClient(app) as client:
+        sent, shifted = (get(client, "/jaeger/api/traces/9", raw=raw)["data"][0]["spans"] for raw in ("true", "false"))
+        before, after = (next(s for s in spans if s["operationName"] == "add") for spans in (sent, shifted))
+        assert (before["startTime"], before["warnings"]) == ((NOW - 5 * S) // 1000, None)
+        assert NOW // 1000 <= after["startTime"] <= (NOW + S) // 1000
+        assert after["logs"][0]["timestamp"] == after["startTime"]
+        assert "clock skew" in after["warnings"][0]
+        found = [get(client, "/jaeger/api/v3/traces/9", rawTraces=raw)["result"] for raw in ("true", "false")]
+        starts = [sorted(int(s["startTimeUnixNano"]) for r in f["resourceSpans"] for s in r["scopeSpans"][0]["spans"])
+                  for f in found]  # fmt: skip
+        assert (starts[0][0], starts[1][0]) == (NOW - 5 * S, NOW)
+    store.close()
+
+
 def test_pretty_print_is_the_same_with_four_blanks(client: TestClient) -> None:
     path = f"/jaeger/api/traces/{LONG:032x}"
     pretty = client.get(path, params={"prettyPrint": "true"})
