@@ -73,6 +73,9 @@ def test_logs_are_found_opened_narrowed_and_lead_to_a_trace(visit: Watched) -> N
     page.goto(f"{visit.base}/ui/logs?q=%7B%7D+%7C+trace_id+%3D+%22{FAILED}%22")
     page.locator(".log-head").first.click()
     expect(page.locator(".attributes")).to_contain_text("thread_name")
+    page.get_by_text("Lines around it").click()
+    expect(page.locator(".log-near-line.here")).to_have_count(1)
+    assert page.locator(".log-near-line").count() > 20
     page.get_by_text("Open its trace").click()
     expect(page.locator(".trace-title")).to_contain_text("GET /checkout")
     visit.settle()

@@ -65,6 +65,28 @@
     return "/ui/traces/" + encodeURIComponent(id) + (kept ? "?" + kept : "");
   };
 
+  // The lines of its stream before and after a record, whatever the query left out.
+  async function neighbours(row, button, place) {
+    button.disabled = true;
+    const labels = Object.entries(row.stream).map(([name, value]) => name + "=" + JSON.stringify(value));
+    const asked = { query: "{" + labels.join(", ") + "}", time: row.t, before: "20", after: "20" };
+    if (row.line.length < 100000) asked.line = row.line;
+    try {
+      const answer = await fetch("/loki/api/v1/context", { method: "POST", body: new URLSearchParams(asked) });
+      if (!answer.ok) throw new Error(await answer.text());
+      const found = (await answer.json()).data;
+      const lines = found.result[0].values.map(function ([t, text], i) {
+        const shown = el("div", i === found.position ? "log-near-line here" : "log-near-line");
+        shown.append(el("span", "log-time", obs.clock(t)), el("span", "log-line", text.slice(0, 2000)));
+        return shown;
+      });
+      place.replaceChildren(...lines);
+    } catch (e) {
+      place.textContent = e.message;
+      button.disabled = false;
+    }
+  }
+
   function detail(row, words) {
     const box = el("div", "log-detail");
     const text = el("pre", "log-text");
@@ -86,8 +108,11 @@
     const kept = new URLSearchParams({ from: String(second - 30), to: String(second + 31) });
     if (row.service) kept.set("q", "{service_name=" + JSON.stringify(row.service) + "}");
     around.href = "/ui/logs?" + kept;
-    links.append(around, el("span", "hint", obs.time(row.t)));
-    box.append(text, links, table);
+    const near = el("button", "button-link", "Lines around it");
+    near.addEventListener("click", () => neighbours(row, near, place));
+    const place = el("div", "log-near");
+    links.append(near, around, el("span", "hint", obs.time(row.t)));
+    box.append(text, links, place, table);
     return box;
   }
 
