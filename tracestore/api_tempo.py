@@ -76,9 +76,10 @@ def _add_search(api: APIRouter, store: TraceStore) -> None:
         asked, query = _query(given)
         found = store.search(query)
         shown = min(given.whole("spss", limits.SPANS_PER_SPANSET), limits.MAX_SPANS_PER_SPANSET)
-        sets = store.spansets(asked, [t.trace_id for t in found.traces], query)
+        sets = store.spansets(asked, [t.trace_id for t in found.traces], query, shown)
         traces = [tempo_shape.search_hit(t, sets.get(t.trace_id, ()), shown) for t in found.traces]
-        return json_answer({"traces": traces, "metrics": tempo_shape.metrics(found.stats)})
+        after = {"next": found.next} if found.next else {}  # our own: where the page after this one begins
+        return json_answer({"traces": traces, "metrics": tempo_shape.metrics(found.stats), **after})
 
 
 def _query(given: Params) -> tuple[Plan, TraceQuery]:

@@ -70,6 +70,9 @@ MAX_TAG_VALUES = 1_000
 SPANS_PER_SPANSET = 3
 """Matching spans that a TraceQL search shows of each trace; Tempo's number."""
 
+MAX_SPANSETS_PER_TRACE = 100
+"""Spansets of one trace that a search shows: `by(span:id)` makes one of every span."""
+
 MAX_SPANS_PER_SPANSET = 1_000
 """The most that may be asked for."""
 

@@ -88,9 +88,11 @@ class TraceStore:
         """The traces a query asks for, in order over its whole range. Raises: UserError."""
         return self._answer(lambda snapshot: search(snapshot.sources, snapshot.split_keys(), query))
 
-    def spansets(self, plan: Plan, trace_ids: Sequence[bytes], query: TraceQuery) -> dict[bytes, list[Spanset]]:
-        """Of these traces the spansets that a plan leaves, with spans in the query's range."""
-        return self._answer(lambda snapshot: spansets_of(snapshot.sources, plan, trace_ids, query))
+    def spansets(
+        self, plan: Plan, trace_ids: Sequence[bytes], query: TraceQuery, shown: int = limits.MAX_SPANS_PER_SPANSET
+    ) -> dict[bytes, list[Spanset]]:
+        """Of these traces the spansets that a plan leaves, with the first spans of each in the query's range."""
+        return self._answer(lambda snapshot: spansets_of(snapshot.sources, plan, trace_ids, query, shown))
 
     def measure(self, plan: Plan, window: Window, exemplars: int = 0) -> Measured:
         """The series of a plan with a metric. Raises: QueryLimit."""

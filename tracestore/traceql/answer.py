@@ -5,7 +5,7 @@ In: the ids of one page. Out: `Spanset`s with as many spans as wanted. Only thos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from obs.tracestore.fields import field_columns
 from obs.tracestore.ids import id_words, words_id
 from obs.tracestore.names import KINDS, STATUSES
 from obs.tracestore.query import TraceQuery
-from obs.tracestore.sources import Source
+from obs.tracestore.sources import Rows, Source
 from obs.tracestore.splitrows import put_together
+from obs.tracestore.summaries import TraceRows
 from obs.tracestore.traceql.plan import Plan
 
 _BASE = (Intrinsic("name"), Intrinsic("start"), Intrinsic("duration"), Intrinsic("span:id"))
@@ -48,7 +49,7 @@ class Spanset:
 
 def spansets_of(
     sources: Sequence[Source], plan: Plan, trace_ids: Sequence[bytes], query: TraceQuery,
-    shown: int = limits.MAX_SPANS_PER_SPANSET,
+    shown: int,
 ) -> dict[bytes, list[Spanset]]:  # fmt: skip
     """By trace id."""
     if not trace_ids:
@@ -62,19 +63,26 @@ def spansets_of(
     hits = sets.hits[(starts >= query.start_ns) & (starts <= query.end_ns)]
     hits = hits[np.argsort(sets.owner[hits], kind="stable")]
     owner = sets.owner[hits]
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(owner)) + 1, [len(hits)]])
     found: dict[bytes, list[Spanset]] = {}
     reader = _Reader(rows, fields)
-    pairs = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    for first, end in sorted(pairs, key=lambda pair: hits[pair[0]] if len(hits) else 0):  # by their first span
-        if end == first:
-            continue
-        trace = int(source.traces.trace_of(hits[first : first + 1])[0])
+    for trace, first, end in _first_sets(hits, owner, source.traces):
+        trace_id = words_id(source.traces.high[trace], source.traces.low[trace])
         notes = tuple((name, note(int(owner[first]))) for name, note in sets.notes)
         spans = [reader.span(row) for row in hits[first : min(end, first + shown)].tolist()]
-        trace_id = words_id(source.traces.high[trace], source.traces.low[trace])
         found.setdefault(trace_id, []).append(Spanset(spans, end - first, notes))
     return found
+
+
+def _first_sets(hits: Rows, owner: Rows, traces: TraceRows) -> Iterator[tuple[int, int, int]]:
+    """(trace, first, end) into `hits`, which come by spanset; of each trace as many as are shown, by first span."""
+    edges = (
+        np.flatnonzero(np.concatenate([[True], np.diff(owner) != 0, [True]])) if len(hits) else np.zeros(1, np.int64)
+    )
+    order = np.argsort(hits[edges[:-1]])
+    trace = traces.trace_of(hits[edges[:-1]][order])
+    kept = np.arange(len(order)) - np.searchsorted(trace, trace) < limits.MAX_SPANSETS_PER_TRACE
+    first, end = edges[:-1][order][kept], edges[1:][order][kept]
+    return zip(trace[kept].tolist(), first.tolist(), end.tolist(), strict=True)
 
 
 class _Reader:

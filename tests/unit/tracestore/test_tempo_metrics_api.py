@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from span_batches import SpanRow, spans_batch
 
-from obs.tracestore import api
+from obs.tracestore import api, limits
 from obs.tracestore.store import TraceStore
 
 S = 10**9
@@ -144,6 +144,14 @@ def test_spansets_of_a_search(client: TestClient) -> None:
     assert [(len(t["spanSet"]["spans"]), t["spanSet"]["matched"]) for t in limited] == [(1, 1), (1, 2)]
 
 
+def test_an_order_in_pages(client: TestClient) -> None:
+    ask = {"q": "{ } | order by duration", "limit": 1}
+    first = got(client, "search", **ask)
+    second = got(client, "search", **ask, next=first["next"])
+    assert [t["durationMs"] for t in (*first["traces"], *second["traces"])] == [2000, 1000]
+    assert "next" not in second
+
+
 def test_tags_of_matching_spans(client: TestClient) -> None:
     scopes = {s["name"]: s["tags"] for s in got(client, "v2/search/tags", q='{ name = "GET /" }')["scopes"]}
     assert scopes["span"] == ["http.route", "n"]
@@ -167,3 +175,9 @@ def test_a_plan_says_what_it_will_do(client: TestClient) -> None:
             "join spansets by >>", '  filter spans { name = "a" }', "  filter spans { status = 2 }", "measure rate()",
         ],
     }  # fmt: skip
+
+
+def test_a_spanset_of_every_span_is_shown_in_part(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_SPANSETS_PER_TRACE", 1)
+    found = got(client, "search", q="{ } | by(span:id)", limit=5)["traces"]
+    assert [len(t["spanSets"]) for t in found] == [1, 1]
