@@ -6,8 +6,7 @@ In: Arrow maps of labels. Out: flat arrays of pair numbers, and the way back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from itertools import compress, pairwise
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +36,11 @@ class PairNames:
         found: npt.NDArray[np.int32] = self._of.view[pairs]
         return found
 
-    def add(self, name: str, count: int) -> None:
-        """The name of `count` more pairs."""
-        number = self._numbers.setdefault(name, len(self._numbers))
-        if number == len(self.texts):
-            self.texts.append(name)
-        self._of.extend(np.full(count, number, np.int32))
+    def add(self, names: Iterable[str]) -> None:
+        """The names of more pairs, in the pairs' order."""
+        numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
+        self.texts.extend(list(self._numbers)[len(self.texts) :])
+        self._of.extend(np.array(numbers, np.int32))
 
 
 class _Ordered:
@@ -111,27 +109,20 @@ class Pairs:
         width = len(texts.dictionary)
         codes = names.indices.to_numpy().astype(np.int64) * width + texts.indices.to_numpy()
         distinct, inverse = np.unique(codes, return_inverse=True)
-        owners, places = np.divmod(distinct, width)
         name_list, text_list = names.dictionary.to_pylist(), texts.dictionary.to_pylist()
-        pairs = list(
-            zip(map(name_list.__getitem__, owners.tolist()), map(text_list.__getitem__, places.tolist()), strict=True)
-        )
-        numbers = list(map(self._numbers.get, pairs))
-        if None in numbers:
-            self._add(pairs, owners, np.array([number is None for number in numbers]))
-            numbers = list(map(self._numbers.get, pairs))
+        before = len(self.texts)
+        numbers = [self._intern((name_list[c // width], text_list[c % width])) for c in distinct.tolist()]
+        self.names.add(name for name, _ in self.texts[before:])
         return np.array(numbers, np.uint32)[inverse]
 
-    def _add(self, pairs: Sequence[Pair], owners: npt.NDArray[np.int64], new: npt.NDArray[np.bool_]) -> None:
-        """Number the new ones of some pairs; `owners` differ where their names do, those of one name are neighbours."""
-        first, added = len(self.texts), list(compress(pairs, new.tolist()))
-        bounds = [0, *(np.flatnonzero(np.diff(owners[new])) + 1).tolist(), len(added)]
-        self.texts.extend(added)
-        for start, stop in pairwise(bounds):
-            self.names.add(added[start][0], stop - start)
-        self._numbers.update(zip(added, range(first, first + len(added)), strict=True))
-        for start, stop in pairwise(bounds):
-            self.by_name.setdefault(added[start][0], []).extend(range(first + start, first + stop))
+    def _intern(self, pair: Pair) -> int:
+        number = self._numbers.get(pair)
+        if number is None:
+            number = len(self.texts)
+            self.texts.append(pair)
+            self._numbers[pair] = number
+            self.by_name.setdefault(pair[0], []).append(number)
+        return number
 
     def to_arrow(self, numbers: U32) -> tuple[pa.Array, pa.Array]:
         """Names and values of pairs as two columns."""

@@ -10,7 +10,6 @@ import os
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,11 @@ from obs.columnar.arrow_files import Feed, Gather
 from obs.columnar.disk import sync_folder
 from obs.columnar.frame import HEADER, End, Part, decode_payload, encode_frame, frames, how_it_ends
 from obs.columnar.limits import MAX_STREAMS, SINK_BYTES
-from obs.columnar.plain_batches import PlainMessages, is_plain
 from obs.errors import StorageFull
 
 _SEGMENT = struct.Struct("<8sQ")  # magic with the format's version, generation
 _MAGIC = b"obsWAL1\n"
 _IPC = pa.ipc.IpcWriteOptions(use_threads=False)
-
-
-@dataclass(slots=True)
-class _Stream:
-    """An Arrow stream that is written to."""
-
-    number: int
-    schema: pa.Schema
-    writer: Any
-    plain: PlainMessages | None
-    begun: bool = False  # its schema is written
 
 
 class SegmentWriter:
@@ -53,8 +40,7 @@ class SegmentWriter:
         self._close_lock = threading.Lock()
         self._gather = Gather()
         self._sink = pa.BufferedOutputStream(pa.PythonFile(self._gather, mode="w"), SINK_BYTES)
-        self._streams: dict[tuple[str, pa.Schema], _Stream] = {}
-        self._last: dict[str, _Stream] = {}  # of each table the stream of its last batch
+        self._streams: dict[tuple[str, pa.Schema], tuple[int, Any]] = {}
         self._next_stream = 0
         self._first_stream = 0
         self._synced = 0
@@ -91,41 +77,20 @@ class SegmentWriter:
         if len(self._streams) + len(parts) > MAX_STREAMS:
             self._forget_streams()
         for table, batch in parts:
-            stream = self._stream(table, batch.schema)
-            encoded.append(Part(stream.number, table, self._message(stream, batch)))
+            key = (table, batch.schema)
+            stream = self._streams.get(key)
+            if stream is None:
+                stream = (self._next_stream, pa.ipc.new_stream(self._sink, batch.schema, options=_IPC))
+                self._next_stream += 1
+                self._streams[key] = stream
+            stream[1].write_batch(batch)
+            self._sink.flush()
+            encoded.append(Part(stream[0], table, self._gather.take()))
         return encode_frame(self._first_stream, encoded)
-
-    def _stream(self, table: str, schema: pa.Schema) -> _Stream:
-        """The stream of a schema. What it writes first, its schema, comes with its first message."""
-        stream = self._last.get(table)
-        if stream is not None and stream.schema.equals(schema, check_metadata=True):
-            return stream
-        stream = self._streams.get((table, schema))
-        if stream is None:
-            writer = pa.ipc.new_stream(self._sink, schema, options=_IPC)
-            stream = _Stream(self._next_stream, schema, writer, PlainMessages(schema) if is_plain(schema) else None)
-            self._next_stream += 1
-            self._streams[table, schema] = stream
-        self._last[table] = stream
-        return stream
-
-    def _message(self, stream: _Stream, batch: pa.RecordBatch) -> bytes:
-        """The next bytes of a stream."""
-        message = stream.plain.encode(batch) if stream.plain is not None and stream.begun else None
-        if message is not None:
-            return message
-        stream.writer.write_batch(batch)
-        self._sink.flush()
-        message = self._gather.take()
-        if stream.plain is not None and stream.begun:
-            stream.plain.learn(batch, message)
-        stream.begun = True
-        return message
 
     def _forget_streams(self) -> None:
         """Begin every stream anew: what the open ones already wrote may not be in the file."""
         self._streams.clear()
-        self._last.clear()
         self._first_stream = self._next_stream
         try:
             self._sink.flush()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from obs.columnar.frame import End, decode_payload, frames
+from obs.columnar.frame import End
 from obs.columnar.limits import MAX_STREAMS
 from obs.columnar.wal import SegmentReader, SegmentWriter, as_appends
 from obs.errors import StorageFull
@@ -50,24 +50,6 @@ def test_the_schema_is_written_once(tmp_path: Path) -> None:
     sizes = [segment.append([("logs", batch(i, ["a"]))]) for i in range(3)]
     assert sizes[0] > sizes[1] + 200
     assert sizes[1] == sizes[2]
-
-
-@pytest.mark.parametrize("rows", [1, 3, 8, 1000])
-@pytest.mark.parametrize("type_", [pa.int8(), pa.uint16(), pa.float32(), pa.uint64(), pa.float64()], ids=str)
-def test_plain_numbers_are_written_as_arrow_does(tmp_path: Path, rows: int, type_: pa.DataType) -> None:
-    whole = pa.array(range(1, 11), type_).take(pa.array([i % 10 for i in range(rows + 5)]))
-    batches = [pa.record_batch({"n": whole.slice(i, rows), "m": whole.slice(0, rows)}) for i in range(5)]
-    batches.insert(3, pa.record_batch({"n": pa.nulls(rows, type_), "m": whole.slice(2, rows)}))
-    path, by_arrow = tmp_path / "s", pa.BufferOutputStream()
-    written(path, [[("t", b)] for b in batches]).close()
-    with pa.ipc.new_stream(by_arrow, batches[0].schema) as writer:
-        for each in batches:
-            writer.write_batch(each)
-    assert same(SegmentReader(path), [[("t", b)] for b in batches])
-    bodies = [
-        part.body for _, payload in frames(memoryview(path.read_bytes()), 16) for part in decode_payload(payload)[1]
-    ]
-    assert by_arrow.getvalue().to_pybytes().startswith(b"".join(bodies))
 
 
 def test_more_schemas_than_streams(tmp_path: Path) -> None:
