@@ -51,9 +51,14 @@ def _add_names(api: APIRouter, store: TraceStore) -> None:
         return json_answer(sorted(found))
 
     @api.get("/remoteServices", response_class=Response)
-    def remote_services() -> Response:
-        """Remote endpoints: spans of OTLP name none."""
-        return json_answer([])
+    def remote_services(given: Given) -> Response:
+        """Names that a service's spans give to the other side of their calls."""
+        wanted = given.text("serviceName")
+        if wanted is None:
+            return json_answer([])
+        where = _service(wanted, store.operations())
+        found = store.tag_values("span.peer.service", -(2**63), 2**63 - 1, where)
+        return json_answer(sorted({value.lower() for _, value in found}))
 
     @api.get("/autocompleteKeys", response_class=Response)
     def keys() -> Response:

@@ -192,6 +192,8 @@ def test_what_the_zipkin_port_took_it_gives_back(obs: ObsProcess) -> None:
         assert given == {k: v for k, v in span.items() if k != "tags"}
         assert "front" in get(url, f"{prefix}/api/v2/services")
         assert get(url, f"{prefix}/api/v2/spans?serviceName=front") == ["get /cart"]
+        assert get(url, f"{prefix}/api/v2/remoteServices?serviceName=Front") == ["mobile"]
+        assert get(url, f"{prefix}/api/v2/remoteServices?serviceName=mobile") == []
         assert get(url, f"{prefix}/api/v2/traces?serviceName=front&endTs={NOW_US // 1000 + 1}&limit=5") == [
             get(url, f"{prefix}/api/v2/trace/ab")
         ]

@@ -255,6 +255,8 @@ def test_tempo_tags(client: TestClient) -> None:
 
 
 def test_zipkin(client: TestClient) -> None:
+    assert get(client, "/zipkin/api/v2/remoteServices", serviceName="web") == []
+    assert get(client, "/zipkin/api/v2/remoteServices") == []
     assert get(client, "/zipkin/api/v2/services") == ["cart", "web"]
     assert get(client, "/zipkin/api/v2/spans", serviceName="cart") == ["add", "sweep"]
     end = NOW // MS + 60_000
