@@ -91,6 +91,8 @@ class LiveConfig:
         """All of it as YAML, defaults filled in, secrets hidden."""
         values = _hidden(self.config.model_dump(mode="json", by_alias=True))
         values["external_labels"], values["global"]["external_labels"] = {}, dict(self.external_labels())
+        shared = self.config.global_
+        values["global"]["scrape_timeout"] = _shown_s(min(shared.scrape_timeout, shared.scrape_interval))
         values["scrape_configs"] = [_of_job(job) for job in self.jobs]
         values["alerting"] = shown_alerting(self.config.alerting)
         order = ("global", "rule_files", "scrape_configs", "alerting")
@@ -104,8 +106,12 @@ def external_labels(config: Config) -> Mapping[str, str]:
 
 def _of_job(job: Job) -> dict[str, Any]:
     values = _hidden(job.model_dump(mode="json", exclude_none=True))
-    values["scrape_timeout"] = duration_text(round(job.timeout_s * 1000))
+    values["scrape_timeout"] = _shown_s(job.timeout_s)
     return {"job_name": job.job_name, **_without_empty(values)}
+
+
+def _shown_s(seconds: float) -> str:
+    return duration_text(round(seconds * 1000))
 
 
 def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:

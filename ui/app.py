@@ -25,6 +25,7 @@ STARTING = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=
 <style>body{font:15px system-ui,sans-serif;display:grid;place-items:center;height:90vh;color:#667;background:#fff}
 @media(prefers-color-scheme:dark){body{background:#15181d;color:#9aa3ad}}</style>
 <p>obs is up and takes data; its pages are being prepared&hellip;</p></html>"""
+PROBED = "obs is ready; its pages are being prepared.\n"
 FAILED = "cannot show the UI: it could not be loaded; the server's log has the cause, and the API goes on\n"
 
 
@@ -53,16 +54,18 @@ class LazyUi:
             return
         inner = self._dash
         if inner is None:
-            await self._starting()(scope, receive, send)
+            await self._starting(scope)(scope, receive, send)
             return
         path = scope["path"]
         own = path.startswith((f"{PREFIX}/_", f"{PREFIX}/assets/"))
         await inner({**scope, "root_path": "", "path": path if own else f"{PREFIX}/"}, receive, send)
 
-    def _starting(self) -> Response:
+    def _starting(self, scope: Scope) -> Response:
         if self.failed:
             return Response(FAILED, 503, media_type="text/plain")
         self.start()
+        if is_probe(scope):
+            return Response(PROBED, media_type="text/plain")
         return HTMLResponse(STARTING, 503, {"Retry-After": "1"})
 
     def _load(self) -> None:
@@ -73,6 +76,12 @@ class LazyUi:
         except Exception:
             self.failed = True
             log.exception("the UI could not be loaded; the API goes on")
+
+
+def is_probe(scope: Scope) -> bool:
+    """Whether a client asks at the root for no page: libraries do, to see that the server is there."""
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return scope["path"] in ("", "/") and b"text/html" not in accepted
 
 
 def mount(app: FastAPI, base_url: str, start: bool = True) -> LazyUi:

@@ -81,6 +81,8 @@ def test_until_it_is_loaded_a_page_says_so_and_loading_begins() -> None:
         answer = client.get("/ui/logs")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "being prepared" in answer.text
+        assert client.get("/").status_code == 200  # a library looks whether the server is there
+        assert client.get("/", headers={"Accept": "text/html,*/*"}).status_code == 503
         ui.start().join()
         assert "_dash-config" in client.get("/ui/logs").text
 
