@@ -56,10 +56,11 @@ def dependencies(
             tables.append(split_rows.rows(source, split, condition.expr))
         if not len(t) or t.start.min() > query.end_ns or t.last_start.max() < query.start_ns:
             continue
-        if not _is_whole(source, condition):
+        known = source.catalog() if _is_whole(source, condition) else None
+        if known is None or not known.bucketed:
             found.append(_edges(source, condition, split))
             continue
-        found.append(source.catalog().edges)
+        found.append(known.edges)
         if split.any():
             taken.append(MemorySource("part", tables[-1]).catalog().edges)
     if tables:
@@ -75,7 +76,7 @@ def _is_whole(source: Source, condition: Condition) -> bool:
     """Whether every span of a source satisfies the condition."""
     t = source.traces
     in_range = t.start.min() >= condition.start_ns and t.last_start.max() <= condition.end_ns
-    return condition.expr is None and bool(in_range) and source.catalog().bucketed
+    return condition.expr is None and bool(in_range)
 
 
 def _edges(source: Source, condition: Condition, split: Mask) -> Edges:

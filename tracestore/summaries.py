@@ -72,7 +72,11 @@ class TraceRows:
     def nbytes(self) -> int:
         """Memory held, cached parts too."""
         arrays = sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
-        return arrays + sum(map(len, self.names))
+        return arrays + self._names_bytes
+
+    @cached_property
+    def _names_bytes(self) -> int:
+        return sum(map(len, self.names))
 
     @property
     def spans(self) -> Times:
