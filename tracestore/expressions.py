@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from obs.errors import QueryError
 from obs.tracestore import limits
+from obs.tracestore.names import KINDS, STATUSES
 
 if TYPE_CHECKING:
     from obs.tracestore.bounds import Bound
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "=~", "!~")
+
+WORDS = {"status": STATUSES, "kind": KINDS}
+"""Intrinsic fields whose numbers TraceQL has words for."""
 
 SCOPES = {"span": "attr", "resource": "resource", "instrumentation": "scope"}
 """TraceQL's name of a scope → the columns'."""
@@ -117,7 +121,9 @@ class Compare:
     loose: bool = False
 
     def __str__(self) -> str:
-        return f"{self.field} {self.op} {_shown(self.value)}"
+        words = WORDS.get(str(self.field), ())
+        is_word = isinstance(self.value, int) and not isinstance(self.value, bool) and 0 <= self.value < len(words)
+        return f"{self.field} {self.op} {words[int(self.value or 0)] if is_word else _shown(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)

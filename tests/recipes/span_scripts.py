@@ -15,7 +15,7 @@ from span_batches import SpanRow, trace_id
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.names import KINDS, STATUSES
 
-COMMAND = re.compile(r"(load|search|traces|fail|metric|instant|values)\b([^:]*?)(?:: (.*))?$")
+COMMAND = re.compile(r"(load|search|traces|fail|metric|instant)\b([^:]*?)(?:: (.*))?$")
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ import numpy as np
 
 from obs.tracestore import limits
 from obs.tracestore.evaluate import SpanRows
-from obs.tracestore.expressions import Field, Intrinsic
+from obs.tracestore.expressions import WORDS, Field, Intrinsic
 from obs.tracestore.fields import field_columns
 from obs.tracestore.ids import id_words, words_id
 from obs.tracestore.matching import Mask, groups_of
-from obs.tracestore.names import KINDS, STATUSES
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.sources import Rows, Source
 from obs.tracestore.splitrows import put_together
@@ -25,7 +24,6 @@ from obs.tracestore.traceql.plan import Plan
 from obs.tracestore.traceql.spansets import Spansets
 
 _BASE = (Intrinsic("name"), Intrinsic("start"), Intrinsic("duration"))
-_WORDS = {"kind": KINDS, "status": STATUSES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,6 @@ class _Reader:
         for column, _ in columns:
             value = column[row].as_py()
             if value is not None:
-                words = _WORDS.get(field.name, ()) if isinstance(field, Intrinsic) else ()
+                words = WORDS.get(field.name, ()) if isinstance(field, Intrinsic) else ()
                 return words[value] if words and value < len(words) else value
         return None

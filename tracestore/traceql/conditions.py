@@ -13,6 +13,7 @@ from lark import Token
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.expressions import (
     SCOPES,
+    WORDS,
     And,
     Arithmetic,
     Attribute,
@@ -32,7 +33,6 @@ from obs.tracestore.expressions import (
     check_regex,
 )
 from obs.tracestore.fields import INTRINSICS
-from obs.tracestore.names import KINDS, STATUSES
 from obs.tracestore.nested import FIXED
 from obs.tracestore.tags import ALIASES
 from obs.tracestore.terms import calculate, holds
@@ -41,7 +41,6 @@ from obs.tracestore.traceql.faults import fault
 Condition = Expr | bool
 FIELDS = (Intrinsic, Attribute, OfParent, OfEach)
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
-_WORDS = {"status": STATUSES, "kind": KINDS}
 
 
 def string(token: Token) -> str:
@@ -215,7 +214,7 @@ def _field(field: Field, op: Token, value: Value) -> Expr:
 
 
 def _word(field: Field, word: Token) -> int:
-    known = _WORDS.get(field.name, ()) if isinstance(field, Intrinsic) else ()
+    known = WORDS.get(field.name, ()) if isinstance(field, Intrinsic) else ()
     if str(word) not in known:
         expected = ", ".join(known) if known else "text in quotes, a number, a duration, true, false or nil"
         raise fault(word, f"{str(word)!r} is no value of {field}; expected {expected}")

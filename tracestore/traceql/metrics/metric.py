@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from obs.tracestore.evaluate import SpanRows
-from obs.tracestore.expressions import Arithmetic, Field, Intrinsic, OfEach, Term, fields_of
-from obs.tracestore.names import KINDS, STATUSES
+from obs.tracestore.expressions import WORDS, Arithmetic, Field, Intrinsic, OfEach, Term, fields_of
 from obs.tracestore.terms import codes_of_term, numbers_of
 from obs.tracestore.traceql.metrics.buckets import bucket_of
 from obs.tracestore.traceql.metrics.cells import Cells, Key, Rows, Values, group
@@ -18,7 +17,6 @@ from obs.tracestore.traceql.metrics.measure import Grown, Measure
 from obs.tracestore.traceql.metrics.series import Series
 from obs.tracestore.traceql.metrics.window import Window
 
-_WORDS = {"kind": KINDS, "status": STATUSES}
 _DURATIONS = (Intrinsic("duration"), Intrinsic("traceDuration"), OfEach("event", ":timeSinceStart"))
 
 
@@ -86,7 +84,7 @@ def is_duration(term: Term) -> bool:
 
 def named(term: Term, value: Any) -> Any:
     """A value by the word that TraceQL has for it."""
-    words = _WORDS.get(term.name, ()) if isinstance(term, Intrinsic) else ()
+    words = WORDS.get(term.name, ()) if isinstance(term, Intrinsic) else ()
     return words[value] if words and value is not None and value < len(words) else value
 
 
