@@ -118,7 +118,8 @@ def read_index(path: Path, block: Block) -> BlockIndex:
     streams_path = block.path(STREAMS)
     if streams_path is None:
         raise FileNotFoundError(f"{path.parent}/{STREAMS}.parquet")
-    streams = pq.ParquetFile(streams_path).read().to_pydict()
+    with pq.ParquetFile(streams_path) as file:
+        streams = file.read(use_threads=False).to_pydict()  # threads cost more than they save on so little
     starts, low, high = _group_ranges(metadata)
     return BlockIndex(
         path=path,
