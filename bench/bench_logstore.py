@@ -109,7 +109,7 @@ def victoria_logs(binary: str, data: Path, port: int, start_ns: int, end_ns: int
     def ask(query: str, found: Callable[[bytes], float], more: str = "") -> Question:
         return Question(f"{address}/select/logsql/query?{span}{more}&query={quote(query)}", found)
 
-    hits = f"{address}/select/logsql/hits?{span}&step=1m&field=severity&query=%2A"
+    hits = f"{address}/select/logsql/hits?{span}&step=1m&field=severity_text&query=%2A"
     return Server(
         "VictoriaLogs",
         address,
@@ -122,7 +122,7 @@ def victoria_logs(binary: str, data: Path, port: int, start_ns: int, end_ns: int
             "rare needle, 10 hits": ask(f'"{shop_logs.RARE}"', _victoria_lines, "&limit=100"),
             "phrase count": ask(f'"{PHRASE}" | stats count() n', _victoria_sum),
             "regex count": ask(f'~"{REGEX}" | stats count() n', _victoria_sum),
-            "errors by service": ask("severity:=ERROR | stats by (service.name) count() n", _victoria_sum),
+            "errors by service": ask("severity_text:=ERROR | stats by (service.name) count() n", _victoria_sum),
             "first 100 lines, open-ended": ask("*", _victoria_lines, "&limit=100"),
             "first 100 lines with a phrase": ask(f'"{PHRASE}"', _victoria_lines, "&limit=100"),
             "volume histogram": Question(hits, _victoria_hits),

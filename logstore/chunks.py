@@ -144,18 +144,18 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
     )  # fmt: skip
 
 
-def cells_chunk(cells: Cells, streams: StreamTable) -> Chunk:
-    """The cells of a block as rows whose times are where their intervals end."""
+def cells_chunk(cells: Cells, last_ns: Index, streams: StreamTable) -> Chunk:
+    """The cells of a block as rows; last_ns[i] is a time that stands for those of cell i."""
 
     def load(name: str) -> pa.Array:
         if name == "time_ns":
-            return pa.array(cells.times_ns)
+            return pa.array(last_ns)
         column = cells.severity.column(name)
         column = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
         array = column.combine_chunks()
         return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
 
-    bounds = (int(cells.times_ns.min()) - cells.width_ns + 1, int(cells.times_ns.max()))
+    bounds = (int(last_ns.min()), int(last_ns.max()))
     codes = cells.streams.astype(np.int64)
     return Chunk(load, ("time_ns", *SEVERITY), {}, streams, lambda: codes, bounds, len(codes), amounts=cells.amounts)
 

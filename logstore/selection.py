@@ -202,7 +202,8 @@ def _counted_units(
     cells = index.cells
     if cells is None or not known(counted.names, index.streams, index.attributes, index.columns):
         return None
-    first_ns, last_ns = cells.times_ns - (cells.width_ns - 1), cells.times_ns
+    first_ns = np.maximum(cells.times_ns - (cells.width_ns - 1), index.stream_min[cells.streams])
+    last_ns = np.minimum(cells.times_ns, index.stream_max[cells.streams])
     chosen = wanted[cells.streams] & (last_ns >= selection.start_ns) & (first_ns < selection.end_ns)
     alike = counted.alike(first_ns, last_ns)
     cut = _merged(cells.start[chosen & ~alike], cells.end[chosen & ~alike])
@@ -210,7 +211,11 @@ def _counted_units(
         return None
     whole = np.flatnonzero(chosen & alike)
     bounds = int(first_ns.min()), int(last_ns.max())
-    found = [Unit(*bounds, len(whole), lambda: Rows(cells_chunk(cells, index.streams), whole))] if len(whole) else []
+    found = (
+        [Unit(*bounds, len(whole), lambda: Rows(cells_chunk(cells, last_ns, index.streams), whole))]
+        if len(whole)
+        else []
+    )
     first = np.searchsorted(index.group_start, cut[0], side="right") - 1
     final = np.searchsorted(index.group_start, cut[1], side="left")
     groups = sorted({g for a, b in zip(first.tolist(), final.tolist(), strict=True) for g in range(a, b)})

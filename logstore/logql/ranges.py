@@ -154,7 +154,8 @@ def window_steps(
     since = times - steps.start_ns
     enter = -(-since // steps.step_ns)
     leave = -(-(since + range_ns) // steps.step_ns)
-    return np.clip(enter, 0, steps.count), np.clip(leave, 0, steps.count)
+    last = np.int64(steps.count)
+    return np.minimum(np.maximum(enter, 0), last), np.minimum(np.maximum(leave, 0), last)
 
 
 def _merge(sums: dict[Labels, npt.NDArray[np.float64]], partial: Partial, steps: int) -> None:
