@@ -206,7 +206,10 @@ def test_jaeger_dependencies(client: TestClient) -> None:
     assert found["data"] == [{"parent": "web", "child": "cart", "callCount": 1}]
     assert get(client, "/jaeger/api/dependencies", endTs=NOW // MS - 1, lookback=1000)["data"] == []
     edges = get(client, "/api/traces/graph", q="{ status = error }")["edges"]
-    assert edges == [{"parent": "web", "child": "cart", "calls": 1, "errors": 1, "durationNs": 100 * MS}]
+    assert [(e["parent"], e["child"], e["calls"], e["errors"], e["durationNs"], e["errorRatio"]) for e in edges] == [
+        ("web", "cart", 1, 1, 100 * MS, 1.0)
+    ]
+    assert edges[0]["p50Ns"] == edges[0]["p99Ns"] == pytest.approx(100 * MS, rel=0.016)
 
 
 def test_tempo_trace(client: TestClient) -> None:
