@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import pairwise
 
+from obs.alertmanager.inhibit import matches
 from obs.alertmanager.rules.evaluation import GroupState
 from obs.alertmanager.rules.model import Rule
 from obs.errors import QueryError
-from obs.model.labels import Labels, Matcher
+from obs.model.labels import Matcher
 
 KINDS = {"": "", "alert": "alerting", "record": "recording"}
 TRUTHS = {word: truth for truth in (True, False) for word in (str(truth), str(truth).lower(), str(truth).upper())}
@@ -53,13 +53,8 @@ class Asked:
         return (
             (not self.names or rule.name in self.names)
             and self.kind in ("", kind)
-            and (not self.selectors or any(_matches(rule.labels, each) for each in self.selectors))
+            and (not self.selectors or any(matches(each, dict(rule.labels)) for each in self.selectors))
         )
-
-
-def _matches(labels: Labels, matchers: Sequence[Matcher]) -> bool:
-    values = dict(labels)
-    return all(matcher.matches(values.get(matcher.name, "")) for matcher in matchers)
 
 
 def read(given: Parameters, selecting: Selecting) -> Asked:
@@ -102,7 +97,7 @@ def page(states: Sequence[GroupState], asked: Asked) -> tuple[Sequence[GroupStat
         raise _bad("group_next_token", f"invalid group_next_token {asked.token!r}; were the rule groups changed?")
     start = tokens.index(asked.token) if asked.token else 0
     stop = start + asked.limit if asked.limit else len(states)
-    return states[start:stop], next((after for i, (_, after) in enumerate(pairwise(tokens), 1) if i == stop), "")
+    return states[start:stop], tokens[stop] if stop < len(tokens) else ""
 
 
 def _token(state: GroupState) -> str:

@@ -38,7 +38,7 @@ class Crew:
         while (work := self._work.get()) is not None:
             try:
                 work()
-            except Exception:
+            except BaseException:  # a panic in a library is no Exception, and must not cost the thread
                 log.exception("work that was to answer by itself failed")
             del work
 

@@ -15,7 +15,7 @@ BODY_S = 60.0
 
 WHOLE_BYTES = 1 << 20
 """Bodies up to this size are gathered by their connection and taken whole: what Prometheus and agents send is a tenth
-of it. Larger ones arrive piece by piece, and are told at once when there is no room for the next piece."""
+of it. Larger ones would keep their pieces twice while they are put together, on the event loop."""
 
 GRPC_BODY_S = 30.0
 """The same over gRPC, where a thread waits for it: senders that stall must not hold them all for long."""

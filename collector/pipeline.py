@@ -64,7 +64,7 @@ class Pipeline:
         finally:
             room.leave()
 
-    def held_room(self, nbytes: int) -> Room:
+    def held_room(self, nbytes: int = 0) -> Room:
         """The same for who gives it back by itself. Raises: Overloaded."""
         room = Room(self._take)
         room.grow(nbytes)

@@ -29,6 +29,7 @@ from obs.model.durations import duration_text
 from obs.model.resource import NAMING_ATTRIBUTES
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_NAMED_BY_USERS = ("labels", "params", "filters")  # of scrape jobs: what is in them may be called as a setting is
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))", re.ASCII)
 _TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 
@@ -342,7 +343,7 @@ def _rooted(config: Config, folder: Path) -> Config:
 
 def _files(value: Any, folder: Path, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {k: _files(v, folder, str(k)) for k, v in value.items()}
+        return {k: v if k in _NAMED_BY_USERS else _files(v, folder, str(k)) for k, v in value.items()}
     if isinstance(value, list):
         return [_files(each, folder, key) for each in value]
     names_file = isinstance(value, str) and value and (key == "files" or key.endswith("_file"))

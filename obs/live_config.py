@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class LiveConfig:
         self.config, self.jobs = config, jobs_of(config)
         self.reloaded = Reloaded()
         self._reread, self._clock = reread, clock
+        self._reloading = threading.Lock()
 
     def external_labels(self) -> Mapping[str, str]:
         """The labels that everything has outside of this server."""
@@ -69,17 +71,18 @@ class LiveConfig:
 
     def reload(self, use: Callable[[Config, Sequence[Job]], None]) -> None:
         """Read everything again; `use` takes it over, or raises. Raises: ConfigError, and all stays as it was."""
-        try:
-            fresh = self.config if self._reread is None else self._reread()
-            jobs = jobs_of(fresh)
-            use(fresh, jobs)
-        except ObsError:
-            self.reloaded = Reloaded(False, self.reloaded.at_ns)
-            raise
-        self._tell_what_stays(fresh)
-        self.config = self.config.model_copy(update={name: getattr(fresh, name) for name in RELOADED})
-        self.jobs = jobs
-        self.reloaded = Reloaded(True, self._clock.now_ns())
+        with self._reloading:
+            try:
+                fresh = self.config if self._reread is None else self._reread()
+                jobs = jobs_of(fresh)
+                use(fresh, jobs)
+            except ObsError:
+                self.reloaded = Reloaded(False, self.reloaded.at_ns)
+                raise
+            self._tell_what_stays(fresh)
+            self.config = self.config.model_copy(update={name: getattr(fresh, name) for name in RELOADED})
+            self.jobs = jobs
+            self.reloaded = Reloaded(True, self._clock.now_ns())
 
     def _tell_what_stays(self, fresh: Config) -> None:
         others = (name for name in Config.model_fields if name not in RELOADED)

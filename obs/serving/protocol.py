@@ -98,6 +98,8 @@ class BoundedHttp(HttpToolsProtocol):
         whole = self._whole
         if whole is None:
             super().on_body(body)
+        elif (refusal := whole.visit.more(len(body))) is not None:
+            self._give_up(whole, refusal)
         else:
             whole.body.append(body)
 
@@ -147,11 +149,16 @@ class BoundedHttp(HttpToolsProtocol):
         self.on_response_complete()
 
     def _body_too_late(self) -> None:
-        """Close the connection, in words, where a body does not arrive."""
-        whole, self._whole = self._whole, None
-        if whole is not None:
-            whole.keep_alive = False
-            self._answer(whole, whole.visit.too_slow(self.body_s))
+        """A body does not arrive."""
+        if self._whole is not None:
+            self._give_up(self._whole, self._whole.visit.too_slow(self.body_s))
+
+    def _give_up(self, whole: Cycle, said: Response) -> None:
+        """Close the connection, in words, before a body is whole."""
+        self._end_head()
+        self._whole, whole.body = None, []
+        whole.keep_alive = False
+        self._answer(whole, said)
 
     def _await_head(self) -> None:
         self._end_head()

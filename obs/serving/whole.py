@@ -20,6 +20,9 @@ Answer = Callable[[Response], None]
 class Visit(Protocol):
     """One request that is taken whole."""
 
+    def more(self, nbytes: int) -> Response | None:
+        """A piece of the body came; the answer where there is no room for it, and everything is let go of."""
+
     def take(self, body: bytes, answer: Answer) -> None:
         """Work on the body elsewhere, and answer."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def test_files_are_sought_beside_the_configuration(tmp_path: Path) -> None:
         "job_name": "j",
         "file_sd_configs": [{"files": ["targets/*.yml", "/abs.yml"]}],
         "basic_auth": {"username": "u", "password_file": "secret"},
-        "params": {"x_file": []},
+        "static_configs": [{"targets": ["h:1"], "labels": {"log_file": "app.log", "files": "many"}}],
+        "params": {"files": ["a"], "x_file": ["b"]},
     }
     file.write_text(yaml.safe_dump({"rule_files": ["rules.yml", "/other.yml"], "scrape_configs": [job]}))
     config = load(file, {})
@@ -71,6 +73,8 @@ def test_files_are_sought_beside_the_configuration(tmp_path: Path) -> None:
     (found,) = LiveConfig(config, None, SYSTEM_CLOCK).jobs
     assert found.file_sd_configs[0].files == [str(tmp_path / "targets/*.yml"), "/abs.yml"]
     assert found.basic_auth is not None and found.basic_auth.password_file == str(tmp_path / "secret")
+    assert found.static_configs[0].labels == {"log_file": "app.log", "files": "many"}
+    assert found.params == {"files": ["a"], "x_file": ["b"]}
 
 
 def live(file: Path) -> LiveConfig:
@@ -125,6 +129,27 @@ def test_a_reload_that_fails_changes_nothing(file: Path, fault: dict[str, Any]) 
     with pytest.raises(ConfigError):
         found.reload(lambda *_: pytest.fail("it is not to be used"))
     assert found.text() == before and not found.reloaded.succeeded and found.reloaded.at_ns == 0
+
+
+def test_reloads_come_one_after_the_other(file: Path) -> None:
+    found, began, go_on = live(file), threading.Event(), threading.Event()
+    used: list[str] = []
+
+    def slowly(*_: object) -> None:
+        began.set()
+        assert go_on.wait(60)
+        used.append("first")
+
+    first = threading.Thread(target=found.reload, args=(slowly,))
+    second = threading.Thread(target=found.reload, args=(lambda *_: used.append("second"),))
+    first.start()
+    assert began.wait(60)
+    second.start()
+    second.join(0.05)  # it would be through by then
+    go_on.set()
+    first.join()
+    second.join()
+    assert used == ["first", "second"]
 
 
 def test_rules_that_cannot_be_read_change_nothing(file: Path) -> None:

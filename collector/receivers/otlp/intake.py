@@ -74,9 +74,9 @@ class Intake:
         """Room for a body of `nbytes`, or for one that arrives piece by piece; it grows. Raises: Overloaded."""
         return self._pipeline.room(nbytes)
 
-    def held_room(self, nbytes: int) -> Room:
-        """The same for who gives it back by itself. Raises: Overloaded."""
-        return self._pipeline.held_room(nbytes)
+    def held_room(self) -> Room:
+        """The same, empty at first, for who gives it back by itself."""
+        return self._pipeline.held_room()
 
     def take(self, signal: Signal, body: bytes, receiver: str, room: Room | None = None) -> Decoded:
         """Store what can be stored of a protobuf body; when this returns it is durable. `room`: what it holds already.

@@ -64,13 +64,13 @@ class RemoteWrite:
         self._crew.close()
 
     def begin(self, headers: Mapping[bytes, bytes], nbytes: int) -> Visit | None:
-        """See `obs.serving.whole`: usual bodies while there is room; what is to be refused comes the other way."""
+        """See `obs.serving.whole`: usual bodies; a kind that is to be refused comes the other way."""
         usual = nbytes <= limits.WHOLE_BYTES and nbytes <= self._max_body
         if not usual or headers.get(b"content-encoding", b"snappy") != b"snappy":
             return None
         try:
             second = is_second(headers.get(b"content-type", b"").decode("latin-1"))
-            return Visit(self, self._intake.held_room(nbytes), second)
+            return Visit(self, self._intake.held_room(), second)
         except ObsError:
             return None
 
@@ -123,6 +123,15 @@ class Visit:
 
     def __init__(self, receiver: RemoteWrite, room: Room, second: bool) -> None:
         self._receiver, self._room, self._second = receiver, room, second
+
+    def more(self, nbytes: int) -> Response | None:
+        """Hold room for a piece: for what came, not for what was announced, or who sends nothing would hold it all."""
+        try:
+            self._room.grow(nbytes)
+        except ObsError as e:
+            self._room.leave()
+            return self._receiver.refuse(e)
+        return None
 
     def take(self, body: bytes, answer: Callable[[Response], None]) -> None:
         """Have it decoded and stored by a thread."""

@@ -39,7 +39,8 @@ def answered(store: Store, body: bytes) -> tuple[Response, Pipeline, Ledger]:
     pipeline, ledger = Pipeline({Signal.METRICS: store}), Ledger()
     receiver = RemoteWrite(Intake(pipeline, ledger))
     visit = receiver.begin(HEADERS, len(body))
-    assert visit is not None and pipeline.in_flight_bytes == len(body)
+    assert visit is not None and pipeline.in_flight_bytes == 0
+    assert visit.more(len(body)) is None and pipeline.in_flight_bytes == len(body)
     answers: Queue[Response] = Queue()
     visit.take(body, answers.put)
     response = answers.get(timeout=60)
@@ -86,10 +87,13 @@ def test_what_comes_the_usual_way(headers: dict[bytes, bytes], nbytes: int) -> N
 
 
 def test_no_room() -> None:
-    pipeline = Pipeline({}, max_in_flight_bytes=100)
-    receiver = RemoteWrite(Intake(pipeline, Ledger()))
-    first = receiver.begin(HEADERS, 90)
-    assert first is not None and receiver.begin(HEADERS, 20) is None
+    pipeline, ledger = Pipeline({}, max_in_flight_bytes=100), Ledger()
+    receiver = RemoteWrite(Intake(pipeline, ledger))
+    first, second = receiver.begin(HEADERS, 90), receiver.begin(HEADERS, 90)
+    assert first is not None and second is not None and first.more(90) is None
+    refused = second.more(20)
+    assert refused is not None and refused.status_code == 429 and refused.headers["connection"] == "close"
+    assert pipeline.in_flight_bytes == 90 and ledger.totals(Signal.METRICS, RECEIVER).balanced
     first.leave()
     assert pipeline.in_flight_bytes == 0
 
@@ -97,6 +101,6 @@ def test_no_room() -> None:
 def test_a_body_that_is_too_slow() -> None:
     pipeline = Pipeline({})
     visit = RemoteWrite(Intake(pipeline, Ledger())).begin(HEADERS, 90)
-    assert visit is not None
+    assert visit is not None and visit.more(40) is None
     response = visit.too_slow(60)
     assert response.status_code == 408 and response.headers["connection"] == "close" and pipeline.in_flight_bytes == 0

@@ -36,6 +36,7 @@ class Echo:
     def __init__(self) -> None:
         self.crew = Crew(2, "echo")
         self.left: Queue[str] = Queue()
+        self.room = 1 << 30
 
     def begin(self, headers: Mapping[bytes, bytes], nbytes: int) -> Visit | None:
         return Visit(self) if nbytes <= LIMIT else None
@@ -48,6 +49,10 @@ class Echo:
 class Visit:
     def __init__(self, echo: Echo) -> None:
         self.echo = echo
+
+    def more(self, nbytes: int) -> Response | None:
+        self.echo.room -= nbytes
+        return PlainTextResponse("no room", 429) if self.echo.room < 0 else None
 
     def take(self, body: bytes, answer: Callable[[Response], None]) -> None:
         text = f"whole {len(body)} {body[-1:].decode()}"
@@ -143,6 +148,14 @@ def test_a_connection_serves_many(server: tuple[tuple[str, int], Echo]) -> None:
 def test_who_goes_away_is_noticed(server: tuple[tuple[str, int], Echo]) -> None:
     exchange(server[0], post(b"x" * 1000)[:-1])
     assert server[1].left.get(timeout=20) == "left"
+
+
+@pytest.mark.parametrize("end", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "then another"])
+def test_a_body_that_there_is_no_room_for(end: bytes) -> None:
+    with serving(BoundedHttp) as (address, echo):
+        echo.room = 90_000
+        said = exchange(address, post(b"x" * LIMIT)[:80_000], post(b"x" * LIMIT)[80_000:] + end)
+    assert said.startswith(b"HTTP/1.1 429 ") and said.endswith(b"no room") and b"connection: close" in said
 
 
 def test_a_body_that_does_not_end() -> None:
