@@ -75,9 +75,14 @@ def weights(spans: pa.RecordBatch) -> Floats:
     for type_ in ("int", "float"):
         column = text_column(spans, attribute_column("attr", WEIGHT, type_))
         if column is not None:
-            given = column.cast(pa.float64()).fill_null(1.0).to_numpy(zero_copy_only=False)
+            given = as_floats(column).fill_null(1.0).to_numpy(zero_copy_only=False)
             found = np.where(np.isfinite(given) & (given > 0), given, 1.0) * found
     return found
+
+
+def as_floats(column: pa.Array) -> pa.Array:
+    """Numbers as float64: integers past 2⁵³ are rounded, where Arrow by itself would refuse the batch."""
+    return column.cast(pa.float64(), safe=False)
 
 
 def words(column: pa.Array, each: int) -> Words:

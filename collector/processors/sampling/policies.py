@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from obs.collector.processors.derived.columns import attribute, text_column
+from obs.collector.processors.derived.columns import as_floats, attribute, text_column
 from obs.collector.processors.derived.state import Floats, Ints
 from obs.collector.processors.sampling.due import Due, Mask
 from obs.model.schema import attribute_column
@@ -134,8 +134,10 @@ class NumericAttribute:
             for type_ in ("int", "float"):
                 column = text_column(spans, attribute_column(scope, self.key, type_))
                 if column is not None:
-                    above = pc.greater_equal(column, pa.scalar(self.at_least, pa.float64()))
-                    found |= _as_mask(pc.and_(above, pc.less_equal(column, pa.scalar(self.at_most, pa.float64()))))
+                    numbers = as_floats(column)
+                    found |= _as_mask(
+                        pc.and_(pc.greater_equal(numbers, self.at_least), pc.less_equal(numbers, self.at_most))
+                    )
         return found
 
 

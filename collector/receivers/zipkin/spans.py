@@ -91,7 +91,7 @@ def _event(annotation: Annotation) -> dict[str, Any]:
     time_ns = annotation.time_us * 1000
     name, _, rest = annotation.value.partition("|")
     text, bar, dropped = rest.rpartition("|")
-    if bar and text.startswith("{") and dropped.isdigit() and len(dropped) < 10:
+    if bar and text.startswith("{") and dropped.isdecimal() and len(dropped) < 10:
         try:
             return event(time_ns, name, orjson.loads(text), int(dropped))
         except orjson.JSONDecodeError:

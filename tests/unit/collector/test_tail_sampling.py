@@ -122,6 +122,14 @@ def test_kept_spans_say_how_many_they_stand_for(tmp_path: Path) -> None:
     assert sampling.store.batches[-1].tables["spans"].column("attr.sampling.weight:float").to_pylist() == [10.0]
 
 
+def test_a_weight_that_no_float_holds_exactly_stops_nobody(tmp_path: Path) -> None:
+    sampling = Sampling(tmp_path, TENTH)
+    sampling.send(*(SpanRow(trace, 1, attributes={"sampling.weight": 2**60 + 1}) for trace in range(1, 101)))
+    sampling.pass_s(11)
+    (table,) = [batch.tables["spans"] for batch in sampling.store.batches]
+    assert set(table.column("attr.sampling.weight:float").to_pylist()) == {10 * 2.0**60}
+
+
 def test_what_was_acknowledged_and_not_decided_is_there_after_a_crash(tmp_path: Path) -> None:
     sampling = Sampling(tmp_path)
     sampling.send(SpanRow(1, 1, status=2), SpanRow(2, 1))

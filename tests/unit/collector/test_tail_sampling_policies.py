@@ -36,7 +36,7 @@ def kept(policy: dict[str, Any], *batches: Sequence[SpanRow]) -> set[int]:
 FIRST = [
     SpanRow(1, 1, end=5 * MS, attributes={"http.route": "/cart", "n": 5, "vip": True}),
     SpanRow(2, 1, start=0, end=80 * MS, status=1, attributes={"n": 5.5}),
-    SpanRow(3, 1, end=1 * MS, resource={"zone": "eu"}),
+    SpanRow(3, 1, end=1 * MS, resource={"zone": "eu"}, attributes={"huge": 2**60 + 1}),
 ]
 SECOND = [SpanRow(1, 2, start=200 * MS, end=300 * MS, status=2), SpanRow(4, 1, attributes={"http.route": "/health"})]
 
@@ -58,6 +58,7 @@ SECOND = [SpanRow(1, 2, start=200 * MS, end=300 * MS, status=2), SpanRow(4, 1, a
             "key": "http.route", "values": ["/health"], "invert_match": True}}, {1, 2, 3}),
         ({"type": "numeric_attribute", "numeric_attribute": {"key": "n", "min_value": 5, "max_value": 5}}, {1}),
         ({"type": "numeric_attribute", "numeric_attribute": {"key": "n", "min_value": 5}}, {1, 2}),
+        ({"type": "numeric_attribute", "numeric_attribute": {"key": "huge", "min_value": 2**59}}, {3}),
         ({"type": "boolean_attribute", "boolean_attribute": {"key": "vip", "value": True}}, {1}),
         ({"type": "boolean_attribute", "boolean_attribute": {"key": "vip", "value": False}}, set()),
         ({"type": "span_count", "span_count": {"min_spans": 2}}, {1}),
