@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from obs.errors import UserError
 from obs.model.batch import Batch, Decoded, Signal
 from obs.model.schema import LOGS
 from obs.otlp import reasons
@@ -99,8 +100,11 @@ def texts(values: Mapping[str, str]) -> dict[str, Cell]:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON text; what JSON does not know as its text."""
-    return mended(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text))
+    """A value as JSON text; what JSON does not know as its text. Raises: UserError where it is nested too deep."""
+    try:
+        return mended(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text))
+    except RecursionError:
+        raise UserError("cannot store a value: its lists are nested too deep; send it flatter, or as text") from None
 
 
 def _as_text(value: Any) -> str:

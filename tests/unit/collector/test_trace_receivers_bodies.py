@@ -126,6 +126,20 @@ def test_a_span_without_a_time_began_with_its_first_annotation(client: TestClien
     assert first["attr.otel.zipkin.absentField.startTime:bool"] is True
 
 
+def test_values_nested_without_end_are_refused_in_words(client: TestClient, store: Taken) -> None:
+    deep = "[" * 1000 + "]" * 1000
+    answer = client.post(http.V2, content=f'[{{"traceId": "1", "id": "2", "timestamp": 10, "tags": {{"a": {deep}}}}}]')
+    assert (answer.status_code, answer.text.startswith("cannot store a value: its lists")) == (400, True)
+    told = {"timestamp": 11, "value": f'retry|{{"a":{deep}}}|0'}
+    assert zipkin(client, ZIPKIN | {"annotations": [told]}).status_code == 400
+    assert store.rows == []
+
+
+def test_a_count_in_digits_that_are_none_is_part_of_the_name(client: TestClient, store: Taken) -> None:
+    assert zipkin(client, ZIPKIN | {"annotations": [{"timestamp": 11, "value": "retry|{}|²"}]}).status_code == 202
+    assert [event["name"] for event in store.rows[0]["events"]] == ["retry|{}|²"]
+
+
 @pytest.mark.parametrize(
     ("faulty", "reason"),
     [
