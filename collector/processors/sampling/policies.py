@@ -1,5 +1,7 @@
-"""The policies of tail sampling: each says of every due trace whether it keeps it, and for how many it then stands.
+"""The policies of tail sampling: each says which of the traces it is asked about it keeps, and for how many they stand.
 
+Shares and rates both keep the traces of the lowest keys, so that what two of them keep lies one within the other: that
+which several policies keep stands for as many as the surest says, what passes one after the other for the least sure.
 Source: opentelemetry-collector-contrib, processor/tailsamplingprocessor, README.
 """
 
@@ -28,25 +30,30 @@ class Verdict:
     kept: Mask
     weight: Floats
 
+    def only(self, mask: Mask, weight: float = 1.0) -> Verdict:
+        """Those of it that are in `mask`, of which each stands for `weight` of all."""
+        return Verdict(self.kept & mask, np.maximum(self.weight, weight))
+
+
+def of_all(mask: Mask) -> Verdict:
+    """These traces, each for itself: what the first policy is asked about."""
+    return Verdict(mask, np.ones(len(mask)))
+
 
 class Policy(Protocol):
     """One way to decide."""
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
-        """Decide."""
-
-
-def _certain(kept: Mask) -> Verdict:
-    return Verdict(kept, np.ones(len(kept)))
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
+        """Which of `among` it keeps; others cost it nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Always:
     """Every trace."""
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """Keep all."""
-        return _certain(np.ones(len(due), np.bool_))
+        return among
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,10 @@ class Latency:
     at_least_ms: float
     at_most_ms: float = np.inf
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """From the first start to the last end."""
         ms = due.durations_ns() / 1e6
-        return _certain((ms >= self.at_least_ms) & (ms <= self.at_most_ms))
+        return among.only((ms >= self.at_least_ms) & (ms <= self.at_most_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +75,9 @@ class StatusCode:
 
     codes: Sequence[int]
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """Any span."""
-        return _certain(due.any(self._mask))
+        return among.only(due.any(self._mask))
 
     def _mask(self, spans: pa.RecordBatch) -> Mask:
         status = spans.column("status_code").fill_null(0).to_numpy(zero_copy_only=False)
@@ -84,9 +91,9 @@ class SpanCount:
     at_least: int
     at_most: int
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """As they are now."""
-        return _certain((due.spans >= self.at_least) & (due.spans <= self.at_most))
+        return among.only((due.spans >= self.at_least) & (due.spans <= self.at_most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,10 @@ class StringAttribute:
     regex: bool = False
     invert: bool = False
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """Any span."""
         found = due.any(self._mask)
-        return _certain(~found if self.invert else found)
+        return among.only(~found if self.invert else found)
 
     def _mask(self, spans: pa.RecordBatch) -> Mask:
         column = attribute(spans, self.key)
@@ -123,10 +130,10 @@ class NumericAttribute:
     at_most: float
     invert: bool = False
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """Any span."""
         found = due.any(self._mask)
-        return _certain(~found if self.invert else found)
+        return among.only(~found if self.invert else found)
 
     def _mask(self, spans: pa.RecordBatch) -> Mask:
         found = np.zeros(spans.num_rows, np.bool_)
@@ -149,10 +156,10 @@ class BooleanAttribute:
     value: bool
     invert: bool = False
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """Any span."""
         found = due.any(self._mask)
-        return _certain(~found if self.invert else found)
+        return among.only(~found if self.invert else found)
 
     def _mask(self, spans: pa.RecordBatch) -> Mask:
         found = np.zeros(spans.num_rows, np.bool_)
@@ -173,10 +180,9 @@ class Probabilistic:
 
     share: float
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """By a number that is as good as random, and the trace's own."""
-        kept = due.keys / 2.0**64 < self.share
-        return Verdict(kept, np.full(len(due), 1 / self.share if self.share else 1.0))
+        return among.only(due.keys / 2.0**64 < self.share, 1 / self.share if self.share else 1.0)
 
 
 @dataclass(slots=True)
@@ -198,10 +204,10 @@ class Budget:
         return passed
 
 
-def _limited(wanted: Mask, passed: Mask, weight: Floats) -> Verdict:
+def _limited(wanted: Verdict, passed: Mask) -> Verdict:
     """Those that passed stand for all that wanted to."""
-    ratio = wanted.sum() / max(passed.sum(), 1)
-    return Verdict(passed, weight * max(ratio, 1.0))
+    ratio = wanted.kept.sum() / max(passed.sum(), 1)
+    return Verdict(passed, wanted.weight * max(ratio, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,23 +216,22 @@ class RateLimiting:
 
     budget: Budget
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """In the order of keys."""
-        wanted = np.ones(len(due), np.bool_)
-        return _limited(wanted, self.budget.take(due.spans, wanted, now_s), np.ones(len(due)))
+        return _limited(among, self.budget.take(due.spans, among.kept, now_s))
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Traces that every policy keeps."""
+    """Traces that every policy keeps: each is asked about those that the ones before it kept."""
 
     policies: Sequence[Policy]
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
-        """All of them; the shares that they keep multiply."""
-        verdicts = [policy(due, now_s) for policy in self.policies]
-        kept = np.logical_and.reduce([v.kept for v in verdicts])
-        return Verdict(kept, np.multiply.reduce([v.weight for v in verdicts]))
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
+        """One after the other."""
+        for policy in self.policies:
+            among = policy(due, now_s, among)
+        return among
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,16 +241,13 @@ class Composite:
     policies: Sequence[tuple[Policy, Budget]]
     total: Budget
 
-    def __call__(self, due: Due, now_s: float) -> Verdict:
+    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """In the order of policies, then of keys."""
-        kept, weight = np.zeros(len(due), np.bool_), np.ones(len(due))
-        free = np.ones(len(due), np.bool_)
+        kept, weight, free = np.zeros(len(due), np.bool_), among.weight, among.kept
         for policy, budget in self.policies:
-            own = policy(due, now_s)
-            wanted = own.kept & free
-            verdict = _limited(wanted, budget.take(due.spans, wanted, now_s), own.weight)
-            weight = np.where(wanted, verdict.weight, weight)
-            kept |= verdict.kept
-            free &= ~wanted
-        passed = self.total.take(due.spans, kept, now_s)
-        return _limited(kept, passed, weight)
+            wanted = policy(due, now_s, Verdict(free, among.weight))
+            passed = _limited(wanted, budget.take(due.spans, wanted.kept, now_s))
+            weight = np.where(wanted.kept, passed.weight, weight)
+            kept = kept | passed.kept
+            free = free & ~wanted.kept
+        return _limited(Verdict(kept, weight), self.total.take(due.spans, kept, now_s))

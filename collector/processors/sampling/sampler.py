@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from obs.collector.processors.sampling.counts import Counts
 from obs.collector.processors.sampling.due import Due, Mask
 from obs.collector.processors.sampling.journal import DECISION, DECISIONS, SPANS, Journal
 from obs.collector.processors.sampling.pending import Entry, Pending, Taken, entry
-from obs.collector.processors.sampling.policies import Policy
+from obs.collector.processors.sampling.policies import Policy, of_all
 from obs.collector.processors.sampling.remembered import KEPT, OUT, UNDECIDED, Remembered
 from obs.errors import ObsError, Overloaded
 from obs.model.batch import Batch, Signal
@@ -87,9 +87,9 @@ class TailSampler:
             if table == SPANS:
                 self._pending.add(entry(batch, _keys(batch), now_s, generation))
             else:
-                columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in DECISION.names]
-                self._remembered.add(*columns)
-                self._replayed = np.union1d(self._replayed, columns[0])
+                keys, kept, weight = _decisions(batch)
+                self._remembered.add(keys, kept, weight)
+                self._replayed = np.union1d(self._replayed, keys)
 
     def close(self) -> None:
         """Stop; what is not decided waits in the journal. Safe to call twice and without `start`."""
@@ -114,13 +114,16 @@ class TailSampler:
             )
         keys = _keys(spans)
         decided, weight = self._remembered.find(keys)
-        if (decided != UNDECIDED).any():
-            self._late(spans, decided, weight)
+        kept, out = decided == KEPT, decided == OUT
+        if kept.any():
+            self._store(weighted(spans.filter(pa.array(kept)), weight[kept]))
+        if (kept | out).any():
             spans, keys = spans.filter(pa.array(decided == UNDECIDED)), keys[decided == UNDECIDED]
         if spans.num_rows:
             with self._lock:
                 generation = self._opened.append(SPANS, spans)
                 self._pending.add(entry(spans, keys, self._clock.now_ns() / 1e9, generation))
+        self._enter(int(kept.sum()), int(out.sum()), "late_")  # a batch that is refused is not counted: it comes again
         return None
 
     @property
@@ -128,13 +131,6 @@ class TailSampler:
         if self._journal is None:
             raise Overloaded("cannot take spans: the server is stopping; send them again later", RETRY_AFTER_S)
         return self._journal
-
-    def _late(self, spans: pa.RecordBatch, decided: np.ndarray, weight: Floats) -> None:
-        """Spans of decided traces go where the others went."""
-        kept, out = decided == KEPT, int((decided == OUT).sum())
-        if kept.any():
-            self._store(weighted(spans.filter(pa.array(kept)), weight[kept]))
-        self._enter(int(kept.sum()), out, "late_")
 
     def _store(self, spans: pa.RecordBatch) -> None:
         self._then.consume(Batch(Signal.TRACES, {"spans": spans}))
@@ -189,26 +185,19 @@ class TailSampler:
             self._remembered.add(due.keys[fresh], kept[fresh], weight[fresh])
             self.counts.traces("sampled", int(kept[fresh].sum()))
             self.counts.traces("sampled_out", int((~kept[fresh]).sum()))
-        at = 0
-        for spans, generation in zip(due.batches, taken.generations, strict=True):
-            group = due.group[at : at + spans.num_rows]
-            at += spans.num_rows
-            mask = kept[group]
-            if mask.any():
-                some = spans if mask.all() else spans.filter(pa.array(mask))
-                one = entry(weighted(some, weight[group][mask]), due.keys[group[mask]], now_s, generation)
-                self._outbox.append(one)
-                self._outbox_bytes += one.nbytes
-            self._enter(0, int((~mask).sum()))
+        ready = list(_kept_of(taken, kept, weight, now_s))  # all or none: what fails waits anew as a whole
+        self._outbox.extend(ready)
+        self._outbox_bytes += sum(one.nbytes for one in ready)
+        self._enter(0, int((~kept[due.group]).sum()))
 
     def _asked(self, due: Due, fresh: Mask, now_s: float) -> tuple[Mask, Floats]:
         """What the policies say: a trace is kept that one of them keeps, and stands for as many as the surest says."""
         kept, weight = np.zeros(len(due), np.bool_), np.full(len(due), np.inf)
         for name, policy in self._policies.items():
-            verdict = policy(due, now_s)
+            verdict = policy(due, now_s, of_all(fresh))
             kept |= verdict.kept
             weight = np.where(verdict.kept, np.minimum(weight, verdict.weight), weight)
-            self.counts.policy(name, int((verdict.kept & fresh).sum()), int((~verdict.kept & fresh).sum()))
+            self.counts.policy(name, int(verdict.kept.sum()), int((~verdict.kept & fresh).sum()))
         return kept, np.where(kept, weight, 1.0)
 
     def _send(self) -> None:
@@ -235,6 +224,18 @@ class TailSampler:
                 log.exception("tail sampling failed in a part; going on")
 
 
+def _kept_of(taken: Taken, kept: Mask, weight: Floats, now_s: float) -> Iterator[Entry]:
+    """The spans of traces that are kept, batch by batch."""
+    due, at = taken.due, 0
+    for spans, generation in zip(due.batches, taken.generations, strict=True):
+        group = due.group[at : at + spans.num_rows]
+        at += spans.num_rows
+        mask = kept[group]
+        if mask.any():
+            some = spans if mask.all() else spans.filter(pa.array(mask))
+            yield entry(weighted(some, weight[group][mask]), due.keys[group[mask]], now_s, generation)
+
+
 def _keys(spans: pa.RecordBatch) -> Words:
     """A number for each row's trace."""
     return mixed(words(spans.column("trace_id"), 2))
@@ -258,20 +259,22 @@ def leftover(folder: Path, then: Consumer) -> None:
     if not folder.exists():
         return
     journal = Journal(folder)
-    out: set[int] = set()
-    found = []
-    for _, table, batch in journal.replay():
+    every = list(journal.replay())
+    decided = Remembered(sum(batch.num_rows for _, table, batch in every if table == DECISIONS))
+    for _, table, batch in every:
+        if table == DECISIONS:
+            decided.add(*_decisions(batch))
+    for _, table, batch in every:
         if table == SPANS:
-            found.append(batch)
-        else:
-            out.update(batch.filter(_out(batch)).column("key").to_pylist())
-    dropped = np.array(sorted(out), np.uint64)
-    for spans in found:
-        some = spans.filter(pa.array(~np.isin(_keys(spans), dropped)))
-        if some.num_rows:
-            then.consume(Batch(Signal.TRACES, {"spans": some}))
+            found, weight = decided.find(_keys(batch))
+            mask = found != OUT
+            if mask.any():
+                some = weighted(batch.filter(pa.array(mask)), weight[mask])
+                then.consume(Batch(Signal.TRACES, {"spans": some}))
     journal.forget_below(None)
 
 
-def _out(batch: pa.RecordBatch) -> pa.Array:
-    return pa.array(~batch.column("kept").to_numpy(zero_copy_only=False))
+def _decisions(batch: pa.RecordBatch) -> tuple[Words, Mask, Floats]:
+    """Keys, whether each is kept, and its weight."""
+    keys, kept, weight = (batch.column(name).to_numpy(zero_copy_only=False) for name in DECISION.names)
+    return keys, kept, weight

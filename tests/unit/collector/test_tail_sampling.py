@@ -12,6 +12,7 @@ from derived_series import SECOND, Hands
 from span_batches import SpanRow, spans_batch, trace_id
 
 from obs.collector.ledger import Ledger
+from obs.collector.processors.sampling import sampler
 from obs.collector.processors.sampling.config import parse
 from obs.collector.processors.sampling.remembered import KEPT, OUT, UNDECIDED, Remembered
 from obs.collector.processors.sampling.sampler import SamplingOptions, TailSampler, leftover
@@ -101,6 +102,32 @@ def test_late_spans_go_where_their_trace_went(tmp_path: Path) -> None:
     sampling.pass_s(11)
     totals = sampling.ledger.totals(Signal.TRACES, "tail_sampling")
     assert (totals.stored, totals.dropped) == (2, {"sampled_out": 3})
+
+
+def test_late_spans_of_a_batch_that_is_refused_are_not_counted(tmp_path: Path) -> None:
+    sampling = Sampling(tmp_path)
+    sampling.send(SpanRow(1, 1, status=2), SpanRow(2, 1))
+    sampling.pass_s(11)
+    sampling.sampler.close()
+    with pytest.raises(Overloaded, match="stopping"):
+        sampling.send(SpanRow(1, 2), SpanRow(2, 2), SpanRow(3, 1))
+    totals = sampling.ledger.totals(Signal.TRACES, "tail_sampling")
+    assert (totals.stored, totals.dropped) == (1, {"sampled_out": 1})
+
+
+def test_a_rate_is_not_spent_on_traces_that_are_decided(tmp_path: Path) -> None:
+    rate = {"name": "rate", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 10}}
+    sampling = Sampling(tmp_path, [rate])
+    sampling.send(*(SpanRow(trace, 1) for trace in range(1, 11)))
+    sampling.store.full = True
+    sampling.pass_s(11)
+    sampling.store.full = False
+    sampling.open()  # all are decided and not stored
+    sampling.send(*(SpanRow(trace, 1) for trace in range(11, 21)))
+    sampling.sampler._replayed = sampling.sampler._replayed[:0]
+    sampling.pass_s(11)
+    assert sampling.store.spans == [(trace, 1) for trace in range(1, 21)]
+    assert sampling.counted("decisions_total") == {("rate", "sampled"): 10, ("rate", "not_sampled"): 0}
 
 
 def test_kept_spans_say_how_many_they_stand_for(tmp_path: Path) -> None:
@@ -193,7 +220,7 @@ def test_policies_that_fail_lose_nothing(tmp_path: Path) -> None:
     sampling = Sampling(tmp_path)
     sampling.send(SpanRow(1, 1, status=2))
 
-    def broken(due: Any, now_s: float) -> Any:
+    def broken(due: Any, now_s: float, among: Any) -> Any:
         raise ZeroDivisionError
 
     good = sampling.sampler._policies
@@ -203,6 +230,37 @@ def test_policies_that_fail_lose_nothing(tmp_path: Path) -> None:
     sampling.sampler._policies = good
     sampling.pass_s(1)
     assert sampling.store.spans == [(1, 1)]
+
+
+def test_batches_wait_anew_as_a_whole_where_one_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampling = Sampling(tmp_path)
+    for trace in (1, 2, 3):
+        sampling.send(SpanRow(trace, 1, status=2 if trace < 3 else 0))
+    made = sampler.weighted
+    answers = iter([made, None])
+
+    def fails_at_the_second(*given: Any) -> Any:
+        return next(answers)(*given)  # type: ignore[misc]
+
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(sampler, "weighted", fails_at_the_second)
+        sampling.pass_s(11)
+    sampling.pass_s(1)
+    assert sampling.store.spans == [(1, 1), (2, 1)]
+    totals = sampling.ledger.totals(Signal.TRACES, "tail_sampling")
+    assert (totals.stored, totals.dropped) == (2, {"sampled_out": 1})
+
+
+def test_what_a_sampler_left_keeps_the_weight_that_was_decided(tmp_path: Path) -> None:
+    sampling = Sampling(tmp_path, TENTH)
+    sampling.send(*(SpanRow(trace, 1) for trace in range(1, 101)))
+    sampling.store.full = True
+    sampling.pass_s(11)
+    store = Store()
+    leftover(tmp_path, store)
+    (table,) = [batch.tables["spans"] for batch in store.batches]
+    assert 0 < table.num_rows < 30
+    assert set(table.column("attr.sampling.weight:float").to_pylist()) == {10.0}
 
 
 def test_what_a_sampler_left_is_stored_once_it_is_configured_no_longer(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from span_batches import SpanRow, spans_table
 from obs.collector.processors.derived.columns import mixed, words
 from obs.collector.processors.sampling.config import parse
 from obs.collector.processors.sampling.due import Due
+from obs.collector.processors.sampling.policies import Policy, Verdict, of_all
 from obs.errors import ConfigError
 
 MS = 10**6
@@ -24,11 +25,16 @@ def due(*batches: Sequence[SpanRow]) -> Due:
     return Due(tables, traces, group)
 
 
+def asked(policy: Policy, traces: Due, now_s: float) -> Verdict:
+    """What a policy says of all of these."""
+    return policy(traces, now_s, of_all(np.ones(len(traces), np.bool_)))
+
+
 def kept(policy: dict[str, Any], *batches: Sequence[SpanRow]) -> set[int]:
     """The traces, by number, that a policy keeps."""
     traces = due(*batches)
     (made,) = parse([{"name": "p", **policy}]).values()
-    keys = {int(traces.keys[at]) for at in np.flatnonzero(made(traces, 0.0).kept)}
+    keys = {int(traces.keys[at]) for at in np.flatnonzero(asked(made, traces, 0.0).kept)}
     number = {int(mixed(words(spans_table([r]).column("trace_id"), 2))[0]): r.trace for rows in batches for r in rows}
     return {number[key] for key in keys}
 
@@ -85,7 +91,7 @@ def many(n: int, first: int = 1, **like: Any) -> list[SpanRow]:
 def test_a_share_is_near_what_was_asked_and_the_same_for_whoever_asks() -> None:
     policy = {"type": "probabilistic", "probabilistic": {"sampling_percentage": 20}}
     (made,) = parse([{"name": "p", **policy}]).values()
-    verdict = made(due(many(5000)), 0.0)
+    verdict = asked(made, due(many(5000)), 0.0)
     assert 900 < verdict.kept.sum() < 1100
     assert set(verdict.weight) == {5.0}
     assert kept(policy, many(50)) == kept(policy, many(200)) & set(range(1, 51))
@@ -93,19 +99,44 @@ def test_a_share_is_near_what_was_asked_and_the_same_for_whoever_asks() -> None:
 
 def test_a_rate_is_held_over_time_and_what_passes_stands_for_all() -> None:
     (made,) = parse([{"name": "p", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 10}}]).values()
-    first = made(due(many(100)), 100.0)
+    first = asked(made, due(many(100)), 100.0)
     assert first.kept.sum() == 10
     assert set(first.weight) == {10.0}
-    assert made(due(many(100)), 100.0).kept.sum() == 0
-    assert made(due(many(100)), 100.5).kept.sum() == 5
-    assert made(due(many(100)), 1000.0).kept.sum() == 10
-    assert set(made(due(many(3)), 2000.0).weight) == {1.0}
+    assert asked(made, due(many(100)), 100.0).kept.sum() == 0
+    assert asked(made, due(many(100)), 100.5).kept.sum() == 5
+    assert asked(made, due(many(100)), 1000.0).kept.sum() == 10
+    assert set(asked(made, due(many(3)), 2000.0).weight) == {1.0}
 
 
 def test_a_trace_longer_than_the_rate_does_not_hold_up_the_others() -> None:
     (made,) = parse([{"name": "p", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 10}}]).values()
     long = [[SpanRow(trace, i, name="x") for i in range(1, 12)] for trace in range(900, 905)]
-    assert made(due(many(20), *long), 5.0).kept.sum() == 10
+    assert asked(made, due(many(20), *long), 5.0).kept.sum() == 10
+
+
+def share(percent: float) -> dict[str, Any]:
+    return {"name": f"s{percent}", "type": "probabilistic", "probabilistic": {"sampling_percentage": percent}}
+
+
+def rate(per_s: float) -> dict[str, Any]:
+    return {"name": "r", "type": "rate_limiting", "rate_limiting": {"spans_per_second": per_s}}
+
+
+@pytest.mark.parametrize(
+    "policies", [[share(50), share(10)], [share(10), rate(100)], [rate(1000), share(10)], [rate(100), share(20)]]
+)
+def test_traces_that_pass_policies_one_after_the_other_stand_for_all(policies: list[Any]) -> None:
+    (made,) = parse([{"name": "p", "type": "and", "and": {"and_sub_policy": policies}}]).values()
+    verdict = asked(made, due(many(4000)), 1.0)
+    assert verdict.weight[verdict.kept].sum() == pytest.approx(4000, rel=0.15)
+
+
+def test_a_rate_within_an_and_is_spent_on_what_the_policies_before_it_kept() -> None:
+    failed = {"name": "e", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}}
+    (made,) = parse([{"name": "p", "type": "and", "and": {"and_sub_policy": [failed, rate(10)]}}]).values()
+    verdict = asked(made, due(many(990), many(20, first=5000, status=2)), 1.0)
+    assert verdict.kept.sum() == 10
+    assert set(verdict.weight[verdict.kept]) == {2.0}
 
 
 def test_a_composite_gives_each_policy_its_part() -> None:
@@ -120,7 +151,7 @@ def test_a_composite_gives_each_policy_its_part() -> None:
     }
     (made,) = parse([{"name": "p", "type": "composite", "composite": composite}]).values()
     traces = due(many(120, status=2), many(80, first=1000))
-    verdict = made(traces, 1.0)
+    verdict = asked(made, traces, 1.0)
     errors = traces.any(lambda batch: batch.column("status_code").to_numpy(zero_copy_only=False) == 2)
     assert (verdict.kept[errors].sum(), verdict.kept[~errors].sum()) == (60, 40)
     assert set(verdict.weight[errors]) == {2.0}
