@@ -22,9 +22,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from obs.version import __version__
 
@@ -165,20 +165,46 @@ def _exists(module: str) -> bool:
 
 
 def _run() -> None:
-    pool = ThreadPoolExecutor(COMPILERS, thread_name_prefix="obs-compile")
-    compiled = {m: pool.submit(_compile_in_child, m) for m in _state.modules if not _compiled(m).exists()}
+    compiled = _compile_in_children([m for m in _state.modules if not _compiled(m).exists()])
     for module in _state.modules:
         _state.current = module
         try:
             if module in compiled:
-                compiled[module].result()
+                compiled[module].wait()
             load_now(module)
         except Exception as e:
             _state.failed[module] = f"{type(e).__name__}: {e}"
             _log.exception("cannot compile kernels %r: the slow path stays in use", module)
-    pool.shutdown()
     _state.current = None
     _state.ended = time.monotonic()
+
+
+def _compile_in_children(modules: Sequence[str]) -> dict[str, threading.Event]:
+    """Begin to compile; each module's event is set when its child has ended.
+
+    The threads are daemons, which no exit waits for: the children end with the threads that started them.
+    """
+    ended = {module: threading.Event() for module in modules}
+    left: SimpleQueue[str] = SimpleQueue()
+    for module in modules:
+        left.put(module)
+    for _ in range(min(COMPILERS, len(modules))):
+        threading.Thread(target=_compile_each, args=(left, ended), name="obs-compile", daemon=True).start()
+    return ended
+
+
+def _compile_each(left: SimpleQueue[str], ended: dict[str, threading.Event]) -> None:
+    while True:
+        try:
+            module = left.get_nowait()
+        except Empty:
+            return
+        try:
+            _compile_in_child(module)
+        except OSError as e:
+            _log.warning("cannot start a child process that compiles kernels %r: %s", module, e)
+        finally:
+            ended[module].set()
 
 
 def _compile_in_child(module: str) -> None:

@@ -15,6 +15,8 @@ import pytest
 from obs_process import ObsProcess, eventually
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from obs.warm import KERNEL_MODULES
+
 USAGE = 2
 FREE = ("--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--no-agent")
 
@@ -113,3 +115,11 @@ def test_a_full_disk_refuses_and_serves_on(small_disk: Path) -> None:
         obs.kill()
         obs.start()
         assert eventually(lambda: obs.client.sql(count)["rows"][0][0], lambda n: n == stored) == stored
+
+
+def test_a_stop_does_not_wait_for_kernels_in_compilation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    with ObsProcess(tmp_path / "data") as obs:
+        assert obs.stop() == 0
+    compiled = [path.stem for path in tmp_path.rglob("*.compiled")]
+    assert len(compiled) < len(KERNEL_MODULES)
