@@ -11,6 +11,7 @@ import pyarrow as pa
 from obs.errors import QueryError
 from obs.logstore import limits
 from obs.logstore.chunks import Rows
+from obs.logstore.firstrows import Cursor, FirstRows, Found, Placed
 from obs.logstore.logql import ranges, unwrapped
 from obs.logstore.logql.binary import combine
 from obs.logstore.logql.matrix import Matrix, Steps, constant, make_steps
@@ -31,7 +32,7 @@ from obs.logstore.logql.plan import (
 from obs.logstore.logql.records import LogEntry, entries_of
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.logql.vectors import aggregate, replaced
-from obs.logstore.scan import Deadline, FirstRows, Placed, map_units, unless_damaged
+from obs.logstore.scan import Deadline, map_units, unless_damaged
 from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
 from obs.model.ports import VectorSample
 
@@ -92,8 +93,8 @@ class LogQL:
         plan = plan_records(syntax, self._store.streams.label_names)
         stats, deadline = Stats(), Deadline()
 
-        def find(start_ns: int, end_ns: int, limit: int) -> list[LogEntry]:
-            first = FirstRows(limit, newest_first)
+        def find(start_ns: int, end_ns: int, limit: int, behind: Cursor | None) -> list[LogEntry]:
+            first = FirstRows(limit, newest_first, behind)
             with self._store.read(_selection(plan, start_ns, end_ns), stats) as units:
                 _first_rows(first, units, plan, stats, deadline)
                 return _entries(first, deadline)
@@ -203,18 +204,20 @@ def _first_rows(first: FirstRows, units: list[Unit], plan: LogPlan, stats: Stats
             return
         waiting = waiting[limits.SCAN_THREADS :]
 
-        def work(unit: Unit, bound: int | None = bound) -> Rows | None:
-            return unless_damaged(lambda: _first_of(first, plan, unit, bound), unit.damaged, None)
+        def work(unit: Unit, bound: int | None = bound) -> Found | None:
+            return unless_damaged(lambda: _first_of(first, plan, unit, bound, ages[id(unit)]), unit.damaged, None)
 
-        for unit, rows in zip(batch, map_units(batch, work, deadline), strict=True):
-            stats.rows_read += len(rows) if rows is not None else 0
-            first.add(rows, ages[id(unit)])
+        for found in map_units(batch, work, deadline):
+            if found is not None:
+                stats.rows_read += len(found.times)
+                first.found.append(found)
 
 
-def _first_of(first: FirstRows, plan: LogPlan, unit: Unit, bound: int | None) -> Rows | None:
-    rows = first.first(run_stages(plan, first.inside(unit.open(), bound)))
+def _first_of(first: FirstRows, plan: LogPlan, unit: Unit, bound: int | None, age: int) -> Found | None:
+    rows = run_stages(plan, first.inside(unit.open(), bound))
+    found = first.first(rows, age)
     rows.chunk.release()
-    return rows
+    return found
 
 
 def _entries(first: FirstRows, deadline: Deadline) -> list[LogEntry]:

@@ -76,5 +76,22 @@ def test_cursors_that_are_none(store: LogStore, monkeypatch: pytest.MonkeyPatch)
         logql.records("{}", 0, 200 * NS, 10, after="x")
     assert logql.records("{}", 0, 10, 10, after=f"{20 * NS}.1", newest_first=False).entries == []
     monkeypatch.setattr(limits, "TIED_ENTRIES", 100)
+    page = logql.records("{}", 0, 200 * NS, 90, newest_first=False)
+    assert len(page.entries) == 90
+    page = logql.records("{}", 0, 200 * NS, 90, newest_first=False, after=str(page.next))
+    assert (len(page.entries), page.next) == (90, None)
     with pytest.raises(QueryLimit, match="more than 100 records of the time 5000000000"):
-        logql.records("{}", 0, 200 * NS, 10, newest_first=False)
+        logql.records("{}", 0, 200 * NS, 10, newest_first=False, after=f"{5 * NS}.101")
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_records_of_a_page_that_are_gone_hide_none_behind_it(store: LogStore, newest_first: bool) -> None:
+    logql = LogQL(store)
+    whole = [e.line for e in logql.records("{}", 0, 200 * NS, 500, newest_first).entries if e.time_ns != 5 * NS]
+    page = logql.records("{}", 0, 200 * NS, 100, newest_first)
+    assert str(page.next).startswith(f"{5 * NS}.")
+    store.delete("{}", 5 * NS, 5 * NS + 1)
+    rest = logql.records("{}", 0, 200 * NS, 500, newest_first, str(page.next))
+    assert [e.line for e in rest.entries] == (whole[-len(rest.entries) :] if rest.entries else [])
+    assert {e.line for e in page.entries if e.time_ns != 5 * NS}.isdisjoint(e.line for e in rest.entries)
+    assert len(rest.entries) + sum(e.time_ns != 5 * NS for e in page.entries) == len(whole)
