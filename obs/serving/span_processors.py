@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -16,10 +18,12 @@ from obs.collector.processors.derived.writer import Writer
 from obs.collector.processors.sampling.config import parse
 from obs.collector.processors.sampling.sampler import SamplingOptions, TailSampler, leftover
 from obs.config import Config, DerivedConfig, ProcessorsConfig, ServiceGraphConfig, SpanMetricsConfig
-from obs.errors import ConfigError
+from obs.errors import ConfigError, ObsError
 from obs.model.batch import Signal
 from obs.model.clock import Clock
 from obs.model.ports import Consumer
+
+log = logging.getLogger("obs.sampling")
 
 Store = Callable[..., None]
 """Stores a batch of metrics: `store(batch, receiver=…)`."""
@@ -50,9 +54,16 @@ class SpanProcessors:
         if self._sampler is not None:
             self._sampler.start()
         else:
-            leftover(self._folder, self._store)
+            self._take_leftover()
         for writer in self._writers:
             writer.start()
+
+    def _take_leftover(self) -> None:
+        """What a store has no room for yet stays in the journal, and keeps nobody from being served."""
+        try:
+            leftover(self._folder, self._store)
+        except ObsError as e:
+            log.warning("spans that tail sampling left wait for the next start: %s", e)
 
     def close(self) -> None:
         """Write what was derived, and stop."""
@@ -71,6 +82,12 @@ class SpanProcessors:
             "native" in config.histograms, config.max_span_names, config.max_series,
         )  # fmt: skip
         made = SpanMetrics(options, clock)
+        labels = Counter(made.state.families.labels)
+        if "" in labels or max(labels.values()) > 1:
+            raise ConfigError(
+                f"processors.span_metrics.dimensions: cannot use {config.dimensions}: two of them are one label, or "
+                "one is empty; name each attribute once"
+            )
         consume = partial(metrics, receiver="span_metrics")
         self._writers.append(Writer("span-metrics", made.state, made.lock, consume, config.interval, clock))
         return made.observe

@@ -40,6 +40,7 @@ class Writer:
         self._state, self._lock, self._consume, self._tick = state, lock, consume, tick
         self._interval_s, self._clock = interval_s, clock
         self._all_labels = True
+        self._last_ms = clock.now_ns() // 1_000_000  # of the last write, or of the beginning
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -63,16 +64,18 @@ class Writer:
         self._all_labels = False
 
     def _write(self, now_ns: int, all_labels: bool) -> None:
-        state, before_s = self._state, now_ns / 1e9 - IDLE_S
+        state, before_s, t_ms = self._state, now_ns / 1e9 - IDLE_S, now_ns // 1_000_000
+        zero_ms = min(max(t_ms - round(self._interval_s * 1000), self._last_ms), t_ms - 1)
         with self._lock:
-            rows = len(state)
+            rows, shown = len(state), dict(state.exemplars)
             idle = state.idle(before_s)
-            batch = metrics(state, now_ns // 1_000_000, round(self._interval_s * 1000), idle, all_labels)
+            batch = metrics(state, t_ms, zero_ms, idle, all_labels)
         if not rows:
             return
         self._consume(batch)
+        self._last_ms = t_ms
         with self._lock:
-            state.exemplars.clear()
+            state.exemplars = {at: e for at, e in state.exemplars.items() if shown.get(at) is not e}
             state.fresh[:rows] = False
             still = np.intersect1d(idle, state.idle(before_s))
             if len(still):

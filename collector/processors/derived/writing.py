@@ -12,16 +12,16 @@ from obs.model.batch import Batch, Signal
 from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES
 
 
-def metrics(state: State, t_ms: int, interval_ms: int, idle: Ints, all_labels: bool) -> Batch:
+def metrics(state: State, t_ms: int, zero_ms: int, idle: Ints, all_labels: bool) -> Batch:
     """Every series of the state at `t_ms`; those of `idle` rows end here.
 
-    Fresh ones are 0 an interval before, so that their first increment is seen. `all_labels`: send those of old ones.
+    Fresh ones are 0 at `zero_ms` before it: their first increment is seen. `all_labels`: send those of old ones too.
     """
     n = len(state)
     values, fresh = _values(state), state.fresh[:n].copy()
     fresh[idle] = False
     values[idle] = STALE
-    rows = [(t_ms - interval_ms, np.flatnonzero(fresh), np.zeros_like(values[fresh])), (t_ms, np.arange(n), values)]
+    rows = [(zero_ms, np.flatnonzero(fresh), np.zeros_like(values[fresh])), (t_ms, np.arange(n), values)]
     samples = [_samples(state.ids[at], t, v) for t, at, v in rows if len(at)]
     tables = {"samples": pa.Table.from_batches(samples, SAMPLES).combine_chunks().to_batches()[0]} if samples else {}
     named = np.arange(n) if all_labels else np.flatnonzero(state.fresh[:n])

@@ -82,6 +82,7 @@ def test_series_begin_at_zero_and_end_with_a_mark() -> None:
     timer = writer(metrics, written, clock)
     timer.write()
     assert not written.batches
+    clock.ns += 20 * SECOND
     metrics.observe(spans_table([SpanRow(1, 1), SpanRow(1, 2)]))
     began = clock.ns // 10**6
     timer.write()
@@ -101,6 +102,37 @@ def test_series_begin_at_zero_and_end_with_a_mark() -> None:
     timer.write()
     ((_, values),) = written.samples("traces_spanmetrics_calls_total").items()
     assert [v for _, v in values[-2:]] == [0, 1]
+
+
+def test_the_zero_of_a_series_is_never_before_the_server_began() -> None:
+    clock, written = Hands(), Written()
+    metrics = SpanMetrics(SpanMetricsOptions(), clock)
+    began = clock.ns // 10**6
+    timer = writer(metrics, written, clock)
+    metrics.observe(spans_table([SpanRow(1, 1)]))
+    clock.ns += 2 * SECOND
+    timer.close()
+    timer.write()
+    ((_, values),) = written.samples("traces_spanmetrics_calls_total").items()
+    assert values == [(began, 0), (began + 2000, 1)]
+
+
+def test_an_exemplar_that_comes_while_a_write_is_under_way_is_shown_with_the_next() -> None:
+    clock, written = Hands(), Written()
+    metrics = SpanMetrics(SpanMetricsOptions(), clock)
+
+    def store(batch: Batch) -> None:
+        written(batch)
+        if len(written.batches) == 1:
+            metrics.observe(spans_table([SpanRow(2, 1, end=500)]))
+
+    timer = writer(metrics, store, clock)  # type: ignore[arg-type]
+    metrics.observe(spans_table([SpanRow(1, 1, end=10)]))
+    for _ in range(2):
+        clock.ns += 15 * SECOND
+        timer.write()
+    shown = [dict(e["labels"])["trace_id"] for b in written.batches for e in b.tables["exemplars"].to_pylist()]
+    assert shown == [f"{1:032x}", f"{2:032x}"]
 
 
 def test_a_store_that_forgot_the_series_is_told_their_labels_again() -> None:

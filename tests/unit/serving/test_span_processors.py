@@ -6,20 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from span_batches import SpanRow, spans_batch
 
 from obs.collector.ledger import Ledger
 from obs.collector.processors.derived.observed import Observed
 from obs.collector.processors.sampling.sampler import TailSampler
 from obs.config import Config
-from obs.errors import ConfigError
+from obs.errors import ConfigError, Overloaded
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK
 from obs.serving.span_processors import SpanProcessors
 
 
 class Store:
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
     def consume(self, batch: Batch) -> None:
         """Take all."""
+        self.batches.append(batch)
+
+
+class Full(Store):
+    asked = 0
+
+    def consume(self, batch: Batch) -> None:
+        """Take nothing."""
+        self.asked += 1
+        raise Overloaded("cannot take batch: full; send it again")
 
 
 def made(folder: Path, store: Store, processors: dict[str, Any]) -> SpanProcessors:
@@ -44,6 +58,26 @@ def test_each_processor_stands_before_the_store(tmp_path: Path) -> None:
     found = made(tmp_path, Store(), {"tail_sampling": always})
     assert isinstance(found.consumer, TailSampler)
     assert len(found.collectors()) == 1
+
+
+def test_a_store_without_room_for_what_a_sampler_left_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    always = {"policies": [{"name": "all", "type": "always_sample"}]}
+    sampled = made(tmp_path, Store(), {"tail_sampling": always})
+    sampled.start()
+    sampled.consumer.consume(spans_batch(SpanRow(1, 1)))
+    sampled.close()
+    full, store = Full(), Store()
+    made(tmp_path, full, {}).start()
+    assert full.asked == 1
+    made(tmp_path, store, {}).start()
+    assert [batch.tables["spans"].num_rows for batch in store.batches] == [1]
+    assert list((tmp_path / "sampling").iterdir()) == []
+
+
+@pytest.mark.parametrize("dimensions", [[""], ["http.method", "http_method"], ["zone", "zone"]])
+def test_dimensions_that_are_one_label_are_told(tmp_path: Path, dimensions: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"processors\.span_metrics\.dimensions: cannot use"):
+        made(tmp_path, Store(), {"span_metrics": {"enabled": True, "dimensions": dimensions}})
 
 
 @pytest.mark.parametrize("name", ["span_metrics", "service_graph"])
