@@ -18,6 +18,10 @@ FEW = 100
 """Series whose labels are sorted sooner one by one than by columns."""
 
 
+MOST_EMPTY = 8
+"""Cells of the columns for each label that stands in one: a series of 256 labels would give others as many cells."""
+
+
 class LabelRows(Sequence[Labels]):
     """The labels of series of an index, in the order of `ordinals`."""
 
@@ -61,16 +65,17 @@ class LabelRows(Sequence[Labels]):
 
     def order(self) -> I64:
         """Positions in the order of labels."""
-        if len(self.ordinals) < FEW:
-            return np.array(sorted(range(len(self.ordinals)), key=self._made.__getitem__), np.int64)
         flat, rows = self._pairs
+        counts = np.bincount(rows, minlength=len(self.ordinals))
+        widest = max(int(counts.max(initial=0)), 1)
+        if len(self.ordinals) < FEW or widest * len(counts) > MOST_EMPTY * len(flat):
+            return np.array(sorted(range(len(self.ordinals)), key=self._made.__getitem__), np.int64)
         distinct, inverse = np.unique(flat, return_inverse=True)
         texts = list(map(self._index.pair_texts.__getitem__, distinct.tolist()))
         ranks = np.empty(len(texts), np.int32)
         ranks[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts), dtype=np.int32)
-        counts = np.bincount(rows, minlength=len(self.ordinals))
         places = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        columns = np.full((max(int(counts.max()), 1), len(counts)), -1, np.int32)  # fewer labels come first
+        columns = np.full((widest, len(counts)), -1, np.int32)  # fewer labels come first
         columns[places, rows] = ranks[inverse]
         return np.lexsort(columns[::-1])
 

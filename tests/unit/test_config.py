@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from obs.config import host_port, load, parse_duration, parse_size
+from obs.config import host_port, load
+from obs.config_values import parse_duration, parse_size
 from obs.errors import ConfigError
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -151,6 +153,18 @@ def test_rows_come_in_the_order_of_their_labels(index: SeriesIndex, series: int)
     ordinals = rng.permutation(len(index))
     rows = labelrows.LabelRows(index, ordinals)
     assert list(rows.take(rows.order())) == sorted(index.labels(ordinals))
+
+
+def test_one_series_of_many_labels_does_not_widen_the_others(index: SeriesIndex) -> None:
+    many = make_labels({f"l{number}": "x" for number in range(256)})
+    index.add(table([many, *(make_labels({"l1": f"{number}"}) for number in range(20_000))]))
+    rows = labelrows.LabelRows(index, np.arange(len(index))[::-1])
+    tracemalloc.start()
+    order = rows.order()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(rows.take(order)) == sorted(rows)
+    assert most < 4 * 256 * len(rows)  # what columns for all would take
 
 
 def test_a_settled_index_answers_as_before(index: SeriesIndex, monkeypatch: pytest.MonkeyPatch) -> None:
