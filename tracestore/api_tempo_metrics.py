@@ -74,5 +74,5 @@ def _exemplars(given: Params, asked: Plan) -> int:
     if isinstance(hint, bool):
         wanted = wanted * hint
     elif isinstance(hint, int | float):
-        wanted = int(hint)
+        wanted = int(min(hint, limits.MAX_EXEMPLARS))
     return max(0, min(wanted, limits.MAX_EXEMPLARS))

@@ -47,6 +47,8 @@ def trace_bound(expr: Expr | None, traces: TraceRows) -> Bound:
 
 def _compare(expr: Compare, t: TraceRows) -> Bound | None:
     field, op, value = expr.field, expr.op, expr.value
+    if isinstance(value, bool):
+        return None
     if field == Attribute("resource", "service.name") and op == "=" and isinstance(value, str):
         return Bound(t.with_service(value), True)
     if field == Intrinsic("status") and op == "=" and value == ERROR:

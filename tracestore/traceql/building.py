@@ -96,7 +96,7 @@ class Builder(Transformer[Token, Any]):
         return _Last(name, comparison(name, selection, [n.value for n in numbers]))
 
     def ranked(self, name: Token, count: Token) -> _Last:
-        if not count.isdigit() or not 0 < int(count) <= limits.MAX_METRIC_SERIES:
+        if not count.isdigit() or not 0 < conditions.number(count) <= limits.MAX_METRIC_SERIES:
             raise fault(count, f"{name} takes a whole number from 1 to {limits.MAX_METRIC_SERIES}")
         return _Last(name, Ranked(int(count), name == "topk"))
 

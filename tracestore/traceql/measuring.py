@@ -44,6 +44,7 @@ def _quantile(name: Token, term: Term) -> float:
 def comparison(name: Token, selection: Stage, numbers: Sequence[float]) -> Comparison:
     """`compare(selection, top, start, end)`. Raises: QueryError."""
     top, start, end = (*numbers, *(COMPARED_VALUES, -MAX_NS, MAX_NS)[len(numbers) :])[:3]
-    if len(numbers) > 3 or not 0 < top <= limits.MAX_TAG_VALUES:
+    if len(numbers) > 3 or not 1 <= top <= limits.MAX_TAG_VALUES:
         raise fault(name, f"compare() takes a spanset, 1 to {limits.MAX_TAG_VALUES} values, a start and an end in ns")
-    return Comparison(selection, int(top), int(start), int(end))
+    start, end = (int(max(-MAX_NS, min(moment, MAX_NS))) for moment in (start, end))
+    return Comparison(selection, int(top), start, end)

@@ -114,12 +114,48 @@ def test_faults_are_told_in_plain_text(client: TestClient) -> None:
         "metrics/query_range?q={}|rate()&step=0": "above zero",
         "metrics/query_range?q={}|rate()&start=5&end=1": "the end is before the start",
         "search?q={}|rate()": "cannot search for traces by a metric",
+        f"metrics/query?q={{}}|topk({'9' * 5000})": "whole number from 1",
+        "metrics/query?q={}|compare({ status = error }, 0.5)": "1 to 1000 values",
+        "metrics/query?q={}|compare({ status = error }, 1e400)": "1 to 1000 values",
     }
     for path, said in faults.items():
         answer = client.get(f"/tempo/api/{path}")
         assert answer.status_code in (400, 422), path
         assert said in answer.text
         assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "ask", [{"start": "-9223372036", "end": "9223372036"}, {"start": "-1e30", "end": "1e30"}, {"start": 0, "end": 1e30}]
+)
+def test_a_range_past_all_of_time_counts_every_span(client: TestClient, ask: dict[str, Any]) -> None:
+    (whole,) = got(client, "metrics/query", q="{ } | count_over_time()", **ask)["series"]
+    (steps,) = got(client, "metrics/query_range", q="{ } | count_over_time()", **ask)["series"]
+    assert (whole["value"], sum(s["value"] for s in steps["samples"])) == (3.0, 3.0)
+
+
+def test_numbers_past_all_numbers(client: TestClient) -> None:
+    ask = {"start": NOW // S, "end": NOW // S + 20}
+    (rate,) = got(client, "metrics/query_range", q="{ } | rate() with (exemplars=1e400)", **ask)["series"]
+    assert len(rate["exemplars"]) == 3
+    found = got(client, "metrics/query", q="{ } | compare({ status = error }, 10, -1e400, 1e400)", **ask)["series"]
+    assert {s["labels"][0]["value"]["stringValue"] for s in found} >= {"selection", "baseline"}
+
+
+def test_series_that_come_again_in_another_part_count_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ROWS_AT_ONE_TIME", 1)
+    monkeypatch.setattr(limits, "MAX_METRIC_SERIES", 2)
+    ask = {"q": "{ } | rate() by (name)", "start": NOW // S, "end": NOW // S + 20}
+    assert len(got(client, "metrics/query", **ask)["series"]) == 2
+
+
+def test_what_compare_keeps_is_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = {"q": "{ } | compare({ status = error }, 10)", "start": NOW // S, "end": NOW // S + 20}
+    few = got(client, "metrics/query", **ask)["series"]
+    monkeypatch.setattr(limits, "MAX_METRIC_CELLS", len(few))
+    assert got(client, "metrics/query", **ask)["series"] == few
+    answer = client.get("/tempo/api/metrics/query_range", params=ask | {"step": "1s"})
+    assert (answer.status_code, "take a longer step" in answer.text) == (422, True)
 
 
 def test_spansets_of_a_search(client: TestClient) -> None:

@@ -48,6 +48,7 @@ FAULTS = {
     "{ status = bad }": ("1:12", "unset, ok, error"),
     "{ .a = bad }": ("1:8", "text in quotes"),
     "{ name =~ `(` }": ("", "cannot compile regex"),
+    "{ name =~ `a)|(b` }": ("", "cannot compile regex"),
     "{ name =~ 5 }": ("1:8", "text in quotes"),
     "{ .a > nil }": ("1:6", "nil"),
     "{ parent.event.name = `x` }": ("1:3", "of the parent"),

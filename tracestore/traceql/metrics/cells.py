@@ -87,7 +87,7 @@ class Cells:
 
     def add(self, groups: Groups, step: Rows, values: Values) -> None:
         """Count some spans in. Raises: QueryLimit."""
-        _check(len(groups.keys) + len(self.sums), self.steps)
+        _check(len(self.sums) + sum(key not in self.sums for key in groups.keys), self.steps)
         cells = len(groups.keys) * self.steps
         cell = groups.number * self.steps + step
         made = [STATES[name][0](cell, values, cells).reshape(-1, self.steps) for name in self.states]
@@ -109,8 +109,17 @@ class Cells:
 
 
 def _check(series: int, steps: int = 1) -> None:
-    if series * steps > limits.MAX_METRIC_CELLS or series > limits.MAX_METRIC_SERIES:
+    if series > limits.MAX_METRIC_SERIES:
         raise QueryLimit(
-            f"cannot make {series} series (or buckets) of {steps} steps: the limits are {limits.MAX_METRIC_SERIES} "
-            f"series and {limits.MAX_METRIC_CELLS} points; group by fewer values, or take a longer step"
+            f"cannot make {series} series (or buckets): the limit is {limits.MAX_METRIC_SERIES}; group by fewer values"
+        )
+    check_cells(series, steps)
+
+
+def check_cells(series: int, steps: int) -> None:
+    """Raises: QueryLimit where so many series of so many steps are more than may be held."""
+    if series * steps > limits.MAX_METRIC_CELLS:
+        raise QueryLimit(
+            f"cannot make {series} series (or buckets) of {steps} steps: the limit is {limits.MAX_METRIC_CELLS} "
+            "points; group by or compare fewer values, or take a longer step"
         )

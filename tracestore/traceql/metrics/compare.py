@@ -16,7 +16,7 @@ from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.expressions import SCOPES, Attribute, Field, Intrinsic, Term
 from obs.tracestore.sources import Source, attributes_of
 from obs.tracestore.terms import Codes, codes_of_term
-from obs.tracestore.traceql.metrics.cells import Cells, Key, Rows, Values
+from obs.tracestore.traceql.metrics.cells import Cells, Key, Rows, Values, check_cells
 from obs.tracestore.traceql.metrics.metric import named
 from obs.tracestore.traceql.metrics.series import Series
 from obs.tracestore.traceql.metrics.window import Window
@@ -29,12 +29,41 @@ _KEPT = 3
 
 
 class _Tally(Cells):
-    """Counts that are bounded by what each part hands on."""
+    """Counts of which each part hands on, and all parts keep, so many values of each attribute and side."""
+
+    def __init__(self, kept: int, steps: int) -> None:
+        super().__init__(("count",), steps)
+        self.kept = kept
+
+    def join(self, key: Key, new: Values) -> None:
+        """See `Cells`. Raises: QueryLimit."""
+        super().join(key, new)
+        check_cells(len(self.sums), self.steps)
 
     def merge(self, other: Cells) -> None:
-        """See `Cells`."""
+        """See `Cells`. Raises: QueryLimit."""
         for key, sums in other.sums.items():
-            self.join(key, sums)
+            Cells.join(self, key, sums)
+        by_attribute = _by_attribute(self)
+        self.sums = {key: sums for found in by_attribute.values() for key, sums in _most(found, self.kept)}
+        check_cells(len(self.sums), self.steps)
+
+
+Counted = list[tuple[Key, Values]]
+
+
+def _by_attribute(cells: Cells) -> dict[tuple[str, str], Counted]:
+    """What was counted of each (attribute, side)."""
+    found: dict[tuple[str, str], Counted] = {}
+    for key, sums in cells.sums.items():
+        ((_, side), (label, _), _), _ = key
+        found.setdefault((label, side), []).append((key, sums))
+    return found
+
+
+def _most(counted: Counted, kept: int) -> Counted:
+    """The most frequent values, the first by their text where as frequent."""
+    return sorted(counted, key=lambda item: (-item[1].sum(), repr(item[0][0][2])))[:kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +93,7 @@ class Comparison:
 
     def cells(self, steps: int) -> Cells:
         """None yet."""
-        return _Tally(("count",), steps)
+        return _Tally(self.top * _KEPT, steps)
 
     def count(self, cells: Cells, rows: SpanRows, hits: Rows, step: Rows) -> tuple[Rows, Sequence[Key], Rows, Values]:
         """Add the hits to the cells; none of them is an exemplar."""
@@ -103,16 +132,12 @@ class Comparison:
 
     def series(self, cells: Cells, window: Window) -> list[tuple[Key, Series]]:
         """Of each attribute and side the most frequent values."""
-        by_attribute: dict[tuple[str, str], list[tuple[Key, Values]]] = {}
-        for key, sums in cells.sums.items():
-            ((_, side), (label, _), _), _ = key
-            by_attribute.setdefault((label, side), []).append((key, sums[0]))
+        by_attribute = _by_attribute(cells)
         found = []
         for label, side in sorted(by_attribute, key=lambda pair: (pair[1], pair[0])):
-            ranked = sorted(by_attribute[label, side], key=lambda item: (-item[1].sum(), repr(item[0][0][2])))
-            for key, points in ranked[: self.top]:
+            for key, sums in _most(by_attribute[label, side], self.top):
                 _, (_, field), (_, value) = key[0]
-                found.append((key, Series(((META, side), (label, named(field, value))), points)))
+                found.append((key, Series(((META, side), (label, named(field, value))), sums[0])))
         return found
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from obs.errors import QueryLimit
 from obs.tracestore import limits
+from obs.tracestore.query import MAX_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Window:
     @classmethod
     def over(cls, start_ns: int, end_ns: int, step_ns: int | None) -> Window:
         """Steps at whole multiples of themselves that cover a range. Raises: QueryLimit."""
+        start_ns, end_ns = _told(start_ns, end_ns)
         step = step_ns or _fitting(end_ns - start_ns)
         first = start_ns // step
         steps = max(-(-end_ns // step) - first, 1)
@@ -34,6 +36,7 @@ class Window:
     @classmethod
     def whole(cls, start_ns: int, end_ns: int) -> Window:
         """One step from start to end, both included."""
+        start_ns, end_ns = _told(start_ns, end_ns)
         return cls(start_ns - 1, max(end_ns - start_ns + 1, 1), 1)
 
     @property
@@ -54,6 +57,11 @@ class Window:
         """The step of each start; out of 0 … steps - 1 where it is outside."""
         found: npt.NDArray[np.int64] = (starts - self.first_ns - 1) // self.step_ns
         return found
+
+
+def _told(start_ns: int, end_ns: int) -> tuple[int, int]:
+    """A range as far as differences of its times fit 64 bits; no span starts before 1970."""
+    return max(start_ns, 0), min(end_ns, MAX_NS - 1)
 
 
 _NICE_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
