@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import NotFound, UserError
 from obs.tracestore import limits
-from obs.tracestore.analysis.chosen import Spans, spans_of, time_range, traces_of, whole_traces
+from obs.tracestore.analysis.chosen import spans_of, time_range, traces_of, whole_traces
 from obs.tracestore.analysis.critical_path import path_of_many, path_of_one
 from obs.tracestore.analysis.differences import Compared, InSet, compare_sets
 from obs.tracestore.analysis.flame import folded, merged_stacks
@@ -22,6 +21,7 @@ from obs.tracestore.analysis.two_traces import compared
 from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
 from obs.tracestore.api_own import error, read_query
 from obs.tracestore.evaluate import evaluate
+from obs.tracestore.expressions import Expr, fields_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.names import ERROR
 from obs.tracestore.opened import Snapshot
@@ -29,7 +29,7 @@ from obs.tracestore.query import TraceQuery
 from obs.tracestore.sources import MemorySource
 from obs.tracestore.spanview import span_views
 from obs.tracestore.store import TraceStore
-from obs.tracestore.traceql import parse
+from obs.tracestore.traceql import Plan, plan
 
 
 def router(store: TraceStore) -> APIRouter:
@@ -68,7 +68,8 @@ def router(store: TraceStore) -> APIRouter:
     def differences(given: Given) -> Response:
         """Which values are over-represented among the `slow`, `failed` or `among` (TraceQL) of the selected spans."""
         query, rate = read_query(given), _ratio(given, "fdr", 0.05)
-        return json_answer(_differences_json(store.ask(lambda s: _differences(s, query, given, rate))))
+        asked = _Asked.of(given)
+        return json_answer(_differences_json(store.ask(lambda s: _differences(s, query, asked, rate))))
 
     @api.get("/heatmap", response_class=Response)
     def heatmap(given: Given) -> Response:
@@ -77,7 +78,7 @@ def router(store: TraceStore) -> APIRouter:
         columns = max(min(given.whole("columns", 60), limits.MAX_HEAT_COLUMNS), 1)
 
         def ask(s: Snapshot) -> dict[str, Any]:
-            return heat_map(_places(s, query), time_range(s.sources, query), columns)
+            return heat_map(spans_of(s.sources, s.split_keys(), query), time_range(s.sources, query), columns)
 
         return json_answer(store.ask(ask))
 
@@ -139,30 +140,47 @@ def _one(store: TraceStore, text: str | None, name: str) -> MemorySource:
     return source
 
 
-def _places(s: Snapshot, query: TraceQuery, attributes: bool = False) -> Iterable[Spans]:
-    return spans_of(s.sources, s.split_keys(), query, attributes)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The set asked about: what `among` selects, what failed, or what took `slow` (None: the slowest twentieth)."""
+
+    among: Plan | None
+    failed: bool
+    slow: int | None
+
+    @classmethod
+    def of(cls, given: Params) -> _Asked:
+        """Raises: UserError, QueryError."""
+        among = given.text("among")
+        return cls(None if among is None else plan(among), given.flag("failed"), given.duration("slow", 1))
+
+    @property
+    def where(self) -> Expr | None:
+        """The condition of `among`. Raises: QueryError where it is a metric."""
+        return None if self.among is None else self.among.asked(TraceQuery()).where
+
+    def in_set(self, s: Snapshot, query: TraceQuery) -> InSet:
+        """The set, of the spans that the query selects."""
+        expr = self.where
+        if self.among is not None:
+            return lambda rows, hits: np.ones(len(hits), bool) if expr is None else evaluate(expr, rows)[hits]
+        if self.failed:
+            return lambda rows, hits: rows.numbers("status_code")[hits] == ERROR
+        bound = _slow_from(s, query) if self.slow is None else self.slow
+        return lambda rows, hits: (rows.numbers("end_ns") - rows.numbers("start_ns"))[hits] >= bound
 
 
-def _differences(s: Snapshot, query: TraceQuery, given: Params, rate: float) -> Compared:
-    return compare_sets(_places(s, query, attributes=True), _asked_about(s, query, given), rate)
-
-
-def _asked_about(s: Snapshot, query: TraceQuery, given: Params) -> InSet:
-    """What `among` selects, what failed, or what took `slow` (a duration, else what the slowest twentieth takes)."""
-    among = given.text("among")
-    if among is not None:
-        expr = parse(among)
-        return lambda rows, hits: np.ones(len(hits), bool) if expr is None else evaluate(expr, rows)[hits]
-    if given.text("failed") in ("1", "true"):
-        return lambda rows, hits: rows.numbers("status_code")[hits] == ERROR
-    slow = given.duration("slow", 1)
-    bound = _slow_from(s, query) if slow is None else slow
-    return lambda rows, hits: (rows.numbers("end_ns") - rows.numbers("start_ns"))[hits] >= bound
+def _differences(s: Snapshot, query: TraceQuery, asked: _Asked, rate: float) -> Compared:
+    places = spans_of(s.sources, s.split_keys(), query, fields_of(asked.where), attributes=True)
+    return compare_sets(places, asked.in_set(s, query), rate)
 
 
 def _slow_from(s: Snapshot, query: TraceQuery) -> int:
     """The duration that a twentieth of the selected spans reach."""
-    parts = [p.rows.numbers("end_ns")[p.hits] - p.rows.numbers("start_ns")[p.hits] for p in _places(s, query)]
+    parts = [
+        p.rows.numbers("end_ns")[p.hits] - p.rows.numbers("start_ns")[p.hits]
+        for p in spans_of(s.sources, s.split_keys(), query)
+    ]
     return int(np.quantile(np.concatenate(parts), 0.95, method="higher")) if parts else 0
 
 

@@ -138,3 +138,6 @@ FEW_VALUES = 1_000
 
 MAX_DIFFERENCES = 100
 """Differences that one answer tells, the clearest first."""
+
+MAX_FOLDED_CHARS = 50_000_000
+"""Characters of all folded stacks together: a chain of 200,000 spans would have hundreds of gigabytes of them."""

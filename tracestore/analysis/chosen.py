@@ -5,7 +5,7 @@ In: the places of one instant and a `TraceQuery`. Split traces are taken out of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,15 @@ def time_range(sources: Sequence[Source], query: TraceQuery) -> tuple[int, int]:
 
 
 def spans_of(
-    sources: Sequence[Source], split_keys: Words, query: TraceQuery, attributes: bool = False
-) -> Iterator[Spans]:
+    sources: Sequence[Source], split_keys: Words, query: TraceQuery, more: Iterable[Field] = (),
+    attributes: bool = False,
+) -> Iterator[Spans]:  # fmt: skip
     """The spans that satisfy all conditions of a query; its limit and order do not matter.
 
-    With `attributes` the rows of split traces bring all their attributes, else only what the query names.
+    The rows of split traces bring what the query names and the fields of `more`; with `attributes` all attributes too.
     """
     condition = Condition(query.expression(), query.start_ns, query.end_ns)
-    fields = list(fields_of(condition.expr))
+    fields = [*fields_of(condition.expr), *more]
     tables = []
     for source in sources:
         t = source.traces

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from obs.errors import QueryLimit
+from obs.tracestore import limits
 from obs.tracestore.analysis.operations import operation_codes, operation_of, self_times
 from obs.tracestore.parent_ids import parent_rows
 from obs.tracestore.sources import MemorySource
@@ -64,10 +66,23 @@ def _sums(place: Rows, values: Rows) -> list[int]:
 
 
 def folded(nodes: Sequence[Node]) -> Iterator[str]:
-    """`a;b;c microseconds`, a line a stack with time of its own, as flame graph tools read it."""
+    """`a;b;c microseconds`, a line a stack with time of its own, as flame graph tools read it. Raises: QueryLimit."""
+    frames = [f"{n.service} {n.name}".replace(";", ",").replace("\n", " ") for n in nodes]
+    _check_size(nodes, frames)
     stacks: list[str] = []
-    for node in nodes:
-        frame = f"{node.service} {node.name}".replace(";", ",").replace("\n", " ")
+    for node, frame in zip(nodes, frames, strict=True):
         stacks.append(f"{stacks[node.parent]};{frame}" if node.parent >= 0 else frame)
         if node.self_ns >= 1000:
             yield f"{stacks[-1]} {node.self_ns // 1000}"
+
+
+def _check_size(nodes: Sequence[Node], frames: Sequence[str]) -> None:
+    """Every line repeats the frames above it: of deep traces they grow with the square of their depth."""
+    sizes: list[int] = []
+    for node, frame in zip(nodes, frames, strict=True):
+        sizes.append(len(frame) + (1 + sizes[node.parent] if node.parent >= 0 else 0))
+    if sum(sizes) > limits.MAX_FOLDED_CHARS:
+        raise QueryLimit(
+            f"cannot write stacks of {sum(sizes)} characters: the limit is {limits.MAX_FOLDED_CHARS}; narrow the "
+            "search, or ask without format=folded"
+        )

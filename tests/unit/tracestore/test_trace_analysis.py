@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from span_batches import SpanRow, spans_batch
 
+from obs.errors import QueryLimit
 from obs.tracestore import api, catalog
+from obs.tracestore.analysis.flame import folded, merged_stacks
+from obs.tracestore.analysis.two_traces import compared
+from obs.tracestore.sources import MemorySource
 from obs.tracestore.store import TraceStore
 
 MS = 10**6
 NOW = 1_700_000_000 * 10**9
+RETRY = {"time_ns": NOW, "name": "retry", "attributes": "{}", "dropped": 0}
+ODD: dict[str, Any] = {"status": 2, "events": (RETRY,), "message": "odd", "library": "lib"}
 POD = {"k8s.pod.name": "cart-1", "container.id": "ab" * 32, "host.name": "h1"}
 
 
@@ -31,7 +38,7 @@ def shop(trace: int, cart_ms: int, **of_cart: Any) -> list[SpanRow]:
 
 ROWS = [
     *(row for t in range(1, 21) for row in shop(t, 30, attributes={"version": "old", "tier": "a"})),
-    *(row for t in range(21, 31) for row in shop(t, 300, status=2, attributes={"version": "new", "tier": "a"})),
+    *(row for t in range(21, 31) for row in shop(t, 300, attributes={"version": "new", "tier": "a"}, **ODD)),
     SpanRow(50, 1, 0, "web", "GET /", NOW, NOW + 100 * MS, kind=3, resource={"host.name": "h1"}),
     SpanRow(50, 2, 1, "far", "work", NOW + 500 * MS, NOW + 540 * MS, kind=2, resource={"host.name": "h2"}),
 ]
@@ -124,6 +131,12 @@ def test_differences_find_what_the_slow_and_failed_have(client: TestClient, ask:
     assert difference["p"] <= difference["q"] <= 0.05
 
 
+def test_differences_among_what_only_events_and_messages_tell(client: TestClient) -> None:
+    for among in ('{ event:name = "retry" }', '{ statusMessage = "odd" }', '{ instrumentation:name = "lib" }'):
+        found = get(client, "differences", service="cart", among=among)
+        assert (found["inside"], found["outside"]) == (10, 20), among
+
+
 def test_heat_map_counts_every_span_once(client: TestClient) -> None:
     found = get(client, "heatmap", service="cart", columns=10)
     assert sum(map(sum, found["spans"])) == 30
@@ -163,6 +176,8 @@ def test_clock_skew_is_told(client: TestClient) -> None:
         ("critical-path?quantile=2", "cannot read quantile"),
         ("differences?fdr=x", "cannot read fdr"),
         ("differences?among={ nonsense", "1:"),
+        ("differences?among={ } | rate()", "cannot search for traces by a metric"),
+        ("differences?failed=maybe", "cannot read failed"),
         ("heatmap?columns=x", "cannot read columns"),
         ("zz/critical-path", "cannot read trace id"),
         (f"{99:x}/related", "cannot find trace"),
@@ -177,3 +192,22 @@ def test_bad_questions_are_answered_in_words(client: TestClient, path: str, word
 def test_catalogs_of_before_have_no_buckets() -> None:
     found = catalog.decode(b'{"operations":{},"edges":[["a","b",1,0,5]]}')
     assert (found.bucketed, found.edges["a", "b"].calls) == (False, 1)
+
+
+def deep(first: int, spans: int) -> MemorySource:
+    """A chain of spans, each the child of the one before it."""
+    rows = [
+        SpanRow(1, i + 1, i, "web", f"f{i % 7}", first + i, first + 2 * spans * MS - i) for i in range(spans)
+    ]  # fmt: skip
+    return MemorySource("deep", pa.Table.from_batches([spans_batch(*rows).tables["spans"]]))
+
+
+def test_a_deep_trace_is_compared_with_itself_and_merged() -> None:
+    source = deep(NOW, 5_000)
+    found = compared(source, source)
+    assert (found["onlyA"], found["onlyB"], len(found["spans"])) == (0, 0, 5_000)
+    assert [s["depth"] for s in found["spans"]] == list(range(5_000))
+    nodes = merged_stacks(source)
+    assert [n.parent for n in nodes] == list(range(-1, 4_999))
+    with pytest.raises(QueryLimit, match="cannot write stacks of"):
+        list(folded(nodes))
