@@ -93,7 +93,7 @@ def _add_queries(api: APIRouter, store: LogStore, logql: LogQL) -> None:
     @api.api_route("/api/v1/context", methods=BOTH, response_class=Response)
     def context(given: Given) -> Response:
         """The lines around a line in its stream, oldest first; `position` says which it is."""
-        wanted = Wanted(given.text("query"), given.time_ns("time", given.now_ns), given.text("line", "") or None)
+        wanted = Wanted(given.text("query"), given.time_ns("time", given.now_ns), next(iter(given.all("line")), None))
         found = lines_around(store, logql, wanted, *(given.whole(name, CONTEXT_LINES) for name in ("before", "after")))
         lines = responses.stream_list(found.lines, categorize=True)
         return responses.success({"resultType": "streams", "result": lines, "position": found.position})

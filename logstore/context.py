@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from obs.errors import NotFound, QueryError
+from obs.errors import NotFound, QueryError, QueryLimit
 from obs.logstore import limits
 from obs.logstore.logql import LogQL
 from obs.logstore.logql.parse import parse
@@ -42,7 +42,9 @@ def lines_around(store: LogStore, logql: LogQL, wanted: Wanted, before: int, aft
     at = wanted.time_ns
     found = _find(logql, wanted)
     stream = str(LogQuery(_only(found.stream, store.stream_labels(_equal(found.stream), *ALL_TIME)), ()))
-    tied = list(logql.records(stream, at, at + 1, limits.MAX_ENTRIES, newest_first=False).entries)
+    tied = _at(logql, stream, at, limits.MAX_ENTRIES)
+    if len(tied) == limits.MAX_ENTRIES:
+        raise QueryLimit(f"cannot show the lines around one of {len(tied)} or more of its stream at {at}: list them")
     place = _place(tied, found)
     newer = _page(logql, stream, (at, ALL_TIME[1]), after, f"{at}.{place + 1}", newest_first=False)
     older = _page(logql, stream, (ALL_TIME[0], at + 1), before, f"{at}.{len(tied) - place}", newest_first=True)
@@ -62,17 +64,27 @@ def _page(
 
 
 def _find(logql: LogQL, wanted: Wanted) -> LogEntry:
-    """The line as it is stored: stages that change lines and labels are left out."""
+    """The line with the labels that are stored: stages that change them are left out."""
     syntax = parse(wanted.query)
     if not isinstance(syntax, LogQuery):
         raise QueryError(f"cannot find the line of {wanted.query!r}: it computes numbers; give a selector or words")
-    stages = tuple(s for s in syntax.stages if not isinstance(s, (Pick, LabelFormat, LineFormat)))
-    query, at = str(LogQuery(syntax.matchers, stages)), wanted.time_ns
-    entries = logql.records(query, at, at + 1, limits.MAX_ENTRIES, newest_first=False).entries
-    found = next((e for e in entries if wanted.line is None or e.line == wanted.line), None)
+    found = _listed(logql, syntax, wanted, (Pick, LabelFormat, LineFormat))
+    if found is None and wanted.line is not None:  # the text may be what the query made of the line
+        found = _listed(logql, syntax, wanted, (Pick,))
     if found is None:
-        raise NotFound(f"cannot find a line of {wanted.query!r} at {at}: give its time in nanoseconds")
-    return LogEntry(at, found.line, found.stream, found.metadata, {})
+        raise NotFound(f"cannot find a line of {wanted.query!r} at {wanted.time_ns}: give its time in nanoseconds")
+    return LogEntry(wanted.time_ns, found.line, found.stream, found.metadata, {})
+
+
+def _listed(logql: LogQL, syntax: LogQuery, wanted: Wanted, without: tuple[type, ...]) -> LogEntry | None:
+    """The line as a query lists it without some stages."""
+    query = str(LogQuery(syntax.matchers, tuple(s for s in syntax.stages if not isinstance(s, without))))
+    entries = _at(logql, query, wanted.time_ns, 1 if wanted.line is None else limits.MAX_ENTRIES)
+    return next((e for e in entries if wanted.line is None or e.line == wanted.line), None)
+
+
+def _at(logql: LogQL, query: str, time_ns: int, limit: int) -> list[LogEntry]:
+    return list(logql.records(query, time_ns, time_ns + 1, limit, newest_first=False).entries)
 
 
 def _equal(labels: Labels) -> tuple[Matcher, ...]:

@@ -23,6 +23,7 @@ from obs.logstore.params import HOUR_NS, Params
 from obs.logstore.store import LogStore
 
 UNSUPPORTED_DATA = 1003
+REASON_BYTES = 123
 
 
 def add_tail(api: APIRouter, store: LogStore, logql: LogQL) -> None:
@@ -64,7 +65,12 @@ async def _send(socket: WebSocket, logql: LogQL, follower: Follower, given: Para
     except WebSocketDisconnect:
         return
     except ObsError as e:
-        await socket.close(UNSUPPORTED_DATA, str(e).split("\n")[0][:120])
+        await socket.close(UNSUPPORTED_DATA, _reason(e))
+
+
+def _reason(e: ObsError) -> str:
+    """The first line of an error, as long as a frame that closes may be. Source: RFC 6455, 5.5."""
+    return str(e).split("\n")[0].encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 def _newest(logql: LogQL, query: str, start_ns: int, limit: int) -> list[LogEntry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -47,17 +48,18 @@ def logs(
         print(client.loki.explain(logql))
         return
     start_ns, end_ns = _ns(start), _ns(end)
+    lines = _Lines(output)
     if follow:
         for new in _follow(client, logql, start_ns, limit):
-            _write(new, output)
+            lines.write(new)
         return
     for found in _pages(client, logql, (start_ns, end_ns + 1), limit, oldest or everything, everything):
         if found.kind != "streams":
             _write_metric(found, output)
         elif context:
-            _write_around(client, logql, records(found, oldest or everything), context, output)
+            _write_around(client, logql, records(found, oldest or everything), context, lines)
         else:
-            _write(records(found, oldest or everything), output)
+            lines.write(records(found, oldest or everything))
         if found.next is not None and not everything:
             kind = "newer" if oldest else "older"
             note(f"only {limit} records: {kind} ones match too; --limit N shows more, --all all of them")
@@ -112,29 +114,41 @@ def _follow(client: ObsClient, logql: str, since_ns: int, limit: int) -> Iterato
             time.sleep(RETRY_S)
 
 
-def _write_around(client: ObsClient, logql: str, found: list[Record], lines: int, output: Output) -> None:
+def _write_around(client: ObsClient, logql: str, found: list[Record], count: int, lines: _Lines) -> None:
     """Each record between those of its stream, as grep -C shows them; the record's own line is marked."""
     for i, (t, line, _) in enumerate(found):
-        around, position = client.loki.context(logql, t, line, lines, lines)
-        if i and output is Output.TABLE:
+        around, position = client.loki.context(logql, t, line, count, count)
+        if i and lines.output is Output.TABLE:
             print("--")
-        shown = [r for stream in around.result for r in _of_stream(stream)]
-        _write(shown, output, position)
+        lines.write([r for stream in around.result for r in _of_stream(stream)], position)
 
 
-def _write(found: list[Record], output: Output, marked: int | None = None) -> None:
-    if output is Output.JSON:
-        for i, (t, line, labels) in enumerate(found):
-            write_json({"time": _time(t), "line": line, "labels": labels, **({"match": True} if i == marked else {})})
-    elif output is Output.CSV:
-        write_rows(("time", "line", "labels"), [(_time(t), line, labels) for t, line, labels in found], output)
-    else:
-        for i, (t, line, labels) in enumerate(found):
-            source = labels.get("service_name") or labels.get("log_file_name") or ""
-            mark = "" if marked is None else "> " if i == marked else "  "
-            print(
-                mark + _time(t), labels.get("detected_level", "").upper().ljust(5), source, line, sep="  ", flush=True
-            )
+@dataclass(slots=True)
+class _Lines:
+    """Writes records part by part; `headed`: the names of columns are written."""
+
+    output: Output
+    headed: bool = False
+
+    def write(self, found: list[Record], marked: int | None = None) -> None:
+        """One part; a record of it may be marked."""
+        if self.output is Output.JSON:
+            for i, (t, line, labels) in enumerate(found):
+                match = {"match": True} if i == marked else {}
+                write_json({"time": _time(t), "line": line, "labels": labels, **match})
+        elif self.output is Output.CSV:
+            rows = [(_time(t), line, labels) for t, line, labels in found]
+            write_rows(("time", "line", "labels"), rows, self.output, self.headed)
+            self.headed = True
+        else:
+            for i, record in enumerate(found):
+                _print("" if marked is None else "> " if i == marked else "  ", record)
+
+
+def _print(mark: str, record: Record) -> None:
+    t, line, labels = record
+    source = labels.get("service_name") or labels.get("log_file_name") or ""
+    print(mark + _time(t), labels.get("detected_level", "").upper().ljust(5), source, line, sep="  ", flush=True)
 
 
 def _write_metric(result: QueryResult, output: Output) -> None:

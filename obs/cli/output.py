@@ -11,14 +11,15 @@ from typing import Any
 from obs.cli.options import Output
 
 
-def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output) -> None:
-    """Rows under column names to standard output."""
+def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], output: Output, headed: bool = False) -> None:
+    """Rows under column names to standard output; `headed`: where CSV has the names already."""
     if output is Output.JSON:
         json.dump([dict(zip(columns, row, strict=True)) for row in rows], sys.stdout, ensure_ascii=False)
         print()
     elif output is Output.CSV:
         writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
+        if not headed:
+            writer.writerow(columns)
         writer.writerows([_cell(v) for v in row] for row in rows)
     else:
         _table(columns, rows)

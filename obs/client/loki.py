@@ -67,8 +67,9 @@ class Loki:
                     yield json.loads(message)
         except websockets.exceptions.ConnectionClosed as e:
             said = e.rcvd.reason if e.rcvd is not None else ""
-            kind = "" if e.rcvd is not None and e.rcvd.code == UNSUPPORTED_DATA else LOST
-            raise ClientError(said or f"lost the connection to {self._transport.base_url}", kind=kind) from None
+            if e.rcvd is not None and e.rcvd.code == UNSUPPORTED_DATA:
+                raise ClientError(said, status=400) from None
+            raise ClientError(said or f"lost the connection to {self._transport.base_url}", kind=LOST) from None
         except (OSError, websockets.exceptions.WebSocketException) as e:
             raise ClientError(f"cannot reach obs at {self._transport.base_url}: {e}", kind=LOST) from None
         raise ClientError(f"lost the connection to {self._transport.base_url}", kind=LOST)

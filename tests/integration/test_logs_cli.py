@@ -57,6 +57,30 @@ def test_the_lines_around(obs: ObsProcess) -> None:
     assert shown == [("> " if i == 15 else "  ", f"line {i}") for i in range(13, 18)]
 
 
+def test_names_of_columns_come_once(obs: ObsProcess) -> None:
+    for words in (("line", "--all", "--limit", "7"), ('{app="cart"} |~ "line [12]$"', "-C", "1")):
+        written, _ = run(obs, *words, "-o", "csv")
+        assert [line.startswith("time,") for line in written] == [True] + [False] * (len(written) - 1)
+        assert len(written) > 3
+
+
+def test_lines_that_the_query_made_are_found_in_their_stream(obs: ObsProcess) -> None:
+    marked = subprocess.run(
+        argv(obs, '{app="cart"} |= "line 15" | line_format "got {{__line__}}"', "-C", "1"),
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert [(line[:2], line.split("cart  ")[1]) for line in marked.stdout.splitlines()] == [
+        ("  ", "line 14"), ("> ", "line 15"), ("  ", "line 16"),
+    ]  # fmt: skip
+
+
+def test_why_a_query_is_not_followed(obs: ObsProcess) -> None:
+    done = subprocess.run(
+        argv(obs, '{app="' + "é" * 200, "-f"), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr.startswith("1:6: cannot parse LogQL")) == (2, True)
+
+
 def test_the_plan(obs: ObsProcess) -> None:
     written, _ = run(obs, "--explain", 'sum by (app) (rate({service_name="cart"} |= "timeout" [5m]))')
     assert written[0] == "rate over 5m, grouped by (app)"

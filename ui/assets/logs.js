@@ -72,7 +72,12 @@
     const asked = { query: "{" + labels.join(", ") + "}", time: row.t, before: "20", after: "20" };
     if (row.line.length < 100000) asked.line = row.line;
     try {
-      const answer = await fetch("/loki/api/v1/context", { method: "POST", body: new URLSearchParams(asked) });
+      const ask = () => fetch("/loki/api/v1/context", { method: "POST", body: new URLSearchParams(asked) });
+      let answer = await ask();
+      if (answer.status === 404) {  // the line is one that the query made
+        asked.query = new URLSearchParams(location.search).get("q") || "{}";
+        answer = await ask();
+      }
       if (!answer.ok) throw new Error(await answer.text());
       const found = (await answer.json()).data;
       const lines = found.result[0].values.map(function ([t, text], i) {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from log_recipes import NS, Record, logs_batch
 
+from obs.errors import NotFound
 from obs.logstore.context import Wanted, lines_around
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
@@ -36,4 +38,18 @@ def test_neighbours_in_the_stream(tmp_path: Path, where: str) -> None:
     assert around("line 7", 100, 0) == ([f"line {k}" for k in range(8)], 7)
     assert around("line 14", 0, 100) == ([f"line {k}" for k in range(14, 20)], 0)
     assert around("other 2", 9, 9) == ([f"other {k}" for k in range(5)], 2)
+    made = Wanted('{service_name="cart"} | label_format n=host_name | line_format "{{.n}} {{__line__}}" |= " "', 5 * NS)
+    found = lines_around(store, logql, replace(made, line=" line 9"), 1, 1)
+    assert found.lines[found.position].stream == (("service_name", "cart"),)
+    with pytest.raises(NotFound):
+        lines_around(store, logql, replace(made, line="no line"), 1, 1)
+    store.close()
+
+
+def test_an_empty_line_is_found_too(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    store.open()
+    store.consume(logs_batch([Record(5 * NS, text, HERE) for text in ("a", "", "b")]))
+    found = lines_around(store, LogQL(store), Wanted("{}", 5 * NS, ""), 5, 5)
+    assert ([entry.line for entry in found.lines], found.position) == (["a", "", "b"], 1)
     store.close()
