@@ -55,6 +55,12 @@ def clean_cells(values: Mapping[str, Any]) -> dict[str, Cell]:
     return {key: ("str", v) if type(v) is str else cell(v) for key, v in values.items() if v is not None}
 
 
+def taken(tags: dict[str, Any], *keys: str) -> str:
+    """The text of the first of these tags, which then are tags no longer."""
+    found = [tags.pop(key) for key in keys if isinstance(tags.get(key), str)]
+    return found[0] if found else ""
+
+
 def event(time_ns: int, name: str, attributes: Mapping[str, Any] | None = None, dropped: int = 0) -> dict[str, Any]:
     """A span event as the schema has it; `attributes` are values that JSON knows."""
     return {"time_ns": time_ns, "name": mended(name), "attributes": json_text(attributes or {}), "dropped": dropped}

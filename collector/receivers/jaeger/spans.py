@@ -11,7 +11,7 @@ from typing import Any
 
 from obs.collector.receivers.thrift import Reader, Struct, integer, member, members, raw, text
 from obs.otlp.records import cell
-from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event, link
+from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event, link, taken
 from obs.otlp.values import Cell
 
 _STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
@@ -40,13 +40,13 @@ def _span(given: Struct, resource: Mapping[str, Cell]) -> Span:
     references = members(given, 6)
     parent = _parent(given, trace_id, references)
     tags = _tags(given, 10)
-    kind = KINDS.get(_taken(tags, "span.kind").lower(), UNSPECIFIED)
+    kind = KINDS.get(taken(tags, "span.kind").lower(), UNSPECIFIED)
     status, message = _status(tags)
     start_ns = integer(given, 8) * 1000
-    scope, version = (_taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
+    scope, version = (taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
     return Span(
         trace_id, span_id, start_ns, start_ns + integer(given, 9) * 1000, text(given, 5),
-        parent, kind, status, message, _taken(tags, "w3c.tracestate"), scope, version,
+        parent, kind, status, message, taken(tags, "w3c.tracestate"), scope, version,
         [_event(log) for log in members(given, 11)],
         [_link(ref) for ref in references if integer(ref, 1) != _CHILD_OF or _word(ref, 4) != parent],
         resource, _typed(tags),
@@ -94,24 +94,18 @@ def _typed(tags: Mapping[str, Any]) -> dict[str, Cell]:
     return found
 
 
-def _taken(tags: dict[str, Any], *keys: str) -> str:
-    """The text of the first of these tags, which then are tags no longer."""
-    found = [tags.pop(key) for key in keys if isinstance(tags.get(key), str)]
-    return found[0] if found else ""
-
-
 def _status(tags: dict[str, Any]) -> tuple[int, str]:
     """Status and its message: a true `error` wins over the exporter's own word."""
-    status = _STATUS.get(_taken(tags, "otel.status_code").upper(), UNSET)
+    status = _STATUS.get(taken(tags, "otel.status_code").upper(), UNSET)
     if tags.get("error") in (True, "true"):
         status = ERROR
         del tags["error"]
-    return status, _taken(tags, "otel.status_description")
+    return status, taken(tags, "otel.status_description")
 
 
 def _event(log: Struct) -> dict[str, Any]:
     fields = {key: _in_json(value) for key, value in _tags(log, 2).items()}
-    return event(integer(log, 1) * 1000, _taken(fields, "event"), fields)
+    return event(integer(log, 1) * 1000, taken(fields, "event"), fields)
 
 
 def _in_json(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from obs.collector.receivers.zipkin.model import Annotation, ZipkinSpan
-from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event
+from obs.otlp.spans import ERROR, KINDS, OK, UNSET, UNSPECIFIED, Span, clean_cells, event, taken
 
 SHARED, DEBUG = "zipkin.shared", "zipkin.debug"
 NO_START = "otel.zipkin.absentField.startTime"
@@ -30,9 +30,9 @@ def spans(found: Iterable[ZipkinSpan], now_ns: int) -> Iterator[Span]:
 
 def _span(given: ZipkinSpan, now_ns: int) -> Span:
     tags = dict(given.tags)
-    scope, version = (_taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
+    scope, version = (taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
     status, message = _status(tags)
-    kind = KINDS.get(given.kind.lower(), UNSPECIFIED) or KINDS.get(_taken(tags, "span.kind"), UNSPECIFIED)
+    kind = KINDS.get(given.kind.lower(), UNSPECIFIED) or KINDS.get(taken(tags, "span.kind"), UNSPECIFIED)
     start_ns = _start(given, tags, now_ns)
     resource = {key: tags.pop(key) for key in list(tags) if key.startswith(RESOURCE)}
     if given.local.service:
@@ -41,21 +41,15 @@ def _span(given: ZipkinSpan, now_ns: int) -> Span:
     return Span(
         given.trace_id, given.span_id, start_ns, start_ns + given.duration_us * 1000, given.name,
         b"" if given.parent_id == given.span_id else given.parent_id, kind, status, message,
-        _taken(tags, "w3c.tracestate"), scope, version, [_event(a) for a in given.annotations], [],
+        taken(tags, "w3c.tracestate"), scope, version, [_event(a) for a in given.annotations], [],
         clean_cells(resource), clean_cells(tags),
     )  # fmt: skip
 
 
-def _taken(tags: dict[str, Any], *keys: str) -> str:
-    """The text of the first of these tags, which then are tags no longer."""
-    found = [tags.pop(key) for key in keys if isinstance(tags.get(key), str)]
-    return found[0] if found else ""
-
-
 def _status(tags: dict[str, Any]) -> tuple[int, str]:
     """Status and its message. The tag `error` says that there was one, and may say which."""
-    status = _STATUS.get(_taken(tags, "otel.status_code").upper(), UNSET)
-    message = _taken(tags, "otel.status_description")
+    status = _STATUS.get(taken(tags, "otel.status_code").upper(), UNSET)
+    message = taken(tags, "otel.status_description")
     error = tags.get("error")
     if error is None or str(error).lower() == "false":
         return status, message
