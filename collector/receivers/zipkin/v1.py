@@ -140,7 +140,10 @@ def _kind_of_address(tags: list[Note]) -> str:
 
 
 def _side(like: ZipkinSpan, kind: str, times: Mapping[str, Note], notes: list[Note], tags: list[Note]) -> ZipkinSpan:
-    """The span of one kind. The v1 span's own times are the client's where both sides wrote."""
+    """The span of one kind. The v1 span's own times are the client's where both sides wrote.
+
+    A server that shares its client's id leaves them out, by which v1 says so. Source: zipkin-api.yaml, "timestamp".
+    """
     own = next((n.at for n in times.values() if n.at != NOWHERE), NOWHERE)
     if own == NOWHERE:
         own = next((n.at for n in (*notes, *tags) if n.at != NOWHERE and n.key not in _REMOTE), NOWHERE)
@@ -153,7 +156,7 @@ def _side(like: ZipkinSpan, kind: str, times: Mapping[str, Note], notes: list[No
         duration = max(end.time_us - begin.time_us, 0)
     return ZipkinSpan(
         like.trace_id, like.span_id, like.parent_id, like.name, kind, start, duration, own, remote,
-        debug=like.debug, shared=both,
+        debug=like.debug, shared=both or (kind == "SERVER" and begin is not None and not like.timestamp_us),
     )  # fmt: skip
 
 

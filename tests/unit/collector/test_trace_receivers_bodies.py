@@ -252,6 +252,14 @@ def test_a_v1_span_of_both_sides_is_two_spans() -> None:
     assert (found[0].tags, found[1].tags) == ({}, {"path": "/"})
 
 
+def test_a_v1_server_that_names_no_time_of_its_own_shares_its_clients_id() -> None:
+    notes = [("sr", 12, "cart"), ("ss", 15, "cart")]
+    (span,) = v1_span(*notes)
+    assert (span.kind, span.timestamp_us, span.duration_us, span.shared) == ("SERVER", 12, 3, True)
+    (span,) = v1_span(*notes, timestamp=12, duration=3)
+    assert (span.kind, span.timestamp_us, span.duration_us, span.shared) == ("SERVER", 12, 3, False)
+
+
 def test_v1_addresses_are_the_other_side() -> None:
     there = {"key": "sa", "value": True, "endpoint": {"serviceName": "db", "ipv4": "10.0.0.9", "port": 3306}}
     (span,) = v1_span(("cs", 10, "web"), ("cr", 20, "web"), binary=[there])
