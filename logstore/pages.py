@@ -28,7 +28,8 @@ Header = dict[int, Any]
 def readable(chunk: Any) -> bool:
     """Whether a column chunk (its metadata) may be read here."""
     simple = chunk.compression == "ZSTD" and not chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"
-    return simple and set(chunk.encodings) <= {"PLAIN", "RLE"} and warm.ready(KERNELS)
+    fits = chunk.total_uncompressed_size < 1 << 31  # what an array's offsets reach
+    return simple and fits and set(chunk.encodings) <= {"PLAIN", "RLE"} and warm.ready(KERNELS)
 
 
 def read_texts(path: Path, chunk: Any, wanted: npt.NDArray[np.int64] | None = None) -> pa.Array | None:

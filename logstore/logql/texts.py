@@ -8,8 +8,8 @@ from typing import NoReturn
 
 from obs.errors import QueryError
 
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)")
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
 
 
 def fail(text: str, line: int, column: int, cause: str) -> NoReturn:
@@ -22,7 +22,7 @@ def fail(text: str, line: int, column: int, cause: str) -> NoReturn:
 def unquote(text: str) -> str:
     """The text between quotes: Go's escapes in double quotes, none in back quotes.
 
-    Raises: ValueError where an escape is no character.
+    Raises: ValueError where an escape is none, or no character.
     """
     if text[0] == "`":
         return text[1:-1]
@@ -38,4 +38,7 @@ def _unescape(match: re.Match[str]) -> str:
         return chr(point)
     if len(code) == 3:
         return chr(int(code, 8))
-    return _ESCAPED.get(code, code)
+    if code not in _ESCAPED:
+        said = match.group()
+        raise ValueError(f"cannot read escape '{said}': there is none; write '\\{said}', or the text in back quotes")
+    return _ESCAPED[code]

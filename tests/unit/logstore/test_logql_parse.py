@@ -64,6 +64,8 @@ def test_words_that_are_operators_are_names_too() -> None:
         (r'{} |= "\ud800"', 1, 4),
         (r'{a="\U00110000"}', 1, 2),
         (r'one "\udfff"', 1, 5),
+        (r'{} |~ "\d+"', 1, 4),
+        (r'one "two\."', 1, 5),
         ("count_over_time({}[300y])", 1, 1),
         ("+".join(["1"] * 3000), 1, 1),
         ("{} | " + "(" * 3000 + 'a="b"' + ")" * 3000, 1, 1),
