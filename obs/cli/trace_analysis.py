@@ -48,13 +48,17 @@ def _write(found: Any, columns: list[str], rows: Iterable[tuple[Any, ...]], outp
 def search(
     query: Query = "", service: Service = "", start: From = "", end: Until = "", limit: Limit = 20,
     order: Annotated[str, typer.Option("--order", help="newest oldest longest shortest spans errors")] = "newest",
+    explain: Annotated[bool, typer.Option("--explain", help="Write how the query would run.")] = False,
     output: OutputOption = Output.TABLE, server: Server = DEFAULT_SERVER,
 ) -> None:  # fmt: skip
     """List the traces that match, in order over the whole range."""
+    if explain:
+        planned = ObsClient(server).traces.explain(query)
+        return _write(planned, ["plan"], ((line,) for line in planned["plan"]), output)
     found = ObsClient(server).traces.analysis("search", _asked(query, service, start, end, limit=limit, order=order))
     rows = ((t["traceId"], t["rootService"], t["rootName"], _ms(t["durationNs"]), t["spans"], t["errors"])
             for t in found["traces"])  # fmt: skip
-    _write(found, ["trace id", "service", "root", "ms", "spans", "errors"], rows, output)
+    return _write(found, ["trace id", "service", "root", "ms", "spans", "errors"], rows, output)
 
 
 def graph(

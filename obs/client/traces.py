@@ -37,17 +37,27 @@ class Traces:
         return found
 
     def trace(self, trace_id: str, most_spans: int = MOST_SPANS) -> dict[str, Any]:
-        """One trace with its spans in the order of the tree; very large ones are read in pages, up to `most_spans`."""
+        """One trace with its spans in the order of the tree; very large ones are read in pages.
+
+        Past `most_spans` no page is read; its warnings say so.
+        """
         path = f"/api/traces/{segment(trace_id)}"
         found: dict[str, Any] = self._transport.json(path)
         while found.get("next") is not None and len(found["spans"]) < most_spans:
             page = self._transport.json(path, [("offset", found["next"])])
             found = {**found, "spans": [*found["spans"], *page["spans"]], "next": page["next"]}
+        if found.get("next") is not None:
+            cut = f"only the first {len(found['spans'])} of {found['totalSpans']} spans are here, in the order of the tree"
+            found["warnings"] = [cut, *found["warnings"]]
         return found
 
     def analysis(self, name: str, asked: Mapping[str, Any]) -> Any:
         """An analysis by its name under /api/traces, with the parameters of a search and its own."""
         return self._transport.json(f"/api/traces/{name}", asked.items())
+
+    def explain(self, traceql: str) -> Any:
+        """What a TraceQL query is planned into: `{query, plan}`, a line each."""
+        return self._transport.json("/api/traces/explain", [("q", traceql or None)])
 
     def folded(self, asked: Mapping[str, Any]) -> str:
         """A flame graph's stacks, `a;b;c microseconds` a line."""

@@ -79,6 +79,8 @@ def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool)
 def test_the_command_line_analyses_traces(obs: ObsProcess, sent: Sent) -> None:
     of_it = ("--service", sent.service, "--start", "-1h", "--end", "now")
     assert sent.trace_id in run(obs, "trace", "search", '{ name = "place order" }', *of_it)
+    plan = run(obs, "trace", "search", "({ status = error } | count() > 2) >> { kind = client }", "--explain")
+    assert "join spansets by >>" in plan and "filter spans { kind = client }" in plan
     assert "place order" in run(obs, "trace", "path", *of_it)
     assert "place order" in run(obs, "trace", "path", "--trace", sent.trace_id)
     assert f"{sent.service} place order" in run(obs, "trace", "flame", *of_it)

@@ -94,6 +94,9 @@ def test_the_big_trace_is_read_in_pages(server: Server, big: str) -> None:
     assert [s["depth"] for s in page["spans"]] == [SPANS // 2 - 3, SPANS // 2 - 2]
     last = server.get(f"/api/traces/{big}", offset=SPANS - 5)
     assert (len(last["spans"]), last["next"], {s["depth"] for s in last["spans"]}) == (5, None, {1})
+    shown = server.obs.client.traces.trace(big)
+    assert len(shown["spans"]) == 20_000
+    assert shown["warnings"][0] == "only the first 20000 of 200000 spans are here, in the order of the tree"
 
 
 def jaeger_spans(answer: bytes) -> int:

@@ -173,7 +173,7 @@ def _register_results(app: Any, client: ObsClient) -> None:
 def find(client: ObsClient, view: View, span: TimeRange) -> list[dict[str, Any]]:
     """The summaries a view asks for. Raises: ClientError, ValueError where the attributes cannot be read."""
     text = view.get("tags").strip()
-    traceql = text if text.startswith("{") else None
+    traceql = text if is_traceql(text) else None
     limit = view.get("limit", LIMITS[0])
     return client.traces.search(
         service=view.get("service") or None,
@@ -188,6 +188,11 @@ def find(client: ObsClient, view: View, span: TimeRange) -> list[dict[str, Any]]
         order=view.get("order", "newest"),
         limit=int(limit) if limit in LIMITS else int(LIMITS[0]),
     )
+
+
+def is_traceql(text: str) -> bool:
+    """Whether text in the field of attributes is TraceQL, which begins with a filter or with one in parentheses."""
+    return text.startswith(("{", "("))
 
 
 def parse_tags(text: str) -> dict[str, str]:

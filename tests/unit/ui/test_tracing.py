@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from obs.ui.pages.traces import parse_tags
+from obs.ui.pages.traces import is_traceql, parse_tags
 from obs.ui.tracing import Span, bounds, self_time_s, services, waterfall
 
 S = 1_000_000_000
@@ -66,3 +66,9 @@ def test_attributes_as_typed() -> None:
     assert parse_tags("") == {}
     with pytest.raises(ValueError, match="cannot read attributes at 'just words'"):
         parse_tags("a=b just words")
+
+
+def test_traceql_is_told_from_attributes() -> None:
+    assert [is_traceql(t) for t in ("{ .a = 1 }", "({ .a = 1 } | count() > 2) >> { }", "a={1}", "")] == [
+        True, True, False, False,
+    ]  # fmt: skip
