@@ -1,8 +1,8 @@
-"""A trace as the API gives it, and as a waterfall shows it: order, depth, places in time, self time. Pure."""
+"""A trace as the API gives it, spans in the order of the tree, and as a waterfall shows it: places in time. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ class Span:
     service: str
     start_ns: int
     end_ns: int
+    depth: int = 0
+    self_ns: int = 0
     kind: str = ""
     failed: bool = False
     status_message: str = ""
@@ -31,18 +33,21 @@ class Span:
         """How long it took."""
         return (self.end_ns - self.start_ns) / 1e9
 
+    @property
+    def self_s(self) -> float:
+        """The time of it in which none of its children ran."""
+        return self.self_ns / 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A span's place in the waterfall; `left` and `width` are shares of the trace's time."""
 
     span: Span
-    depth: int
     children: int
     left: float
     width: float
-    self_s: float
-    orphan: bool
+    orphan: bool  # it stands at the top because its parent is not there
 
 
 def spans_of(trace: Mapping[str, Any]) -> list[Span]:
@@ -60,6 +65,8 @@ def _span(value: Mapping[str, Any]) -> Span:
         service=value.get("service") or "",
         start_ns=start_ns,
         end_ns=start_ns + int(value["durationNs"]),
+        depth=int(value["depth"]),
+        self_ns=int(value["selfNs"]),
         kind=(value.get("kind") or "").replace("unspecified", ""),
         failed=status.get("code") == "error",
         status_message=status.get("message") or "",
@@ -81,33 +88,29 @@ def _pairs(attributes: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
 
 
 def waterfall(spans: Sequence[Span]) -> list[Row]:
-    """Rows in the order of the tree: parents before children, siblings by start. A lost parent makes a root."""
-    known = {span.id: span for span in spans}
-    children: dict[str, list[Span]] = {}
-    roots: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start_ns, -s.end_ns)):
-        own = span.parent in known and span.parent != span.id
-        (children.setdefault(span.parent, []) if own else roots).append(span)
+    """A row for each span. Two may have one id: a client and its server."""
+    known = {span.id for span in spans}
     start, end = bounds(spans)
-    return list(_walk(roots, children, known, start, max(end - start, 1)))
+    whole = max(end - start, 1)
+    return [
+        Row(
+            span, children, (span.start_ns - start) / whole, (span.end_ns - span.start_ns) / whole,
+            not span.depth and bool(span.parent) and span.parent not in known,
+        )
+        for span, children in zip(spans, _children(spans), strict=True)
+    ]  # fmt: skip
 
 
-def _walk(
-    roots: Sequence[Span], children: Mapping[str, list[Span]], known: Mapping[str, Span], start: int, whole: int
-) -> Iterable[Row]:
-    stack = [(span, 0) for span in reversed(roots)]
-    seen: set[str] = set()
-    while stack:
-        span, depth = stack.pop()
-        if span.id in seen:
-            continue
-        seen.add(span.id)
-        under = children.get(span.id, [])
-        yield Row(
-            span, depth, len(under), (span.start_ns - start) / whole, (span.end_ns - span.start_ns) / whole,
-            self_time_s(span, under), bool(span.parent) and span.parent not in known,
-        )  # fmt: skip
-        stack.extend((child, depth + 1) for child in reversed(under))
+def _children(spans: Sequence[Span]) -> list[int]:
+    """How many children each span has, by the depths."""
+    found = [0] * len(spans)
+    path: list[int] = []
+    for place, span in enumerate(spans):
+        del path[span.depth :]
+        if path:
+            found[path[-1]] += 1
+        path.append(place)
+    return found
 
 
 def bounds(spans: Sequence[Span]) -> tuple[int, int]:
@@ -115,22 +118,10 @@ def bounds(spans: Sequence[Span]) -> tuple[int, int]:
     return min((s.start_ns for s in spans), default=0), max((s.end_ns for s in spans), default=0)
 
 
-def self_time_s(span: Span, children: Iterable[Span]) -> float:
-    """The time of a span in which none of its children ran."""
-    covered, reached = 0, span.start_ns
-    for child in sorted(children, key=lambda c: c.start_ns):
-        start, end = max(child.start_ns, reached), min(child.end_ns, span.end_ns)
-        if end > start:
-            covered += end - start
-            reached = end
-    return (span.end_ns - span.start_ns - covered) / 1e9
-
-
-def services(spans: Iterable[Span]) -> dict[str, tuple[int, float]]:
+def services(spans: Sequence[Span]) -> dict[str, tuple[int, float]]:
     """Of each service: how many spans, and how much time of their own, by the latter."""
-    rows = waterfall(list(spans))
     found: dict[str, tuple[int, float]] = {}
-    for row in rows:
-        count, own = found.get(row.span.service, (0, 0.0))
-        found[row.span.service] = (count + 1, own + row.self_s)
+    for span in spans:
+        count, own = found.get(span.service, (0, 0.0))
+        found[span.service] = (count + 1, own + span.self_s)
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))

@@ -47,7 +47,8 @@ class Traces:
             page = self._transport.json(path, [("offset", found["next"])])
             found = {**found, "spans": [*found["spans"], *page["spans"]], "next": page["next"]}
         if found.get("next") is not None:
-            cut = f"only the first {len(found['spans'])} of {found['totalSpans']} spans are here, in the order of the tree"
+            shown, total = len(found["spans"]), found["totalSpans"]
+            cut = f"only the first {shown} of {total} spans are here, in the order of the tree"
             found["warnings"] = [cut, *found["warnings"]]
         return found
 

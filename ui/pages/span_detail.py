@@ -23,7 +23,7 @@ def draw(trace_id: str, row: Row, bounds: tuple[int, int]) -> list[Any]:
     span = row.span
     status = [html.Span("error", className="state state-error"), span.status_message] if span.failed else []
     after = duration((span.start_ns - bounds[0]) / 1e9)
-    timing = f"{duration(span.duration_s)}, of its own {duration(row.self_s)}, began after {after}"
+    timing = f"{duration(span.duration_s)}, of its own {duration(span.self_s)}, began after {after}"
     facts = {"Service": span.service, "Kind": span.kind, "Span id": span.id, "Library": span.scope}
     return [
         html.Div(span.name, className="span-title"),

@@ -91,9 +91,9 @@ def drawn(rows: list[Row], spans: list[Span], shades: dict[str, str]) -> dict[st
         "whole_s": (end - start) / 1e9,
         "rows": [
             {
-                "id": r.span.id, "name": r.span.name, "service": r.span.service, "depth": r.depth,
-                "children": r.children, "left": r.left, "width": r.width, "took": r.span.duration_s, "self": r.self_s,
-                "failed": r.span.failed, "orphan": r.orphan, "color": shades[r.span.service],
+                "id": r.span.id, "name": r.span.name, "service": r.span.service, "depth": r.span.depth,
+                "children": r.children, "left": r.left, "width": r.width, "took": r.span.duration_s,
+                "self": r.span.self_s, "failed": r.span.failed, "orphan": r.orphan, "color": shades[r.span.service],
             }
             for r in rows
         ],
@@ -101,8 +101,7 @@ def drawn(rows: list[Row], spans: list[Span], shades: dict[str, str]) -> dict[st
 
 
 def _head(trace_id: str, spans: list[Span], shades: dict[str, str]) -> Any:
-    rows = waterfall(spans)
-    root, (start, end) = rows[0].span, bounds(spans)
+    root, (start, end) = spans[0], bounds(spans)
     failed = sum(s.failed for s in spans)
     facts = [
         html.Span(className="moment", **{"data-ns": str(start)}),
