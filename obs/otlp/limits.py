@@ -18,3 +18,7 @@ MAX_EXPLAINED_BYTES = 1 << 20
 
 MAX_ITEMS = 1_000_000
 """Spans, records or data points of one body: an empty record takes two bytes on the wire and a hundred here."""
+
+MAX_NESTING = 500
+"""Lists and objects in one another, in a value that is kept as JSON. What people nest by hand stays under ten; Python
+writes and reads a thousand levels, some of which its own calls need."""

@@ -17,7 +17,7 @@ from obs.model.batch import Batch, Decoded, Signal
 from obs.model.schema import LOGS
 from obs.otlp import reasons
 from obs.otlp.columns import Rows
-from obs.otlp.limits import MAX_TIME_NS
+from obs.otlp.limits import MAX_NESTING, MAX_TIME_NS
 from obs.otlp.values import Cell
 
 BODY_NONE, BODY_TEXT, BODY_JSON = range(3)
@@ -101,10 +101,20 @@ def texts(values: Mapping[str, str]) -> dict[str, Cell]:
 
 def json_text(value: Any) -> str:
     """A value as JSON text; what JSON does not know as its text. Raises: UserError where it is nested too deep."""
-    try:
-        return mended(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text))
-    except RecursionError:
-        raise UserError("cannot store a value: its lists are nested too deep; send it flatter, or as text") from None
+    if _is_too_deep(value):
+        raise UserError("cannot store a value: its lists are nested too deep; send it flatter, or as text")
+    return mended(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_text))
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Whether a value nests past `MAX_NESTING`. Python's own limit is no answer: what other rooms need moves it."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        holders = [holder for holder in level if isinstance(holder, dict | list | tuple)]
+        if not holders:
+            return False
+        level = [each for holder in holders for each in (holder.values() if isinstance(holder, dict) else holder)]
+    return any(isinstance(each, dict | list | tuple) for each in level)
 
 
 def _as_text(value: Any) -> str:

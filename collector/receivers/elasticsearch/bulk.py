@@ -87,7 +87,10 @@ def _read(item: Item, line: bytes) -> None:
     if not isinstance(document, dict):
         item.error = ("document_parsing_exception", "failed to parse: a document is an object")
         return
-    item.record = record(document, item.index)
+    try:
+        item.record = record(document, item.index)
+    except UserError as e:
+        item.error = ("document_parsing_exception", f"failed to parse: {e}")
 
 
 def loads(line: bytes) -> Any:

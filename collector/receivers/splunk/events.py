@@ -64,12 +64,13 @@ def _record(envelope: Any, given: Mapping[str, str], number: int) -> Record:
         raise BadEvent(number, BAD_FIELDS, "Error in handling indexed fields")
     time_ns = documents.time_ns(envelope.get("time"))
     resource = _resource({**given, **{k: str(envelope[k]) for k in ENVELOPE if envelope.get(k)}})
-    if isinstance(event, dict):
+    try:
+        if not isinstance(event, dict):
+            event = {"message": event if isinstance(event, str) else json.dumps(event)}
         found = documents.record(event, resource, time_ns)
-    else:
-        line = event if isinstance(event, str) else json.dumps(event)
-        found = documents.record({"message": line}, resource, time_ns)
-    found.attributes = {**found.attributes, **cells(fields)}
+        found.attributes = {**found.attributes, **cells(fields)}
+    except (UserError, RecursionError) as e:
+        raise BadEvent(number, BAD_FORMAT, f"Invalid data format: {e}") from None
     return found
 
 

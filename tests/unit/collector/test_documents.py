@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obs.collector.receivers.documents import record, severity, time_ns
+from obs.collector.receivers.elasticsearch import bulk
+from obs.collector.receivers.splunk import events
+from obs.otlp.limits import MAX_NESTING
 from obs.otlp.records import decoded
 
 T = 1_700_000_000
@@ -98,3 +101,21 @@ def test_any_document_becomes_one_record(document: dict[str, Any]) -> None:
     assert found.batch.items + found.rejected_items == 1
     if found.batch.items:
         json.dumps(found.batch.tables["logs"].column("body").to_pylist())
+
+
+DEEP = "[" * (MAX_NESTING + 1) + "]" * (MAX_NESTING + 1)
+
+
+def test_a_document_nested_without_end_costs_the_others_of_its_bulk_nothing() -> None:
+    lines = ['{"create":{}}', f'{{"message":"a","x":{DEEP}}}', '{"create":{}}', '{"message":"b"}', ""]
+    bad, good = bulk.parse("\n".join(lines).encode(), "logs")
+    assert bad.record is None and bad.error is not None and "nested too deep" in bad.error[1]
+    assert good.record is not None and good.record.body == "b"
+
+
+@pytest.mark.parametrize("event", [f'{{"message":"a","x":{DEEP}}}', f'{{"x":{DEEP}}}'])
+def test_an_event_nested_without_end_is_told_by_its_number(event: str) -> None:
+    body = f'{{"event":"fine"}}{{"event":{event}}}'.encode()
+    with pytest.raises(events.BadEvent, match="nested too deep") as refused:
+        list(events.from_events(body, {}))
+    assert refused.value.number == 1

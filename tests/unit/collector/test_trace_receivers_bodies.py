@@ -21,6 +21,7 @@ from obs.collector.receivers.zipkin.http import ZipkinSpans
 from obs.collector.receivers.zipkin.messages import ListOfSpans
 from obs.errors import Overloaded, UserError
 from obs.model.batch import Batch, Signal
+from obs.otlp.limits import MAX_NESTING
 
 ZIPKIN = {"traceId": "1", "id": "2", "timestamp": 10}
 
@@ -127,7 +128,7 @@ def test_a_span_without_a_time_began_with_its_first_annotation(client: TestClien
 
 
 def test_values_nested_without_end_are_refused_in_words(client: TestClient, store: Taken) -> None:
-    deep = "[" * 1000 + "]" * 1000
+    deep = "[" * (MAX_NESTING + 1) + "]" * (MAX_NESTING + 1)
     answer = client.post(http.V2, content=f'[{{"traceId": "1", "id": "2", "timestamp": 10, "tags": {{"a": {deep}}}}}]')
     assert (answer.status_code, answer.text.startswith("cannot store a value: its lists")) == (400, True)
     told = {"timestamp": 11, "value": f'retry|{{"a":{deep}}}|0'}
