@@ -9,8 +9,11 @@ from obs.errors import UserError
 from obs.model.batch import Signal
 from obs.otlp.limits import MAX_ITEMS
 
+Path = tuple[tuple[int, ...], ...]
+"""The field numbers that lead from a message to what is counted, level by level."""
+
 _ITEM_PATH = ((1,), (2,), (2,))
-_PATHS = {
+_PATHS: dict[Signal, Path] = {
     Signal.TRACES: _ITEM_PATH,
     Signal.LOGS: _ITEM_PATH,
     Signal.METRICS: (*_ITEM_PATH, (5, 7, 9, 10, 11), (1,)),
@@ -18,25 +21,31 @@ _PATHS = {
 """The field numbers that lead from a request to its items."""
 
 
-def check_items(items: int) -> None:
+def check_items(items: int, most: int | None = None) -> None:
     """Raises: UserError where one body holds too many items."""
-    if items > MAX_ITEMS:
-        raise UserError(f"cannot decode a request of more than {MAX_ITEMS} items at once; send smaller batches")
+    most = most or MAX_ITEMS
+    if items > most:
+        raise UserError(f"cannot decode a request of more than {most} items at once; send smaller batches")
 
 
 def check_body(signal: Signal, body: bytes) -> None:
     """Raises: UserError where a body holds too many items; malformed bytes are left to the parser."""
-    if len(body) > 2 * MAX_ITEMS:
+    check_wire(body, _PATHS[signal], MAX_ITEMS)
+
+
+def check_wire(body: bytes, path: Path, most: int) -> None:
+    """The same of any message, for what `path` leads to."""
+    if len(body) > 2 * most:
         try:
-            check_items(_count(body, 0, len(body), _PATHS[signal]))
+            check_items(_count(body, 0, len(body), path, most), most)
         except IndexError:
             pass
 
 
-def _count(body: bytes, at: int, end: int, path: tuple[tuple[int, ...], ...]) -> int:
+def _count(body: bytes, at: int, end: int, path: Path, most: int) -> int:
     """Items below `body[at:end]`. Raises: IndexError where it is cut off or too odd to follow."""
     items = 0
-    while at < end and items <= MAX_ITEMS:
+    while at < end and items <= most:
         tag, at = _number(body, at)
         kind = tag & 7
         if kind == 0:
@@ -49,7 +58,7 @@ def _count(body: bytes, at: int, end: int, path: tuple[tuple[int, ...], ...]) ->
         if kind != 2 or at + size > end:
             raise IndexError(at)
         if tag >> 3 in path[0]:
-            items += 1 if len(path) == 1 else _count(body, at, at + size, path[1:])
+            items += 1 if len(path) == 1 else _count(body, at, at + size, path[1:], most)
         at += size
     return items
 

@@ -24,10 +24,13 @@ from obs.collector.receivers.zipkin.model import (
     whole,
 )
 from obs.errors import TooLarge, UserError
+from obs.otlp.census import Path, check_wire
+from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.messages import text as mended
 
 MAX_PARTS = 8_000_000
-"""Objects and lists of one body, counted before it is parsed: each takes two bytes there and a hundred here."""
+"""Objects and lists of one JSON body, annotations and tags of one protobuf body, counted before it is parsed: each
+takes two bytes there and a hundred here."""
 
 _KINDS = ("", "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
 _REPEATED, _OPTIONAL = 3, 1
@@ -60,6 +63,11 @@ _FIELDS: Mapping[str, tuple[tuple[str, int, int, int, str], ...]] = {
 }
 
 
+_SPANS: Path = ((1,),)
+_PARTS: Path = ((1,), (10, 11))
+"""Where spans are, and their annotations and tags."""
+
+
 def _list_of_spans() -> Any:
     """The message's class; texts are bytes, so that invalid UTF-8 is mended instead of refused."""
     file = descriptor_pb2.FileDescriptorProto(name="obs/zipkin.proto", package="obs.zipkin", syntax="proto3")
@@ -78,7 +86,9 @@ ListOfSpans = _list_of_spans()
 
 
 def from_protobuf(body: bytes) -> Iterator[ZipkinSpan]:
-    """The spans of a ListOfSpans."""
+    """The spans of a ListOfSpans. Raises: UserError."""
+    check_wire(body, _SPANS, MAX_ITEMS)
+    check_wire(body, _PARTS, MAX_PARTS)
     spans = ListOfSpans()
     try:
         spans.ParseFromString(body)

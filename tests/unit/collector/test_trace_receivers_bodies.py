@@ -16,7 +16,7 @@ from obs.collector.pipeline import Pipeline
 from obs.collector.receivers import thrift
 from obs.collector.receivers.jaeger.http import JaegerSpans
 from obs.collector.receivers.otlp.intake import Intake
-from obs.collector.receivers.zipkin import http, v1
+from obs.collector.receivers.zipkin import http, messages, v1
 from obs.collector.receivers.zipkin.http import ZipkinSpans
 from obs.collector.receivers.zipkin.messages import ListOfSpans
 from obs.errors import Overloaded, UserError
@@ -289,6 +289,15 @@ def test_v1_addresses_are_the_other_side() -> None:
 def test_thrift_that_is_none_is_told(body: bytes, words: str) -> None:
     with pytest.raises(UserError, match=words):
         list(v1.from_thrift(body))
+
+
+def test_protobuf_of_very_many_spans_or_parts_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="more than 1000000 items"):
+        messages.from_protobuf(b"\x0a\x00" * 1_000_001)
+    monkeypatch.setattr(messages, "MAX_PARTS", 20)
+    for part in (b"\x52\x00", b"\x5a\x00"):
+        with pytest.raises(UserError, match="more than 20 items"):
+            messages.from_protobuf(b"\x0a\x40" + part * 32)
 
 
 def test_thrift_of_very_many_parts_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
