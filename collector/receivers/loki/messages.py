@@ -14,7 +14,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from obs.errors import UserError
+from obs.otlp.census import check_wire
+from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.messages import text
+
+MAX_METADATA = 8_000_000
+"""Pairs of structured metadata of one body: each takes two bytes there and a hundred here."""
 
 Entry = tuple[int, str, Mapping[str, str]]
 """Time in ns, line, structured metadata."""
@@ -62,6 +67,9 @@ PushRequest = _push_request()
 
 def from_protobuf(body: bytes) -> Iterator[Stream]:
     """The streams of a PushRequest. Raises: UserError."""
+    check_wire(body, ((1,),), MAX_ITEMS)
+    check_wire(body, ((1,), (2,)), MAX_ITEMS)
+    check_wire(body, ((1,), (2,), (3,)), MAX_METADATA)
     request = PushRequest()
     try:
         request.ParseFromString(body)
