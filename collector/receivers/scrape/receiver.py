@@ -25,7 +25,7 @@ from obs.collector.receivers.scrape.series import NOTHING, PageRefused, TargetSe
 from obs.collector.receivers.scrape.targets import Dropped, Group, Target, targets_of
 from obs.errors import ObsError
 from obs.exposition.text import ExpositionError, Family
-from obs.model.batch import Decoded
+from obs.model.batch import Decoded, Signal
 from obs.model.clock import Clock
 from obs.otlp import SeriesCache
 
@@ -217,6 +217,8 @@ class Scraper:
         except ExpositionError as e:
             told = NOTHING if e.page is None else series.counted(e.page)
             error, decode = str(e), series.failed(at_ms, took_s, told)
+        except Exception as e:  # or the target would not be scraped again
+            error, decode = str(self._intake.fault(Signal.METRICS, RECEIVER, e)), series.failed(at_ms, took_s)
         return self._store(series, decode) or error, families
 
     def _store(self, series: TargetSeries, decode: Callable[[SeriesCache], Decoded]) -> str:

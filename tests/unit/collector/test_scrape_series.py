@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from exposition_messages import delimited, double, family, integer, text
 
+from obs.collector.ledger import Ledger
+from obs.collector.pipeline import Pipeline
+from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.scrape.config import parse as jobs
+from obs.collector.receivers.scrape.receiver import Scraper
 from obs.collector.receivers.scrape.series import DUPLICATE, PageRefused, TargetSeries, Told
 from obs.collector.receivers.scrape.targets import Target
 from obs.exposition import Page, parse
 from obs.exposition.bounds import bound_text
 from obs.exposition.delimited import parse_delimited
 from obs.exposition.text import ExpositionError
+from obs.model.batch import Batch, Signal
+from obs.model.clock import SYSTEM_CLOCK
 from obs.otlp import SeriesCache
 
 NOW_MS = 1_700_000_000_000
@@ -146,3 +153,31 @@ def test_series_that_come_back_after_a_scrape_that_failed_are_not_new() -> None:
     assert series.page(parse("a 1\nb 2\n"), NOW_MS, 0.1)[1].added == 2
     series.failed(NOW_MS, 0.1)
     assert series.page(parse("a 1\nb 2\nc 3\n"), NOW_MS, 0.1)[1].added == 1
+
+
+class Broken(TargetSeries):
+    """Meets a bug with every page."""
+
+    def page(self, page: Page, at_ms: int, took_s: float) -> Any:
+        raise ZeroDivisionError
+
+
+def test_a_bug_is_a_scrape_that_failed(tmp_path: Path) -> None:
+    stored = list[Batch]()
+    (job,) = jobs([{"job_name": "j"}])
+    series = Broken(Target(job, "", (("job", "j"),), (), 60.0, 10.0))
+    scraper = Scraper(Intake(Pipeline({Signal.METRICS: Keeping(stored)}), Ledger()), SYSTEM_CLOCK, tmp_path)
+    error, _ = scraper._take(series, (b"a 1\n", "text/plain", job), NOW_MS, 0.1, "")
+    scraper.close()
+    assert error.startswith("internal error ")
+    assert [table.column("value")[0].as_py() for table in (batch.tables["samples"] for batch in stored)] == [0.0]  # up
+
+
+class Keeping:
+    """A store that keeps what it takes."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+
+    def consume(self, batch: Batch) -> None:
+        self.batches.append(batch)
