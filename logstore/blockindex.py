@@ -57,6 +57,7 @@ class BlockIndex:
     path: Path
     metadata: pq.FileMetaData
     columns: tuple[str, ...]
+    types: dict[str, pa.DataType]  # of the columns
     attributes: dict[str, list[str]]  # label → columns
     streams: StreamTable
     first_row: npt.NDArray[np.int64]  # int64[streams + 1]
@@ -114,7 +115,8 @@ class BlockIndexes:
 def read_index(path: Path, block: Block) -> BlockIndex:
     """Read footer, streams and the head of the filters."""
     metadata = pq.read_metadata(path)
-    columns = tuple(metadata.schema.to_arrow_schema().names)
+    schema = metadata.schema.to_arrow_schema()
+    columns = tuple(schema.names)
     streams_path = block.path(STREAMS)
     if streams_path is None:
         raise FileNotFoundError(f"{path.parent}/{STREAMS}.parquet")
@@ -125,6 +127,7 @@ def read_index(path: Path, block: Block) -> BlockIndex:
         path=path,
         metadata=metadata,
         columns=columns,
+        types=dict(zip(schema.names, schema.types, strict=True)),
         attributes=attribute_columns(columns),
         streams=StreamTable([(i, tuple(ls)) for i, ls in zip(streams[STREAM_ID], streams["labels"], strict=True)]),
         first_row=np.array([*streams["first_row"], starts[-1]], np.int64),

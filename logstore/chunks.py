@@ -48,11 +48,13 @@ class Chunk:
         amounts: Amounts | None = None,
         load_many: Callable[[Sequence[str]], Sequence[pa.Array]] | None = None,
         some_texts: Callable[[Index], pa.Array | None] | None = None,
+        load_some: Callable[[Sequence[str], Index], Mapping[str, pa.Array]] | None = None,
     ) -> None:
         self.rows = rows
         self.amounts = amounts
         self._load_many = load_many
         self._some_texts = some_texts
+        self._load_some = load_some
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -78,6 +80,14 @@ class Chunk:
         if self._load_many is not None and len(lacking) > 1:
             self._cache.update(zip(lacking, self._load_many(lacking), strict=True))
             self.columns_read += len(lacking)
+
+    def some(self, names: Iterable[str], rows: Index) -> Mapping[str, pa.Array]:
+        """Columns of a few rows by name, without what was read already; none where the rows are not few."""
+        lacking = [name for name in names if name in self.columns and name not in self._cache]
+        if self._load_some is None or not lacking or len(rows) * _FEW > self.rows:
+            return {}
+        self.columns_read += len(lacking)
+        return self._load_some(lacking, rows)
 
     def some_bodies(self, rows: Index) -> pa.Array | None:
         """The bodies of a few rows without reading all; None where that is no use or not known how."""
@@ -127,9 +137,7 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
     def load_many(names: Sequence[str]) -> list[pa.Array]:
         if not file:
             file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
-        table = file[0].read_row_group(group, columns=list(names), use_threads=False)
-        arrays = (table.column(name).combine_chunks() for name in names)
-        return [array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks) for array in arrays]
+        return _columns(file[0], group, names)
 
     def stream_of() -> Index:
         first = int(np.searchsorted(index.first_row, start, side="right")) - 1
@@ -141,7 +149,40 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
     return Chunk(
         load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged,
         load_many=load_many, some_texts=lambda rows: group_texts_at(index, group, rows),
+        load_some=lambda names, rows: group_rows(index, group, names, rows),
     )  # fmt: skip
+
+
+def _columns(file: pq.ParquetFile, group: int, names: Sequence[str]) -> list[pa.Array]:
+    """Columns of a row group, each in one piece."""
+    table = file.read_row_group(group, columns=list(names), use_threads=False)
+    return [_whole(table.column(name)) for name in names]
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    array = column.combine_chunks()
+    return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
+
+
+def group_rows(index: BlockIndex, group: int, names: Sequence[str], rows: Index) -> dict[str, pa.Array]:
+    """Columns of a few rows of a row group: texts that lie there as codes are read so, and made for the rows alone."""
+    coded = [name for name in names if pa.types.is_string(index.types[name]) and _has_codes(index, group, name)]
+    at = pa.array(rows)
+    with pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True, read_dictionary=coded) as file:
+        found = zip(names, _columns(file, group, names), strict=True)
+        return {name: _typed(array.take(at), index.types[name]) for name, array in found}
+
+
+def _has_codes(index: BlockIndex, group: int, name: str) -> bool:
+    """Whether a column has a dictionary in a row group; behind a column of several leaves that is not known."""
+    chunk = index.metadata.row_group(group).column(index.columns.index(name))
+    return bool(chunk.path_in_schema == name and chunk.has_dictionary_page)
+
+
+def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return array if array.type == kind else array.cast(kind)
 
 
 def cells_chunk(cells: Cells, last_ns: Index, streams: StreamTable) -> Chunk:
@@ -229,6 +270,12 @@ class Rows:
                 return None
             self._columns[name] = self._taken(whole)
         return self._columns[name]
+
+    def read_ahead(self, names: Iterable[str]) -> None:
+        """Read columns together that will be asked for: cheaper than one by one."""
+        lacking = [name for name in names if name not in self._columns]
+        self._columns |= self.chunk.some(lacking, self.index)
+        self.chunk.read_ahead(name for name in lacking if name not in self._columns)
 
     def times(self) -> Index:
         """time_ns: int64[rows]."""

@@ -233,8 +233,10 @@ def _merged(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Range
 
 def _groups_alive(index: BlockIndex, wanted: Mask, selection: Selection, stats: Stats) -> Mask:
     starts, ends = index.group_start[:-1], index.group_start[1:]
-    before = np.concatenate(([0], np.cumsum(np.where(wanted, np.diff(index.first_row), 0))))
-    by_stream = _rows_before(index, before, wanted, ends) > _rows_before(index, before, wanted, starts)
+    by_stream = np.ones(len(starts), np.bool_)
+    if not wanted.all():
+        before = np.concatenate(([0], np.cumsum(np.where(wanted, np.diff(index.first_row), 0))))
+        by_stream = _rows_before(index, before, wanted, ends) > _rows_before(index, before, wanted, starts)
     by_time = (index.group_max >= selection.start_ns) & (index.group_min < selection.end_ns)
     alive = by_stream & by_time
     stats.skipped_by_stream += int((~by_stream).sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from obs.logstore.cells import SEVERITY
 from obs.logstore.chunks import Rows
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS
 from obs.logstore.overflow import overflow_pairs
@@ -32,8 +33,9 @@ class LogEntry:
 def entries_of(rows: Rows, times: npt.NDArray[np.int64]) -> Iterator[LogEntry]:
     """Rows as entries, in their order; reads every column of their chunk."""
     lines = rows.line().to_pylist()
-    owners = [_own(rows, labels) for _, labels in rows.chunk.streams.streams]
-    streams = [owners[code] for code in rows.stream_codes().tolist()]
+    codes, known = rows.stream_codes().tolist(), rows.chunk.streams.streams
+    owners = {code: _own(rows, known[code][1]) for code in set(codes)}
+    streams = [owners[code] for code in codes]
     metadata = _metadata(rows)
     parsed: list[dict[str, str]] = [{} for _ in lines]
     for name, array in rows.derived.items():
@@ -55,19 +57,20 @@ def _own(rows: Rows, labels: Labels) -> Labels:
 
 def _metadata(rows: Rows) -> list[dict[str, str]]:
     found: list[dict[str, str]] = [{} for _ in range(len(rows))]
-    rows.chunk.read_ahead([*FIXED_LABELS.values(), *(c for cs in rows.chunk.attributes.values() for c in cs), OVERFLOW])
-    stored = Rows(rows.chunk, rows.index)
     of_stream, streams = rows.chunk.streams.names, rows.chunk.streams.streams
-    for name in (*_LABELS, *rows.chunk.attributes):
-        columns = rows.chunk.attributes.get(name, ())
-        if (name in of_stream and all(c.startswith("resource.") for c in columns)) or not rows.shown.has(name):
-            continue
+    names = [
+        name for name in (*_LABELS, *rows.chunk.attributes) if rows.shown.has(name) and not _only_of_streams(rows, name)
+    ]
+    stored = Rows(rows.chunk, rows.index)
+    stored.read_ahead(dict.fromkeys(c for name in names for c in _columns(rows, name)))
+    codes = rows.stream_codes().tolist()
+    for name in names:
         array = stored.label(name) if name in _LABELS else stored.attribute(name)
         if array is not None:
             values = array.to_pylist()
             if name in of_stream:
-                has = [name in dict(labels) for _, labels in streams]
-                values = [None if has[c] else v for c, v in zip(rows.stream_codes().tolist(), values, strict=True)]
+                has = {code: name in dict(streams[code][1]) for code in set(codes)}
+                values = [None if has[c] else v for c, v in zip(codes, values, strict=True)]
             _spread(found, name, values)
     overflow = stored.column(OVERFLOW)
     if overflow is not None:
@@ -75,6 +78,18 @@ def _metadata(rows: Rows) -> list[dict[str, str]]:
             if rows.shown.has(name):
                 found[row].setdefault(name, value)
     return found
+
+
+def _only_of_streams(rows: Rows, name: str) -> bool:
+    """Whether a label is one of streams alone, no record's own."""
+    columns = rows.chunk.attributes.get(name, ())
+    return name in rows.chunk.streams.names and all(c.startswith("resource.") for c in columns)
+
+
+def _columns(rows: Rows, name: str) -> list[str]:
+    """The columns that a label is read from."""
+    fixed = SEVERITY if name == DETECTED_LEVEL else [FIXED_LABELS[name]] if name in FIXED_LABELS else []
+    return [*fixed, *rows.chunk.attributes.get(name, ()), *((OVERFLOW,) if OVERFLOW in rows.chunk.columns else ())]
 
 
 def _spread(found: list[dict[str, str]], name: str, values: list[str | None]) -> None:
