@@ -50,21 +50,21 @@ def follow(blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes, hops:
         stored = _read(graph, blocks, head, layer)
         if hop == hops:
             break
-        for table in stored:
-            graph.add(distinct([link_rows(table)]))
+        for rows in stored:
+            graph.add(distinct([rows]))
         graph.add(incoming(blocks, head, layer))
         layer = _unseen(graph)
     return graph
 
 
 def _read(graph: LinkGraph, blocks: Sequence[BlockSource], head: pa.Table, layer: Sequence[bytes]) -> list[pa.Table]:
-    """Look up traces; the spans of those that are stored."""
+    """Look up traces; the links of those that are stored."""
     tables = []
     for trace_id in layer:
         trace = read_trace(blocks, head, trace_id)
         graph.traces[trace_id] = None if trace is None else trace.summary
         if trace is not None:
-            tables.append(trace.table)
+            tables.append(link_rows(trace.table))
     return tables
 
 

@@ -99,6 +99,14 @@ def test_the_big_trace_is_read_in_pages(server: Server, big: str) -> None:
     assert shown["warnings"][0] == "only the first 20000 of 200000 spans are here, in the order of the tree"
 
 
+def test_the_big_trace_is_analysed(server: Server, big: str) -> None:
+    found = server.get("/api/traces/compare", a=big, b=big)
+    assert (len(found["spans"]), found["onlyA"], found["onlyB"]) == (SPANS, 0, 0)
+    assert found["spans"][SPANS // 2 - 1]["depth"] == SPANS // 2 - 1
+    path = server.get(f"/api/traces/{big}/critical-path")
+    assert sum(s["criticalNs"] for s in path["spans"]) == path["criticalNs"] == path["durationNs"]
+
+
 def jaeger_spans(answer: bytes) -> int:
     return sum(len(t["spans"]) for t in orjson.loads(answer)["data"])
 

@@ -23,7 +23,7 @@ def path_of_one(source: MemorySource) -> dict[str, Any]:
     """The spans on the critical path of the first trace, by their start as adjusted."""
     c, dag, t = source.spans, source.dag, source.traces
     codes, _ = operation_codes(source)
-    critical, own = critical_times(source), self_times(source)
+    duration, critical, own = c.duration, critical_times(source), self_times(source)
     start = c.start + dag.skew
     on_path = np.flatnonzero(critical > 0)
     on_path = on_path[np.lexsort((dag.left[on_path], start[on_path]))]
@@ -33,7 +33,7 @@ def path_of_one(source: MemorySource) -> dict[str, Any]:
         service, name = operation_of(source, int(codes[i]))
         spans.append({
             "spanId": f"{int(c.span[i]):016x}", "service": service, "name": name, "startNs": int(start[i]),
-            "durationNs": int(c.duration[i]), "selfNs": int(own[i]), "criticalNs": int(critical[i]),
+            "durationNs": int(duration[i]), "selfNs": int(own[i]), "criticalNs": int(critical[i]),
             "share": int(critical[i]) / total, "depth": int(dag.depth[i]),
         })  # fmt: skip
     return {"durationNs": int(t.duration[0]), "criticalNs": total, "spans": spans}

@@ -48,7 +48,7 @@ def _by_stack(source: MemorySource, stacks: Stacks) -> dict[int, dict[str, Any]]
     codes, _ = operation_codes(source)
     start = c.start + dag.skew
     first = start.min()
-    own, critical = self_times(source), critical_times(source)
+    duration, own, critical = c.duration, self_times(source), critical_times(source)
     seen: Counter[tuple[int, str, str]] = Counter()
     numbers: dict[int, int] = {-1: -1}
     found = {}
@@ -59,7 +59,7 @@ def _by_stack(source: MemorySource, stacks: Stacks) -> dict[int, dict[str, Any]]
         seen[frame] += 1
         found[numbers[i]] = {
             "spanId": f"{int(c.span[i]):016x}", "offsetNs": int(start[i] - first),
-            "durationNs": int(c.duration[i]), "selfNs": int(own[i]), "criticalNs": int(critical[i]),
+            "durationNs": int(duration[i]), "selfNs": int(own[i]), "criticalNs": int(critical[i]),
             "error": bool(c.status[i] == ERROR),
         }  # fmt: skip
     return found
