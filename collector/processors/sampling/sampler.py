@@ -33,7 +33,7 @@ from obs.model.schema import attribute_column
 
 log = logging.getLogger("obs.sampling")
 
-SAMPLED_OUT = "sampled_out"
+SAMPLED_OUT, FAILED = "sampled_out", "error"
 
 Record = Callable[[int, Mapping[str, int]], None]
 """Enters decided spans in the ledger: how many are stored, and how many dropped by reason."""
@@ -68,6 +68,7 @@ class TailSampler:
         self._remembered = Remembered(options.remembered)
         self._outbox: deque[Entry] = deque()  # kept, and not yet taken by the store
         self._outbox_bytes = 0
+        self._failed: Entry | None = None  # what the store could not take by a bug
         self._journal: Journal | None = None
         self._replayed: Words = np.zeros(0, np.uint64)
         self.counts = Counts(lambda: (self._pending.rows, self._pending.nbytes))
@@ -201,17 +202,27 @@ class TailSampler:
         return kept, np.where(kept, weight, 1.0)
 
     def _send(self) -> None:
-        """Give the store what is kept, in order; what it cannot take now is given again with the next tick."""
+        """Give the store what is kept, in order; what it cannot take now is given again with the next tick.
+
+        What fails twice by a bug is dropped and counted: it would hold up all that follow, after a restart too.
+        """
         while self._outbox:
             one = self._outbox[0]
             try:
                 self._store(one.spans)
-            except ObsError as e:
-                log.warning("sampled spans wait: %s", e)
+            except (ObsError, MemoryError) as e:
+                log.warning("sampled spans wait: %s", str(e) or "no memory is left")
                 return
+            except Exception:
+                if one is not self._failed:
+                    self._failed = one
+                    raise
+                log.exception("%d sampled spans cannot be stored, and are dropped", one.spans.num_rows)
+                self._record(0, {FAILED: one.spans.num_rows})
+            else:
+                self._enter(one.spans.num_rows, 0)
             self._outbox.popleft()
             self._outbox_bytes -= one.nbytes
-            self._enter(one.spans.num_rows, 0)
 
     def _run(self) -> None:
         step = min(max(self._options.decision_wait_s / 10, 0.1), 1.0)

@@ -28,10 +28,13 @@ class Store:
 
     def __init__(self) -> None:
         self.full, self.batches = False, list[Batch]()
+        self.poison: bytes | None = None
 
     def consume(self, batch: Batch) -> None:
         if self.full:
             raise Overloaded("cannot take batch: full; send it again")
+        if self.poison in batch.tables["spans"].column("trace_id").to_pylist():
+            raise ZeroDivisionError
         self.batches.append(batch)
 
     @property
@@ -198,6 +201,20 @@ def test_a_store_that_refuses_is_asked_again_and_then_senders_wait(tmp_path: Pat
     sampling.pass_s(11)
     assert sampling.store.spans == [(trace, 1) for trace in range(1, sent + 1)]
     sampling.send(SpanRow(9999, 1))
+
+
+def test_spans_that_a_bug_keeps_from_the_store_are_counted_and_hold_up_no_others(tmp_path: Path) -> None:
+    sampling = Sampling(tmp_path)
+    sampling.store.poison = trace_id(1)
+    for trace in (1, 2):
+        sampling.send(SpanRow(trace, 1, status=2))
+    with pytest.raises(ZeroDivisionError):
+        sampling.pass_s(11)
+    sampling.pass_s(1)
+    assert sampling.store.spans == [(2, 1)]
+    totals = sampling.ledger.totals(Signal.TRACES, "tail_sampling")
+    assert (totals.received, totals.stored, totals.dropped) == (2, 1, {"error": 1})
+    assert sampling.segments == 0
 
 
 def test_past_the_memory_the_oldest_are_decided_early_and_none_is_lost(tmp_path: Path) -> None:
