@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
-from obs.model.labels import Matcher
+from obs.model.labels import Matcher, MatchOp
 from obs.tsdb import decimals
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
@@ -67,8 +67,10 @@ class BlockSeries:
 
     def _slices(self, names: Sequence[Matcher]) -> list[slice]:
         """The parts of the block whose metrics have these names; neighbours as one."""
+        exact = next((m.value for m in names if m.op is MatchOp.EQ and m.value), None)
+        metrics = self.metrics if exact is None else {exact: self.metrics[exact]} if exact in self.metrics else {}
         parts: list[slice] = []
-        for name, (first, last) in self.metrics.items():
+        for name, (first, last) in metrics.items():
             if not all(m.matches(name) for m in names):
                 continue
             if parts and parts[-1].stop == first:

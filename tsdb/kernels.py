@@ -163,7 +163,29 @@ def scale_values(
 
 @njit(nogil=True, cache=True)
 def _bound(t_ms: I64, start: int, stop: int, at: int) -> int:
-    """The first of rows start..stop whose time is `at` or later."""
+    """The first of rows start..stop (rising) whose time is `at` or later.
+
+    Samples come at even gaps, mostly: looked at first is where it then would be, and from there in growing strides.
+    """
+    if start == stop or t_ms[start] >= at:
+        return start
+    if t_ms[stop - 1] < at:
+        return stop
+    gone = (float(at) - float(t_ms[start])) / (float(t_ms[stop - 1]) - float(t_ms[start]))
+    guess = start + min(max(int(gone * (stop - 1 - start)), 0), stop - 1 - start)
+    stride = 1
+    if t_ms[guess] < at:
+        start = guess + 1
+        while start + stride < stop and t_ms[start + stride] < at:
+            start += stride + 1
+            stride *= 2
+        stop = min(start + stride, stop)
+    else:
+        stop = guess
+        while stop - stride > start and t_ms[stop - stride] >= at:
+            stop -= stride
+            stride *= 2
+        start = max(stop - stride, start)
     while start < stop:
         middle = (start + stop) // 2
         if t_ms[middle] < at:
@@ -174,7 +196,7 @@ def _bound(t_ms: I64, start: int, stop: int, at: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _clip(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> int:
+def clip_spans(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> int:
     """Narrow every span to start..end (inclusive), in place; returns the rows that are left."""
     total = 0
     for k in range(len(starts)):
@@ -186,22 +208,14 @@ def _clip(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> int
 
 
 @njit(nogil=True, cache=True)
-def take_spans(t_ms: I64, bits: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -> tuple[I64, I64, I64]:
-    """Times and values (as bits) of the rows of all spans in start..end (inclusive), one after the other.
-
-    Span k is then rows ends[k]:ends[k+1] of them. Narrows `starts` and `stops`.
-    """
-    total = _clip(t_ms, starts, stops, start_ms, end_ms)
-    out_t, out_bits = np.empty(total, np.int64), np.empty(total, np.int64)
-    ends = np.zeros(len(starts) + 1, np.int64)
+def copy_spans(t_ms: I64, bits: I64, starts: I64, stops: I64, out_t: I64, out_bits: I64) -> None:
+    """Times and values (as bits) of the rows of all spans, one after the other, to the start of the output."""
     out = 0
     for k in range(len(starts)):
         rows = stops[k] - starts[k]
         out_t[out : out + rows] = t_ms[starts[k] : stops[k]]
         out_bits[out : out + rows] = bits[starts[k] : stops[k]]
         out += rows
-        ends[k + 1] = out
-    return out_t, out_bits, ends
 
 
 @njit(nogil=True, cache=True)
@@ -234,7 +248,7 @@ def merge_spans(
     Out: times, values (as bits) and the number of rows of each series, within start..end (inclusive); of equal times
     the last written. Narrows `starts` and `stops`.
     """
-    total = _clip(t_ms, starts, stops, start_ms, end_ms)
+    total = clip_spans(t_ms, starts, stops, start_ms, end_ms)
     out_t, out_bits = np.empty(total, np.int64), np.empty(total, np.int64)
     counts = np.zeros(len(first_span) - 1, np.int64)
     out = 0
@@ -263,5 +277,6 @@ def warm() -> None:
     bits, offsets, powers = values.view(np.int64), np.array([0, 2]), np.array([1.0, 10.0])
     scales = choose_scales(values, bits, offsets, powers, 1e15, 6)
     scale_values(values, bits, offsets, scales, powers, 1e15, np.empty(2, np.int64), np.zeros(2, np.bool_))
-    take_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), 0, 5)
+    clip_spans(t_ms, np.array([0, 1]), np.array([2, 2]), 0, 5)
+    copy_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.empty(3, np.int64), np.empty(3, np.int64))
     merge_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from obs.columnar.block import Block
-from obs.tsdb.blocks import BlockSeries, GroupCache
+from obs.tsdb.blocks import BlockSeries, Group, GroupCache
+from obs.tsdb.growing import ranges
 from obs.tsdb.headruns import Run
-from obs.tsdb.spans import Spans, join, take
+from obs.tsdb.spans import Spans, take
 
 I64 = npt.NDArray[np.int64]
 
@@ -69,9 +71,8 @@ class RunSource:
         """See `Source`."""
         chosen = self.chosen[at]
         run = self.run
-        found = take(
-            Spans(self.ordinals[at], run.starts[chosen], run.stops[chosen], run.t_ms, run.values), start_ms, end_ms
-        )
+        spans = Spans(self.ordinals[at], run.starts[chosen], run.stops[chosen], run.t_ms, run.values)
+        found = take([spans], start_ms, end_ms)
         stats.add("head_rows", len(found.t_ms))
         return found
 
@@ -110,16 +111,28 @@ class BlockSource:
         stats.add("row_groups_decoded", decoded)
         if not groups:
             return None
-        pieces = []
-        for g in wanted:
-            base, end = int(series.group_starts[g]), int(series.group_starts[g + 1])
-            low, high = int(np.searchsorted(stop, base, "right")), int(np.searchsorted(first, end, "left"))
-            here = slice(low, high)
-            starts, stops = np.maximum(first[here], base) - base, np.minimum(stop[here], end) - base
-            group = groups[g]
-            pieces.append(take(Spans(ordinals[here], starts, stops, group.t_ms, group.values), start_ms, end_ms))
-        found = join(pieces)
+        found = take(_pieces(groups, wanted, series.group_starts, ordinals, (first, stop)), start_ms, end_ms)
         return found if series.deleted is None else series.deleted.strip(found)
+
+
+def _pieces(
+    groups: Mapping[int, Group], wanted: Sequence[int], group_starts: I64, ordinals: I64, rows: tuple[I64, I64]
+) -> list[Spans]:
+    """Of each wanted row group the pieces of series in it; `rows`: where each series begins and ends in the block."""
+    first, stop = rows
+    numbers = np.array(wanted, np.int64)
+    bases, ends = group_starts[numbers], group_starts[numbers + 1]
+    lows, highs = np.searchsorted(stop, bases, "right"), np.searchsorted(first, ends, "left")
+    counts = highs - lows
+    whose, base = ranges(lows, counts), np.repeat(bases, counts)
+    starts = np.maximum(first[whose], base) - base
+    stops = np.minimum(stop[whose], np.repeat(ends, counts)) - base
+    owners = ordinals[whose]
+    bounds = pairwise([0, *np.cumsum(counts).tolist()])
+    return [
+        Spans(owners[a:b], starts[a:b], stops[a:b], groups[g].t_ms, groups[g].values)
+        for g, (a, b) in zip(wanted, bounds, strict=True)
+    ]
 
 
 def _groups(group_starts: I64, first: I64, stop: I64) -> Iterable[int]:

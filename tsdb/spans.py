@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +40,25 @@ class Merged:
     counts: I64
 
 
-def take(spans: Spans, start_ms: int, end_ms: int) -> Spans:
-    """The rows of the spans in start..end (inclusive), copied one after the other."""
+def take(parts: Sequence[Spans], start_ms: int, end_ms: int) -> Spans:
+    """The rows of the spans of all parts in start..end (inclusive), copied one after the other."""
     fast = kernels()
     if fast is None:
-        return take_plainly(spans, start_ms, end_ms)
-    starts, stops = spans.starts.copy(), spans.stops.copy()
-    times, bits = read_only(spans.t_ms), read_only(spans.values.view(np.int64))
-    t_ms, out_bits, ends = fast.take_spans(times, bits, starts, stops, start_ms, end_ms)
-    return Spans(spans.ordinals, ends[:-1], ends[1:], t_ms, out_bits.view(np.float64))
+        return join([take_plainly(part, start_ms, end_ms) for part in parts])
+    starts, stops = np.concatenate([p.starts for p in parts]), np.concatenate([p.stops for p in parts])
+    columns = [(read_only(p.t_ms), read_only(p.values.view(np.int64))) for p in parts]
+    bounds = list(pairwise([0, *accumulate(len(p.starts) for p in parts)]))
+    for (times, _), (a, b) in zip(columns, bounds, strict=True):
+        fast.clip_spans(times, starts[a:b], stops[a:b], start_ms, end_ms)
+    ends = np.zeros(len(starts) + 1, np.int64)
+    np.cumsum(stops - starts, out=ends[1:])
+    t_ms, bits = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.int64)
+    for (times, from_bits), (a, b) in zip(columns, bounds, strict=True):
+        first, last = int(ends[a]), int(ends[b])
+        if first < last:
+            fast.copy_spans(times, from_bits, starts[a:b], stops[a:b], t_ms[first:last], bits[first:last])
+    ordinals = parts[0].ordinals if len(parts) == 1 else np.concatenate([p.ordinals for p in parts])
+    return Spans(ordinals, ends[:-1], ends[1:], t_ms, bits.view(np.float64))
 
 
 def take_plainly(spans: Spans, start_ms: int, end_ms: int) -> Spans:

@@ -147,13 +147,36 @@ def test_id_table(groups: list[set[int]]) -> None:
 @settings(deadline=None, max_examples=200)
 def test_take(series: list[list[int]], start: int, end: int) -> None:
     times = [sorted(each) for each in series]
-    t_ms = np.array([t for each in times for t in each], np.int64)
-    stops = np.cumsum([len(each) for each in times], dtype=np.int64)
-    starts = stops - np.array([len(each) for each in times], np.int64)
-    given_spans = spans.Spans(np.arange(len(times)), starts, stops, t_ms, t_ms / 4)
+    given_spans = part_of(times)
     expected = [[t for t in each if start <= t <= end] for each in times]
-    for take in (spans.take, spans.take_plainly):
-        taken = take(given_spans, start, end)
+    for taken in (spans.take([given_spans], start, end), spans.take_plainly(given_spans, start, end)):
         rows = [taken.t_ms[a:b].tolist() for a, b in zip(taken.starts, taken.stops, strict=True)]
         assert rows == expected
         assert taken.values.tolist() == [t / 4 for each in expected for t in each]
+
+
+@given(st.lists(st.lists(span_times, max_size=4), min_size=1, max_size=4), INT64, INT64)
+@settings(deadline=None, max_examples=200)
+def test_take_of_several_parts(parts: list[list[list[int]]], start: int, end: int) -> None:
+    taken = spans.take([part_of(part) for part in parts], start, end)
+    rows = [taken.t_ms[a:b].tolist() for a, b in zip(taken.starts, taken.stops, strict=True)]
+    assert rows == [[t for t in each if start <= t <= end] for part in parts for each in part]
+    assert taken.values.tolist() == [t / 4 for each in rows for t in each]
+    assert taken.ordinals.tolist() == [i for part in parts for i in range(len(part))]
+
+
+def part_of(series: list[list[int]]) -> spans.Spans:
+    t_ms = np.array([t for each in series for t in each], np.int64)
+    stops = np.cumsum([len(each) for each in series], dtype=np.int64)
+    starts = stops - np.array([len(each) for each in series], np.int64)
+    return spans.Spans(np.arange(len(series)), starts, stops, t_ms, t_ms / 4)
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.integers(1, 1 << 40), st.integers(-60, 60))
+@settings(deadline=None, max_examples=300)
+def test_take_of_uneven_gaps(gaps: list[int], scale: int, at: int) -> None:
+    times = np.unique(np.cumsum(np.array(gaps, np.int64)) * scale + np.arange(len(gaps)))
+    part = spans.Spans(np.arange(1), np.zeros(1, np.int64), np.array([len(times)]), times, times / 4)
+    assert spans.take([part], at * scale, at * scale + 40).t_ms.tolist() == [
+        t for t in times.tolist() if at * scale <= t <= at * scale + 40
+    ]
