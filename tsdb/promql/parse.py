@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from obs.tsdb.promql import check, durations, selectors
 from obs.tsdb.promql.cursor import Cursor
@@ -51,10 +52,21 @@ RESERVED = ("bool", "on", "ignoring", "group_left", "group_right", "atan2")
 WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
 
 
+KEPT_PLANS, KEPT_TEXT = 512, 4096
+"""Plans of queries up to so many characters that are kept: rules and dashboards ask the same again and again."""
+
+
 def parse(text: str, step_ms: int = 0, range_ms: int = 0) -> Node:
-    """The plan of a query."""
+    """The plan of a query. Plans are never changed, so that threads share them."""
     make_room()
+    return (_kept if len(text) <= KEPT_TEXT else _parsed)(text, step_ms, range_ms)
+
+
+def _parsed(text: str, step_ms: int, range_ms: int) -> Node:
     return _Parser(text, durations.Span(step_ms, range_ms)).query()
+
+
+_kept = lru_cache(KEPT_PLANS)(_parsed)
 
 
 class _Parser:

@@ -54,6 +54,20 @@ def test_slices_change_nothing(source: MemorySource) -> None:
         assert np.array_equal(a.present, b.present)
 
 
+@pytest.mark.parametrize("op", ["topk", "bottomk"])
+@pytest.mark.parametrize("k", [-1, 0, 1, 3, 4, 9, 50])
+def test_ranking_by_slices_picks_what_ranking_the_whole_does(op: str, k: int) -> None:
+    memory = MemorySource()
+    for host, value in enumerate([1.0, 5.0, np.nan, 5.0, 2.0, 2.0, np.inf, -np.inf, 2.0, np.nan]):
+        memory.add(make_labels({"__name__": "load", "host": f"{host * 7 % 10}"}), 0, value)
+    for options in (QueryOptions(), QueryOptions(slice_cells=3)):
+        promql = PromQL(memory, options)
+        whole, sliced = (promql.query(f"{op}({text}, load)", 0) for text in (f"scalar(vector({k}))", str(k)))
+        assert list(sliced.labels) == list(whole.labels)
+        assert np.array_equal(sliced.values, whole.values, equal_nan=True)
+        assert len(sliced.labels) == max(min(k, 10), 0)
+
+
 def test_too_many_samples_are_refused(source: MemorySource) -> None:
     with pytest.raises(QueryLimit, match="too many samples"):
         PromQL(source, QueryOptions(max_samples=100)).query_range("requests", 0, 600_000, 15_000)

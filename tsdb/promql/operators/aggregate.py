@@ -35,7 +35,7 @@ def aggregate(frame: Frame, node: Node) -> Vector:
     known: dict[Labels, int] = {}
     if node.op in folds.FOLDS:
         return _folded(frame, node, signature, known)
-    vector = frame.vector(node.expr)
+    vector = picks.candidates(frame, node) if picks.is_ranking(frame, node) else frame.vector(node.expr)
     group = ordinals(vector.labels, signature, known)
     result = AGGREGATORS[node.op](frame, node, vector, folds.Groups(list(known), group))
     return result.compact()

@@ -15,7 +15,8 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.hashing import labels_hash
 from obs.tsdb.promql.operators.folds import Groups, ignore_histograms
 from obs.tsdb.promql.operators.signature import by_group
-from obs.tsdb.promql.plan import Aggregate
+from obs.tsdb.promql.operators.slices import in_order, in_slices, slices
+from obs.tsdb.promql.plan import Aggregate, Number
 from obs.tsdb.promql.values import F64, I64, Bool, Vector
 
 
@@ -46,6 +47,31 @@ def _ranked(vector: Vector, groups: Groups, sign: float) -> Vector:
     keys = vector.values[:, 0] * -sign
     order = np.lexsort((np.where(np.isnan(keys), np.inf, keys), groups.group)) if len(keys) else np.zeros(0, np.int64)
     return vector.rows(order[vector.present[order, 0]])
+
+
+def is_ranking(frame: Frame, node: Aggregate) -> bool:
+    """Whether a few samples of one step are picked from all series, so that most need no look at their labels."""
+    one_group = node.op in ("topk", "bottomk") and not node.labels and not node.without
+    return one_group and frame.steps.count == 1 and isinstance(node.param, Number) and in_slices(node.expr)
+
+
+def candidates(frame: Frame, node: Aggregate) -> Vector:
+    """Of a vector at one step, sorted by labels, at least those series that topk or bottomk picks, ties among them."""
+    k = int(_whole(frame, node)[0])
+    parts: list[Vector] = []
+    for part in slices(frame, node.expr):
+        ignore_histograms(frame, node, part)
+        parts.append(_outermost(part.only_floats().compact(), k, 1.0 if node.op == "topk" else -1.0))
+    return in_order(parts, 1)
+
+
+def _outermost(vector: Vector, k: int, sign: float) -> Vector:
+    """The series with the k largest (smallest) values at the one step, and those with equal ones; NaN comes last."""
+    if not 0 < k < len(vector.labels):
+        return vector
+    keys = vector.values[:, 0] * -sign
+    keys = np.where(np.isnan(keys), np.inf, keys)
+    return vector.rows(keys <= np.partition(keys, k - 1)[k - 1])
 
 
 def limitk(frame: Frame, node: Aggregate, vector: Vector, groups: Groups) -> Vector:
