@@ -15,14 +15,16 @@ from obs.tracestore.spanview import SpanView
 AROUND_NS = 60 * 10**9
 """Logs and metrics of a minute before and after are shown with a trace: scrapes are that far apart."""
 
-STEP_S = 15
+STEP_S, MAX_STEPS = 15, 1_000
+"""Metrics are asked for as often as they are scraped, of long traces as often as a chart can show."""
 
 
 def related(trace_id: str, spans: Iterable[SpanView], start_ns: int, end_ns: int) -> dict[str, Any]:
     """The queries; metrics come by what a resource names: container, pod, service, host."""
     first, last = start_ns - AROUND_NS, end_ns + AROUND_NS
     logs = f"{{}} | trace_id = {_quoted(trace_id)}"
-    range_ = {"start": first // 10**9, "end": -(-last // 10**9), "step": STEP_S}
+    begin, end = first // 10**9, -(-last // 10**9)
+    range_ = {"start": begin, "end": end, "step": max(STEP_S, -(-(end - begin) // MAX_STEPS))}
     metrics = {}
     for resource in _resources(spans):
         for title, query in _metric_queries(resource):

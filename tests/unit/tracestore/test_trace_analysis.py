@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
@@ -39,6 +40,7 @@ def shop(trace: int, cart_ms: int, **of_cart: Any) -> list[SpanRow]:
 ROWS = [
     *(row for t in range(1, 21) for row in shop(t, 30, attributes={"version": "old", "tier": "a"})),
     *(row for t in range(21, 31) for row in shop(t, 300, attributes={"version": "new", "tier": "a"}, **ODD)),
+    SpanRow(60, 1, 0, "batch", "monthly", NOW, NOW + 30 * 86_400 * 10**9),
     SpanRow(50, 1, 0, "web", "GET /", NOW, NOW + 100 * MS, kind=3, resource={"host.name": "h1"}),
     SpanRow(50, 2, 1, "far", "work", NOW + 500 * MS, NOW + 540 * MS, kind=2, resource={"host.name": "h2"}),
 ]
@@ -157,6 +159,14 @@ def test_related_names_logs_and_metrics_by_id_and_resource(client: TestClient) -
     assert f'sum(rate(container_cpu_usage_seconds_total{{container_id="{"ab" * 32}"}}[1m]))' in queries
     assert any("container_label_io_kubernetes_pod_name" in q for q in queries)
     assert all(m["url"].startswith("/api/v1/query_range?query=") for m in found["metrics"])
+
+
+def test_metrics_of_a_long_trace_come_in_steps_that_a_server_answers(client: TestClient) -> None:
+    for trace, least in ((1, 15), (60, 2593)):
+        url = get(client, f"{trace:x}/related")["metrics"][0]["url"]
+        asked = {name: int(values[0]) for name, values in parse_qs(urlsplit(url).query).items() if name != "query"}
+        assert asked["step"] == least
+        assert (asked["end"] - asked["start"]) / asked["step"] <= 1000
 
 
 def test_clock_skew_is_told(client: TestClient) -> None:
