@@ -89,3 +89,9 @@ FOLLOW_PAUSE_S = 0.1
 
 MAX_UNWRAPPED = 20_000_000
 """Records whose label is worked on by one query: 16 bytes each."""
+
+MAX_QUERY_CHARS = 131_072
+"""Length of a LogQL text, which is Loki's own bound: past it reading the text, not the data, is the cost."""
+
+MAX_QUERY_DEPTH = 500
+"""Parentheses within each other: whoever writes a query needs ten, and each is a call within a call."""

@@ -14,6 +14,7 @@ from lark import Lark, Tree, UnexpectedInput
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken, VisitError
 
 from obs.errors import QueryError
+from obs.logstore import limits
 from obs.logstore.logql.building import Builder
 from obs.logstore.logql.syntax import (
     FullText,
@@ -26,6 +27,7 @@ _WORDS = re.compile(r'\s*(?:(?:"(?:\\.|[^"\\\n])*"|`[^`]*`|[^\s"`|{}()\[\]]+)(?=
 _WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`|[^\s"`|]+')
 _ARITHMETIC = re.compile(r"\s*[+-]?[\d.]+\s*(?:[+*/%^]|\s-\s|[<>=!]=|[<>])(?:[\d.\s+*/%^<>=!-]|\bbool\b)+")
 _NEGATIVE = re.compile(r"\s*-\s*(\d+(\.\d*)?|\.\d+)\s*")
+_PARENTHESES = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`|#[^\n]*|[()]')
 _NAMES = {
     "NAME": "a label name", "STRING": "a quoted text", "RANGE": "a range such as [5m]", "LINE_OP": "a line filter",
     "NUMBER": "a number", "SIGNED": "a number", "DURATION": "a duration", "BYTES": "a size", "LBRACE": "'{'",
@@ -39,6 +41,8 @@ _NAMES = {
 @lru_cache(maxsize=512)
 def parse(text: str) -> Query:
     """The query a text says. Raises: QueryError."""
+    if len(text) > limits.MAX_QUERY_CHARS:
+        raise QueryError(f"cannot parse LogQL of {len(text)} characters: the limit is {limits.MAX_QUERY_CHARS}")
     found = _full_text(text)
     if found is None:
         return _parse(text, text)
@@ -69,7 +73,19 @@ def _phrase(found: re.Match[str], text: str) -> str:
         fail(text, before.count("\n") + 1, found.start() - before.rfind("\n"), str(e).removeprefix("cannot "))
 
 
+def _check_depth(text: str, shown: str) -> None:
+    """Raises: QueryError where parentheses nest so deep that only to read them would take seconds."""
+    depth = 0
+    for found in _PARENTHESES.finditer(text):
+        depth += {"(": 1, ")": -1}.get(found.group(), 0)
+        if depth > limits.MAX_QUERY_DEPTH:
+            before = text[: found.start()]
+            column = found.start() - before.rfind("\n")
+            fail(shown, before.count("\n") + 1, column, f"parentheses nest deeper than {limits.MAX_QUERY_DEPTH}")
+
+
 def _parse(text: str, shown: str) -> Query:
+    _check_depth(text, shown)
     try:
         result: Query = Builder(shown).transform(_grammar().parse(text))
     except UnexpectedInput as e:

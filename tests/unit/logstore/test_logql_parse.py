@@ -68,7 +68,7 @@ def test_words_that_are_operators_are_names_too() -> None:
         (r'one "two\."', 1, 5),
         ("count_over_time({}[300y])", 1, 1),
         ("+".join(["1"] * 3000), 1, 1),
-        ("{} | " + "(" * 3000 + 'a="b"' + ")" * 3000, 1, 1),
+        ("{} | " + "(" * 3000 + 'a="b"' + ")" * 3000, 1, 506),
     ],
 )
 def test_errors_have_a_place_and_a_caret(text: str, line: int, column: int) -> None:
@@ -105,3 +105,20 @@ def test_sizes(text: str, size: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="cannot read duration"):
         duration_ns(text)
+
+
+@pytest.mark.parametrize("depth", [501, 50_000])
+def test_parentheses_nest_only_so_deep(depth: int) -> None:
+    with pytest.raises(QueryError, match="parentheses nest deeper than 500") as refused:
+        parse("(" * depth + "vector(1)" + ")" * depth)
+    assert refused.value.position == (1, 501)
+
+
+def test_parentheses_in_texts_and_comments_do_not_nest() -> None:
+    texts = "(" * 600
+    assert parse(f'{{a="{texts}"}} |= `{texts}` # {texts}') == parse(f'{{a="{texts}"}} |= "{texts}"')
+
+
+def test_a_text_is_only_so_long() -> None:
+    with pytest.raises(QueryError, match="cannot parse LogQL of 131073 characters: the limit is 131072"):
+        parse("a" * 131_073)
