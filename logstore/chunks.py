@@ -323,6 +323,10 @@ class Rows:
         """The same rows with another line."""
         return Rows(self.chunk, self.index, self.derived, line, self._columns, self.shown, self.beside)
 
+    def as_stored(self) -> Rows:
+        """The same rows without what stages made of them; columns that were read stay."""
+        return Rows(self.chunk, self.index, columns=self._columns)
+
     def label(self, name: str) -> pa.Array | None:
         """A label of each row as string or dictionary of strings, null where the row has none; None where no row has.
 

@@ -61,7 +61,7 @@ def _metadata(rows: Rows) -> list[dict[str, str]]:
     names = [
         name for name in (*_LABELS, *rows.chunk.attributes) if rows.shown.has(name) and not _only_of_streams(rows, name)
     ]
-    stored = Rows(rows.chunk, rows.index)
+    stored = rows.as_stored()
     stored.read_ahead(dict.fromkeys(c for name in names for c in _columns(rows, name)))
     codes = rows.stream_codes().tolist()
     for name in names:
