@@ -1,4 +1,4 @@
-"""A chunk: rows that are read together, from the head or from one row group, each column only when asked for.
+"""A chunk: rows that are read together, from the head, from cells or from one row group (`rowgroups`).
 
 `Chunk` is where rows lie; `Rows` is what a query's stages see: the rows still alive, their line and their labels.
 """
@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from obs.columnar.overflow import as_text
-from obs.logstore.blockindex import BlockIndex
 from obs.logstore.cells import SEVERITY, Amounts, Cells
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
 from obs.logstore.overflow import overflow_label
-from obs.logstore.pages import read_texts, readable
 from obs.logstore.streams import StreamTable
 from obs.model.labels import Labels
 from obs.model.schema import OVERFLOW
@@ -122,69 +119,6 @@ def head_chunk(table: pa.Table, attributes: Mapping[str, list[str]], streams: St
     )
 
 
-def group_chunk(index: BlockIndex, group: int) -> Chunk:
-    """Row group `group` of a block."""
-    file: list[pq.ParquetFile] = []
-    start, end = int(index.group_start[group]), int(index.group_start[group + 1])
-
-    def load(name: str) -> pa.Array:
-        if name == "body":
-            texts = group_texts(index, group)
-            if texts is not None:
-                return texts
-        return load_many([name])[0]
-
-    def load_many(names: Sequence[str]) -> list[pa.Array]:
-        if not file:
-            file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
-        return _columns(file[0], group, names)
-
-    def stream_of() -> Index:
-        first = int(np.searchsorted(index.first_row, start, side="right")) - 1
-        last = int(np.searchsorted(index.first_row, end, side="left"))
-        edges = np.clip(index.first_row[first : last + 1], start, end)
-        return np.repeat(np.arange(first, last), np.diff(edges))
-
-    bounds = (int(index.group_min[group]), int(index.group_max[group]))
-    return Chunk(
-        load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged,
-        load_many=load_many, some_texts=lambda rows: group_texts_at(index, group, rows),
-        load_some=lambda names, rows: group_rows(index, group, names, rows),
-    )  # fmt: skip
-
-
-def _columns(file: pq.ParquetFile, group: int, names: Sequence[str]) -> list[pa.Array]:
-    """Columns of a row group, each in one piece."""
-    table = file.read_row_group(group, columns=list(names), use_threads=False)
-    return [_whole(table.column(name)) for name in names]
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    array = column.combine_chunks()
-    return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
-
-
-def group_rows(index: BlockIndex, group: int, names: Sequence[str], rows: Index) -> dict[str, pa.Array]:
-    """Columns of a few rows of a row group: texts that lie there as codes are read so, and made for the rows alone."""
-    coded = [name for name in names if pa.types.is_string(index.types[name]) and _has_codes(index, group, name)]
-    at = pa.array(rows)
-    with pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True, read_dictionary=coded) as file:
-        found = zip(names, _columns(file, group, names), strict=True)
-        return {name: _typed(array.take(at), index.types[name]) for name, array in found}
-
-
-def _has_codes(index: BlockIndex, group: int, name: str) -> bool:
-    """Whether a column has a dictionary in a row group; behind a column of several leaves that is not known."""
-    chunk = index.metadata.row_group(group).column(index.columns.index(name))
-    return bool(chunk.path_in_schema == name and chunk.has_dictionary_page)
-
-
-def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    return array if array.type == kind else array.cast(kind)
-
-
 def cells_chunk(cells: Cells, last_ns: Index, streams: StreamTable) -> Chunk:
     """The cells of a block as rows; last_ns[i] is a time that stands for those of cell i."""
 
@@ -199,19 +133,6 @@ def cells_chunk(cells: Cells, last_ns: Index, streams: StreamTable) -> Chunk:
     bounds = (int(last_ns.min()), int(last_ns.max()))
     codes = cells.streams.astype(np.int64)
     return Chunk(load, ("time_ns", *SEVERITY), {}, streams, lambda: codes, bounds, len(codes), amounts=cells.amounts)
-
-
-def group_texts(index: BlockIndex, group: int) -> pa.Array | None:
-    """The bodies of a row group, where they may be read by their pages. Raises: OSError."""
-    chunk = index.metadata.row_group(group).column(index.columns.index("body"))
-    return read_texts(index.path, chunk) if readable(chunk) else None
-
-
-def group_texts_at(index: BlockIndex, group: int, rows: Index) -> pa.Array | None:
-    """The bodies of some rows of a row group, in their order."""
-    chunk = index.metadata.row_group(group).column(index.columns.index("body"))
-    texts = read_texts(index.path, chunk, np.sort(rows)) if readable(chunk) else None
-    return None if texts is None else texts.take(pa.array(rows))
 
 
 @dataclass(frozen=True, slots=True)

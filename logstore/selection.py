@@ -16,9 +16,10 @@ import pyarrow as pa
 from obs.logstore import limits
 from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.cells import known
-from obs.logstore.chunks import Chunk, Rows, cells_chunk, group_chunk, head_chunk
+from obs.logstore.chunks import Chunk, Rows, cells_chunk, head_chunk
 from obs.logstore.matching import matches_stream
 from obs.logstore.names import STREAM_ID, attribute_columns
+from obs.logstore.rowgroups import group_chunk
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import Needle
 from obs.model.labels import Labels, Matcher

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from log_recipes import NS, Record, logs_batch
 
 from obs import warm
-from obs.logstore import chunks, limits
+from obs.logstore import chunks, limits, rowgroups
 from obs.logstore.blockindex import BlockIndex, read_index
-from obs.logstore.chunks import group_chunk, group_rows
 from obs.logstore.filenames import RECORDS
 from obs.logstore.logql import LogQL
+from obs.logstore.rowgroups import group_chunk, group_rows
 from obs.logstore.store import LogStore
 
 ROWS = 900
@@ -101,7 +101,7 @@ def test_what_only_streams_hold_is_not_read_of_rows(store: LogStore, monkeypatch
         asked.update(names)
         return group_rows(index, group, names, rows)
 
-    monkeypatch.setattr(chunks, "group_rows", noted)
+    monkeypatch.setattr(rowgroups, "group_rows", noted)
     (entry,) = LogQL(store).records("{}", 0, 10_000 * NS, 1).entries
     assert dict(entry.stream)["service_name"] and "resource.region:str" in index_of(store).columns
     assert "severity_text" in asked and "resource.region:str" not in asked
