@@ -56,6 +56,7 @@ from obs.sql.engine import SqlEngine
 from obs.tracestore import api as traces_api
 from obs.tracestore.store import TraceStore
 from obs.tsdb import api as metrics_api
+from obs.tsdb.api_query import handlers as query_handlers
 from obs.tsdb.limits import StoreLimits
 from obs.tsdb.params import selector
 from obs.tsdb.promql import PromQL
@@ -282,7 +283,10 @@ class App:
         self._ui = ui.mount(api, self.url, start=False)
         routes = [*self._otlp_http.routes(), *self._remote_write.routes()]
         routes += [*self._log_receivers.routes(), *self._trace_receivers.routes()]
-        self._front = Front(routes, api, self._log_receivers.apps(), READ_TOO, self._remote_write.takers())
+        self._front = Front(
+            routes, api, self._log_receivers.apps(), READ_TOO, self._remote_write.takers(),
+            query_handlers(self.promql), own_traces.Draw(self.config.self_.trace_ratio),
+        )  # fmt: skip
         self._otlp_front = Front(self._otlp_http.routes(), not_found)
 
     # --- starting them ---

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from obs.errors import ObsError, QueryError
 from obs.serving.cors import OpenRoute
@@ -25,6 +26,7 @@ from obs.tsdb.promql.printer import pretty
 from obs.tsdb.promql.tree import tree
 
 Parameters = Mapping[str, str]
+PREFIX = "/api/v1"
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
 """What of ISO 8601 a time may be."""
@@ -44,16 +46,36 @@ async def parameters(request: Request) -> Parameters:
 
 def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> APIRouter:
     """The routes, answered by `promql`."""
-    routes = APIRouter(prefix="/api/v1", route_class=OpenRoute)
+    routes = APIRouter(prefix=PREFIX, route_class=OpenRoute)
     endpoints: dict[str, Callable[[Parameters], Response]] = {
-        "/query": lambda p: _instant(promql, p, now_ms()),
-        "/query_range": lambda p: _range(promql, p),
+        **_queries(promql, now_ms),
         "/format_query": lambda p: _success(json_bytes(pretty(_parsed(p)))),
         "/parse_query": lambda p: _success(json_bytes(tree(_parsed(p)))),
     }
     for path, answer in endpoints.items():
         routes.add_api_route(path, _endpoint(answer), methods=["GET", "POST"], response_class=Response)
     return routes
+
+
+def handlers(
+    promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+) -> dict[str, Callable[[Request], Awaitable[Response]]]:
+    """What the routes of queries do, by path, without a framework around it, which costs more than a small query."""
+
+    def handler(answer: Callable[..., Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            return await run_in_threadpool(answer, await parameters(request))
+
+        return handle
+
+    return {PREFIX + path: handler(_endpoint(answer)) for path, answer in _queries(promql, now_ms).items()}
+
+
+def _queries(promql: PromQL, now_ms: Callable[[], int]) -> dict[str, Callable[[Parameters], Response]]:
+    return {
+        "/query": lambda p: _instant(promql, p, now_ms()),
+        "/query_range": lambda p: _range(promql, p),
+    }
 
 
 def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Response]:

@@ -25,6 +25,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, bug)
 
 
+def answer(request: Request, error: Exception) -> Response:
+    """The same for whoever answers without the app."""
+    return _deliberate(request, error) if isinstance(error, ObsError) else bug(request, error)
+
+
 def _deliberate(_: Request, error: Exception) -> Response:
     status = getattr(error, "http_status", 500)
     kind = "bad_data" if status < 500 else "unavailable"

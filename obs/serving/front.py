@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from obs.serving.bodies import bounded
-from obs.serving.faults import ANSWERED, bug
+from obs.serving.faults import ANSWERED, answer, bug
 from obs.serving.whole import Taker
 
 Scope = MutableMapping[str, Any]
@@ -27,6 +27,8 @@ class Front:
 
     What is neither goes to `fallback`, and so do other methods on the paths `read_too`. Apps read bodies under
     limits of their own. `takers`: who is given POSTs whole, by URL, where the connection can do so (`whole.py`).
+    `quick`: GETs and POSTs by exact path that are answered without the fallback, which has them too and gets those
+    that want more of it: a page of another origin, a trace, which `draws` begins for some.
     """
 
     def __init__(
@@ -36,12 +38,16 @@ class Front:
         apps: Mapping[str, AsgiApp] | None = None,
         read_too: Container[str] = (),
         takers: Mapping[bytes, Taker] | None = None,
+        quick: Mapping[str, Handler] | None = None,
+        draws: Callable[[], bool] = lambda: False,
     ) -> None:
         self.takers = dict(takers or {})
         self._handlers: dict[str, Handler] = {route.path: route.endpoint for route in routes}
         self._fallback = fallback
         self._apps = dict(apps or {})
         self._read_too = read_too
+        self._quick = dict(quick or {})
+        self._draws = draws
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one connection event (ASGI)."""
@@ -66,12 +72,33 @@ class Front:
         """A HEAD is a GET to the app: the server leaves the body out."""
         if scope["type"] != "http":
             return await self._fallback(scope, receive, send)
+        quick = self._quick.get(scope["path"])
+        if quick is not None and _is_plain(scope) and not self._draws():
+            return await _answer(quick, scope, bounded(receive), send)
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await self._fallback(asked, bounded(receive), send)
         except Exception as e:
             if ANSWERED not in getattr(e, "__notes__", ()):
                 raise
+
+
+FOR_THE_APP = frozenset((b"origin", b"traceparent", b"tracestate", b"baggage"))
+"""Headers that the app has an ear for, and the handlers of single paths have not."""
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Whether a request may be answered without the app."""
+    return scope["method"] in ("GET", "POST") and all(name not in FOR_THE_APP for name, _ in scope["headers"])
+
+
+async def _answer(handler: Handler, scope: Scope, receive: Any, send: Any) -> None:
+    request = Request(scope, receive)
+    try:
+        response = await handler(request)
+    except Exception as e:
+        response = answer(request, e)
+    await response(scope, receive, send)
 
 
 class Prefixed:
