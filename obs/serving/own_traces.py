@@ -63,7 +63,7 @@ class _Drawn(TraceIdRatioBased):
 
     def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
         """See `Sampler`."""
-        return (ALWAYS_ON if _drawn.get() else super()).should_sample(*args, **kwargs)
+        return ALWAYS_ON.should_sample(*args, **kwargs) if _drawn.get() else super().should_sample(*args, **kwargs)
 
 
 def tracer_provider(intake: Intake, instance: str, ratio: float) -> TracerProvider:
