@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -74,17 +75,24 @@ def test_everything_a_page_needs_is_served_from_here() -> None:
         assert client.get("/ui/_dash-layout").json()["type"] == "MantineProvider"
 
 
-def test_until_it_is_loaded_a_page_says_so_and_loading_begins() -> None:
+@pytest.mark.parametrize(("path", "accept"), [("/ui/logs", "*/*"), ("/", "text/html,*/*")])
+def test_until_it_is_loaded_a_page_says_so_and_loading_begins(path: str, accept: str) -> None:
     app = FastAPI()
     ui = mount(app, "http://127.0.0.1:9", start=False)
     with TestClient(app) as client:
-        answer = client.get("/ui/logs")
+        answer = client.get(path, headers={"Accept": accept})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "being prepared" in answer.text
-        assert client.get("/").status_code == 200  # a library looks whether the server is there
-        assert client.get("/", headers={"Accept": "text/html,*/*"}).status_code == 503
         ui.start().join()
         assert "_dash-config" in client.get("/ui/logs").text
+
+
+def test_until_it_is_loaded_a_library_sees_that_the_server_is_there() -> None:
+    app = FastAPI()
+    mount(app, "http://127.0.0.1:9", start=False)
+    with TestClient(app) as client:
+        answer = client.get("/")
+        assert (answer.status_code, "_dash-config" in answer.text) == (200, False)
 
 
 def test_mounting_imports_no_dash() -> None:
