@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from obs.collector.receivers.wire_messages import Fields, message_class
 from obs.errors import UserError
 from obs.otlp.census import check_wire
 from obs.otlp.limits import MAX_ITEMS
@@ -35,7 +35,7 @@ class Stream:
 
 _REPEATED, _OPTIONAL = 3, 1
 _INT64, _INT32, _BYTES, _MESSAGE = 3, 5, 12, 11
-_FIELDS: Mapping[str, tuple[tuple[str, int, int, int, str], ...]] = {
+_FIELDS: Fields = {
     "Pair": (("name", 1, _BYTES, _OPTIONAL, ""), ("value", 2, _BYTES, _OPTIONAL, "")),
     "Time": (("seconds", 1, _INT64, _OPTIONAL, ""), ("nanos", 2, _INT32, _OPTIONAL, "")),
     "Entry": (
@@ -47,22 +47,7 @@ _FIELDS: Mapping[str, tuple[tuple[str, int, int, int, str], ...]] = {
     "PushRequest": (("streams", 1, _MESSAGE, _REPEATED, "Stream"),),
 }
 
-
-def _push_request() -> Any:
-    """The message's class; texts are bytes, so that invalid UTF-8 is mended instead of refused."""
-    file = descriptor_pb2.FileDescriptorProto(name="obs/loki_push.proto", package="obs.loki", syntax="proto3")
-    for name, fields in _FIELDS.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, label, of in fields:
-            message.field.add(
-                name=field, number=number, type=kind, label=label, type_name=f".obs.loki.{of}" if of else None
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("obs.loki.PushRequest"))
-
-
-PushRequest = _push_request()
+PushRequest = message_class("obs.loki", _FIELDS, "PushRequest")
 
 
 def from_protobuf(body: bytes) -> Iterator[Stream]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from obs.collector.receivers.wire_messages import Fields, message_class
 from obs.collector.receivers.zipkin.model import (
     Annotation,
     Endpoint,
@@ -35,7 +35,7 @@ takes two bytes there and a hundred here."""
 _KINDS = ("", "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
 _REPEATED, _OPTIONAL = 3, 1
 _INT32, _UINT64, _FIXED64, _BOOL, _BYTES, _MESSAGE = 5, 4, 6, 8, 12, 11
-_FIELDS: Mapping[str, tuple[tuple[str, int, int, int, str], ...]] = {
+_FIELDS: Fields = {
     "Endpoint": (
         ("service_name", 1, _BYTES, _OPTIONAL, ""),
         ("ipv4", 2, _BYTES, _OPTIONAL, ""),
@@ -67,22 +67,7 @@ _SPANS: Path = ((1,),)
 _PARTS: Path = ((1,), (10, 11))
 """Where spans are, and their annotations and tags."""
 
-
-def _list_of_spans() -> Any:
-    """The message's class; texts are bytes, so that invalid UTF-8 is mended instead of refused."""
-    file = descriptor_pb2.FileDescriptorProto(name="obs/zipkin.proto", package="obs.zipkin", syntax="proto3")
-    for name, fields in _FIELDS.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, label, of in fields:
-            message.field.add(
-                name=field, number=number, type=kind, label=label, type_name=f".obs.zipkin.{of}" if of else None
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("obs.zipkin.ListOfSpans"))
-
-
-ListOfSpans = _list_of_spans()
+ListOfSpans = message_class("obs.zipkin", _FIELDS, "ListOfSpans")
 
 
 def from_protobuf(body: bytes) -> Iterator[ZipkinSpan]:
