@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -26,15 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from obs.version import __version__
+from obs import kernel_sources
 
 KERNEL_MODULES = (
     "obs.otlp.kernels",
     "obs.remote_write.kernels",
     "obs.tsdb.kernels",
-    "obs.tsdb.promql.warming",
     "obs.logstore.kernels",
     "obs.tracestore.kernels",
+    "obs.tsdb.promql.warming",
     "obs.tsdb.remote_read.kernels",
 )
 """In the order of use: what takes data in comes first. Modules that do not exist are skipped."""
@@ -123,30 +121,14 @@ def load_now(module: str) -> None:
 
 
 def use_cache_folder() -> Path:
-    """Point numba at its cache on disk, a folder for each state of our kernels. Must come before numba is imported.
-
-    The folder's name holds a digest of all kernels, since numba looks only at the file of the outermost one; and of
-    each file's path and time, by which numba knows a file: a second installation shares nothing with the first.
-    """
+    """Point numba at its cache on disk and at what names folders there. Must come before numba is imported."""
     if _state.folder is None:
-        name = f"{__version__}-{_digest()}"
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "obs" / "kernels")
-        if folder.name != name:  # else it is our parent's, which we inherit
-            folder /= name
         _state.folder = folder if _is_writable(folder) else Path(tempfile.mkdtemp(prefix="obs-kernels-"))
         os.environ["NUMBA_CACHE_DIR"] = str(_state.folder)
+        os.environ["NUMBA_CACHE_LOCATOR_CLASSES"] = "obs.kernel_cache.BySources"
     return _state.folder
-
-
-def _digest() -> str:
-    digest = hashlib.blake2b(f"{importlib.metadata.version('numba')} {sys.version}".encode(), digest_size=6)
-    root = Path(__file__).resolve().parent
-    for module in KERNEL_MODULES:
-        for path in sorted(root.joinpath(*module.split(".")[1:-1]).glob("kernels*.py")):
-            digest.update(f"{path} {path.stat().st_mtime_ns}".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _is_writable(folder: Path) -> bool:
@@ -218,7 +200,7 @@ def _compile_in_child(module: str) -> None:
 
 def _compiled(module: str) -> Path:
     """The file that says that the cache on disk holds a module's kernels."""
-    return use_cache_folder() / f"{module}.compiled"
+    return use_cache_folder() / f"{module}-{kernel_sources.digest(module)}.compiled"
 
 
 def _compile(module: str) -> None:

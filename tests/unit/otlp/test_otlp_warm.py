@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 CODE = """
@@ -52,24 +54,67 @@ def test_start_compiles_loads_and_survives_a_broken_module(tmp_path):
     assert len(pids) == len(set(pids)) == 2  # once in the child, once in the process itself
 
 
-def test_two_installations_of_the_same_code_have_caches_of_their_own(tmp_path):
-    def folder(name):
-        package = tmp_path / name / "obs"
-        package.mkdir(parents=True, exist_ok=True)
-        for file in ("__init__.py", "warm.py", "version.py"):
-            shutil.copy(ROOT / "obs" / file, package / file)
-        (package / "otlp").mkdir(exist_ok=True)
-        shutil.copy2(ROOT / "obs" / "otlp" / "kernels.py", package / "otlp")
-        code = "from obs import warm; print(warm.use_cache_folder())"
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
+@pytest.fixture
+def digests(tmp_path):
+    """Digests of modules of a copy of obs: the rooms' kernels and what they import, as files to change."""
+
+    def installed(name):
+        for file in ("__init__.py", "kernel_sources.py", *KERNELS):
+            to = tmp_path / name / "obs" / file
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "obs" / file, to)
+        return tmp_path / name
+
+    def digest(installation, *modules):
+        code = f"from obs.kernel_sources import digest; print(*map(digest, {modules!r}))"
+        environment = {**os.environ, "PYTHONPATH": str(installation)}
         return subprocess.run(
             [sys.executable, "-c", code],
-            cwd=tmp_path / name,
+            cwd=installation,
             env=environment,
             capture_output=True,
             text=True,
             check=True,
-        ).stdout
+        ).stdout.split()
 
-    assert folder("one") == folder("one")
-    assert folder("one") != folder("two")
+    return installed, digest
+
+
+KERNELS = (
+    "otlp/kernels.py",
+    "otlp/kernels_wire.py",
+    "otlp/slots.py",
+    "remote_write/kernels.py",
+    "tsdb/kernels.py",
+    "tsdb/promql/kernels.py",
+    "tsdb/promql/warming.py",
+)
+MODULES = ("obs.otlp.kernels", "obs.remote_write.kernels", "obs.tsdb.kernels", "obs.tsdb.promql.warming")
+
+
+def test_compiled_kernels_are_kept_by_their_sources_wherever_these_are_installed(digests):
+    installed, digest = digests
+    one, two = installed("one"), installed("two")
+    before = digest(one, *MODULES)
+    assert digest(two, *MODULES) == before
+    assert len(set(before)) == len(MODULES)
+
+
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        ("otlp/kernels_wire.py", {"obs.otlp.kernels", "obs.remote_write.kernels"}),
+        ("otlp/slots.py", {"obs.remote_write.kernels"}),
+        ("tsdb/kernels.py", {"obs.tsdb.kernels"}),
+        ("tsdb/promql/kernels.py", {"obs.tsdb.promql.warming"}),
+        ("tsdb/promql/warming.py", {"obs.tsdb.promql.warming"}),
+    ],
+)
+def test_a_change_makes_new_kernels_of_those_modules_alone_that_it_is_built_into(digests, changed, others):
+    installed, digest = digests
+    one = installed("one")
+    before = dict(zip(MODULES, digest(one, *MODULES), strict=True))
+    with (one / "obs" / changed).open("a") as file:
+        file.write("NUMBER = 7\n")
+    after = dict(zip(MODULES, digest(one, *MODULES), strict=True))
+    assert {module for module in MODULES if before[module] != after[module]} == others
