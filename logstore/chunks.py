@@ -46,12 +46,14 @@ class Chunk:
         load_many: Callable[[Sequence[str]], Sequence[pa.Array]] | None = None,
         some_texts: Callable[[Index], pa.Array | None] | None = None,
         load_some: Callable[[Sequence[str], Index], Mapping[str, pa.Array]] | None = None,
+        find_texts: Callable[[bytes, Index], tuple[Index, pa.Array] | None] | None = None,
     ) -> None:
         self.rows = rows
         self.amounts = amounts
         self._load_many = load_many
         self._some_texts = some_texts
         self._load_some = load_some
+        self._find_texts = find_texts
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -91,6 +93,13 @@ class Chunk:
         if self._some_texts is None or "body" in self._cache or len(rows) * _FEW > self.rows:
             return None
         return self._some_texts(rows)
+
+    def bodies_holding(self, text: str, rows: Index) -> tuple[Index, pa.Array] | None:
+        """Where bodies hold a text, and these bodies; of other rows than `rows` some may be left out. None where bodies
+        were read already or cannot be searched without that."""
+        if self._find_texts is None or "body" in self._cache or not text:
+            return None
+        return self._find_texts(text.encode(), rows)
 
     @cached_property
     def stream_codes(self) -> Index:
@@ -210,6 +219,21 @@ class Rows:
             body = self.column("body")
             self._line = pa.array([""] * len(self)) if body is None else body.fill_null("") if body.null_count else body
         return self._line
+
+    def holding(self, text: str) -> Rows | None:
+        """The rows whose line holds a text; None where the line is no more the body, or bodies are at hand."""
+        if self._line is not None or "body" in self._columns:
+            return None
+        found = self.chunk.bodies_holding(text, self.index)
+        if found is None:
+            return None
+        where, bodies = found
+        place = np.full(self.chunk.rows, -1)
+        place[self.index] = np.arange(len(self))
+        chosen = np.flatnonzero(place[where] >= 0)
+        held = self.take(place[where[chosen]])
+        held._columns["body"] = held._line = bodies if len(chosen) == len(where) else bodies.take(pa.array(chosen))
+        return held
 
     def stream_codes(self) -> Index:
         """The position of each row's stream in `chunk.streams`."""

@@ -11,6 +11,7 @@ from numba.core import types
 
 Bytes = npt.NDArray[np.uint8]
 Offsets32 = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
 
 _memmem: Any = types.ExternalFunction("memmem", types.intp(types.intp, types.uintp, types.intp, types.uintp))
 """libc's search, many bytes at a time: about 6 GB/s where the text is rare. Source: memmem(3)."""
@@ -62,6 +63,17 @@ def _levels(page: Bytes, there: Bytes) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _size(page: Bytes, at: Any) -> Any:
+    """The bytes of the value whose length stands at `at`; -1 where the page ends before it does."""
+    if at + 4 > page.size:
+        return -1
+    size = (
+        np.int64(page[at]) | np.int64(page[at + 1]) << 8 | np.int64(page[at + 2]) << 16 | np.int64(page[at + 3]) << 24
+    )
+    return size if at + 4 + size <= page.size else -1
+
+
+@njit(nogil=True, cache=True)
 def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, filled: Any) -> Any:
     """Copy the values of a PLAIN page to texts[filled:], their ends to offsets[1:]; there[i] is 0 for a null.
 
@@ -74,20 +86,68 @@ def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, fil
     base, to = page.ctypes.data, texts.ctypes.data
     for row in range(there.size):
         if there[row]:
-            if at + 4 > page.size:
+            size = _size(page, at)
+            if size < 0 or filled + size > texts.size:
                 return -1
-            size = (
-                np.int64(page[at]) | np.int64(page[at + 1]) << 8 | np.int64(page[at + 2]) << 16
-                | np.int64(page[at + 3]) << 24
-            )  # fmt: skip
             at += 4
-            if at + size > page.size or filled + size > texts.size:
-                return -1
             _memcpy(to + filled, base + at, size)
             at += size
             filled += size
         offsets[row + 1] = filled
     return filled
+
+
+@njit(nogil=True, cache=True)
+def texts_holding(
+    page: Bytes,
+    there: Bytes,
+    needle: Bytes,
+    first: Any,
+    rows: Rows,
+    offsets: Offsets32,
+    texts: Bytes,
+    found: Rows,
+) -> bool:
+    """Add those values of a PLAIN page that hold `needle`: rows[i], and their texts as an Arrow array has them.
+
+    `first`: the row of the page's first value; `found`: how many are there already, and how many bytes. False where the
+    page is broken before the last of them.
+    """
+    at = _levels(page, there)
+    if at < 0:
+        return False
+    base, to = page.ctypes.data, texts.ctypes.data
+    search, row = at, 0
+    while search + needle.size <= page.size:
+        hit = _memmem(base + search, page.size - search, needle.ctypes.data, needle.size)
+        if hit == 0:
+            return True
+        place = hit - base
+        while True:  # to the value that the place is in
+            while row < there.size and not there[row]:
+                row += 1
+            size = _size(page, at) if row < there.size else -1
+            if size < 0:
+                return False
+            if at + 4 + size > place:
+                break
+            at += 4 + size
+            row += 1
+        if place < at + 4 or place + needle.size > at + 4 + size:
+            search = place + 1
+            continue
+        filled = found[1]
+        if filled + size > texts.size or found[0] >= rows.size:
+            return False
+        _memcpy(to + filled, base + at + 4, size)
+        rows[found[0]] = first + row
+        found[0] += 1
+        found[1] = filled + size
+        offsets[found[0]] = found[1]
+        at += 4 + size
+        row += 1
+        search = at
+    return True
 
 
 @njit(nogil=True, cache=True)
@@ -116,5 +176,7 @@ def warm() -> None:
     page = np.frombuffer(b"\x02\0\0\0\x02\x01\x01\0\0\0x", np.uint8)
     offsets = np.zeros(2, np.int32)
     plain_texts(page, offsets, np.ones(1, np.uint8), np.zeros(8, np.uint8), 0)
+    word, texts = np.frombuffer(b"x", np.uint8), np.zeros(8, np.uint8)
+    texts_holding(page, np.ones(1, np.uint8), word, 0, np.zeros(1, np.int64), offsets, texts, np.zeros(2, np.int64))
     offsets.flags.writeable = False
-    rows_holding(page, offsets, np.frombuffer(b"x", np.uint8), np.zeros(1, np.bool_))
+    rows_holding(page, offsets, word, np.zeros(1, np.bool_))

@@ -66,20 +66,28 @@ def _holding(values: pa.Array, needle: bytes) -> Mask:
     return hits
 
 
+@lru_cache(maxsize=1024)
+def literal_of(pattern: str) -> str:
+    """The longest text that each match of a pattern contains as it stands; empty where it would rule out little."""
+    text = max(required_literals(pattern), key=len, default="") if exact_case(pattern) else ""
+    return text if len(text) > 1 else ""
+
+
 def matches(values: pa.Array, pattern: str) -> Mask:
     """Whether RE2 finds a pattern in each string (no null); it sees only those that hold a text each match contains."""
-    text = max(required_literals(pattern), key=len, default="") if exact_case(pattern) else ""
-    if len(text) < 2 or len(values) < _FEW:
-        return _re2(values, pattern)
+    text = literal_of(pattern)
+    if not text or len(values) < _FEW:
+        return found_by_re2(values, pattern)
     mask = contains(values, text)
     at = np.flatnonzero(mask)
     if len(at) * 2 > len(values):
-        return _re2(values, pattern)
-    mask[at] = _re2(values.take(pa.array(at)), pattern)
+        return found_by_re2(values, pattern)
+    mask[at] = found_by_re2(values.take(pa.array(at)), pattern)
     return mask
 
 
-def _re2(values: pa.Array, pattern: str) -> Mask:
+def found_by_re2(values: pa.Array, pattern: str) -> Mask:
+    """Whether RE2 finds a pattern in each string (no null)."""
     mask: Mask = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
     return mask
 

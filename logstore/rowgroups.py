@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from obs.logstore.blockindex import BlockIndex
 from obs.logstore.chunks import Chunk, Index
-from obs.logstore.pages import read_texts, readable
+from obs.logstore.pages import find_texts, read_texts, readable
 
 
 def group_chunk(index: BlockIndex, group: int) -> Chunk:
@@ -41,6 +41,7 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         load, index.columns, index.attributes, index.streams, stream_of, bounds, end - start, index.damaged,
         load_many=load_many, some_texts=lambda rows: group_texts_at(index, group, rows),
         load_some=lambda names, rows: group_rows(index, group, names, rows),
+        find_texts=lambda needle, rows: group_texts_holding(index, group, needle, rows),
     )  # fmt: skip
 
 
@@ -87,3 +88,11 @@ def group_texts_at(index: BlockIndex, group: int, rows: Index) -> pa.Array | Non
     chunk = index.metadata.row_group(group).column(index.columns.index("body"))
     texts = read_texts(index.path, chunk, np.sort(rows)) if readable(chunk) else None
     return None if texts is None else texts.take(pa.array(rows))
+
+
+def group_texts_holding(index: BlockIndex, group: int, needle: bytes, rows: Index) -> tuple[Index, pa.Array] | None:
+    """The bodies of a row group that hold a text, with their rows: where pages are searched, those with `rows` only."""
+    chunk = index.metadata.row_group(group).column(index.columns.index("body"))
+    if not readable(chunk):
+        return None
+    return find_texts(index.path, chunk, needle, None if len(rows) == chunk.num_values else np.sort(rows))

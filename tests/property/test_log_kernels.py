@@ -127,6 +127,29 @@ def test_texts_read_by_pages_are_those_arrow_reads(bodies: list[str | None], cop
     assert pa.concat_arrays(read).to_pylist() == values.to_pylist()
 
 
+NUMBERS = [*range(1, 12), 120, 300]  # lengths as bytes: what is looked for may stand in the length before a text
+
+
+@given(BODIES, st.data(), st.integers(1, 60))
+@settings(max_examples=150, deadline=None)
+def test_texts_found_by_pages_are_those_python_finds(
+    bodies: list[str | None], data: st.DataObject, page_rows: int
+) -> None:
+    chosen = data.draw(st.sampled_from(bodies)) or ""
+    cut = sorted(data.draw(st.tuples(*[st.integers(0, len(chosen))] * 2)))
+    needle = chosen[cut[0] : cut[1]] or data.draw(st.sampled_from([chr(n) for n in NUMBERS]) | TEXT.filter(bool))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.parquet"
+        pq.write_table(
+            pa.table({"body": pa.array(bodies, pa.string())}), path, use_dictionary=False, compression="zstd",
+            write_batch_size=page_rows, data_page_size=200, column_encoding={"body": "PLAIN"},
+        )  # fmt: skip
+        found = pages.find_texts(path, pq.read_metadata(path).row_group(0).column(0), needle.encode())
+    assert found is not None
+    expected = [(row, body) for row, body in enumerate(bodies) if body and needle in body]
+    assert list(zip(found[0].tolist(), found[1].to_pylist(), strict=True)) == expected
+
+
 @given(st.lists(TEXT, min_size=1, max_size=60), st.data())
 @settings(max_examples=200, deadline=None)
 def test_rows_holding_a_text_are_those_python_finds(texts: list[str], data: st.DataObject) -> None:
@@ -169,9 +192,11 @@ def test_pages_that_are_broken_are_an_error(tmp_path: Path) -> None:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         try:
             found = pages.read_texts(path, chunk)
+            held = pages.find_texts(path, chunk, b"o")
         except (OSError, pa.ArrowException):
             continue
         assert found is None or len(found) == 2
+        assert held is None or len(held[0]) == len(held[1]) <= 2
 
 
 @given(st.lists(TEXT, min_size=30, max_size=200), st.lists(st.integers(0, 29), min_size=1, max_size=5))

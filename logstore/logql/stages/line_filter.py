@@ -10,7 +10,7 @@ from obs.logstore.chunks import Rows
 from obs.logstore.indexing import BODY
 from obs.logstore.literals import required_literals
 from obs.logstore.logql.syntax import LineFilter
-from obs.logstore.matching import contains, matches
+from obs.logstore.matching import contains, found_by_re2, literal_of, matches
 from obs.logstore.selection import Requirement
 from obs.logstore.tokens import substring_needle
 
@@ -25,11 +25,24 @@ class LineFilterStage:
 
     def apply(self, rows: Rows) -> Rows:
         """Keep by text; an empty value is in every line."""
+        searched = self._searched(rows)
+        if searched is not None:
+            return searched
         line = rows.line()
         mask = np.zeros(len(rows), np.bool_)
         for value in self._syntax.values:
             mask |= self._test(line, value)
         return rows.keep(~mask if self._syntax.op.negated else mask)
+
+    def _searched(self, rows: Rows) -> Rows | None:
+        """The same without reading lines that lack a text; None where none is known or lines are at hand."""
+        if self._syntax.op.negated or len(self._syntax.values) != 1:
+            return None
+        value = self._syntax.values[0]
+        held = rows.holding(literal_of(value) if self._syntax.op.is_regex else value)
+        if held is None or not self._syntax.op.is_regex or not len(held):
+            return held
+        return held.keep(found_by_re2(held.line(), value))
 
     def requirements(self) -> tuple[Requirement, ...]:
         """The texts that a kept line contains; nothing is known of alternatives or of absence."""
