@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from obs.logstore.chunks import Rows
+from obs.logstore.scan import unless_damaged
 from obs.logstore.selection import Unit
 
 Index = npt.NDArray[np.int64]
@@ -32,7 +34,6 @@ class Found:
 
     rows: Rows
     times: Index
-    observed: Index
     age: int
 
 
@@ -80,7 +81,7 @@ class FirstRows:
         """The first rows of a unit, as they lie there; None where it has none."""
         if len(rows) > self._most:
             rows = rows.take(self._chosen(rows))
-        return Found(rows, rows.times(), _observed(rows), age) if len(rows) else None
+        return Found(rows, rows.times(), age) if len(rows) else None
 
     def _chosen(self, rows: Rows) -> Index:
         times = rows.times()
@@ -103,8 +104,8 @@ class FirstRows:
         if not self.found:
             return []
         self.found.sort(key=lambda found: found.age)
-        times, observed = (np.concatenate([getattr(f, name) for f in self.found]) for name in ("times", "observed"))
-        order = np.lexsort((observed, _ranks([f.rows for f in self.found]), times))
+        times = np.concatenate([f.times for f in self.found])
+        order = self._in_order(times)
         order = (order[::-1] if self._newest else order)[: self._most]
         if self._behind is not None:
             given = int(np.count_nonzero(times[order] == self._behind.time_ns))
@@ -119,6 +120,15 @@ class FirstRows:
             if len(kept):
                 parts.append(Placed(found.rows.take(kept), found.times[kept], mine[kept]))
         return parts
+
+    def _in_order(self, times: Index) -> Index:
+        """The rows found in the total order; what tells apart rows of one time is read where there are such."""
+        order = np.argsort(times, kind="stable")
+        if not (np.diff(times[order]) == 0).any():
+            return order
+        rows = [f.rows for f in self.found]
+        observed = [unless_damaged(partial(_observed, r), r.chunk.damaged, np.zeros(len(r), np.int64)) for r in rows]
+        return np.lexsort((np.concatenate(observed), _ranks(rows), times))
 
 
 def _observed(rows: Rows) -> Index:
