@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from obs.logstore import limits
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES
@@ -39,8 +38,10 @@ SCHEMA = pa.schema(
 )
 
 
-def build_cells(table: pa.Table, streams: npt.NDArray[np.integer]) -> tuple[pa.Table, int] | None:
-    """The cells of sorted records, and the nanoseconds of an interval; `streams`: the position of each row's stream.
+def build_cells(table: pa.Table, lengths: I64, streams: npt.NDArray[np.integer]) -> tuple[pa.Table, int] | None:
+    """The cells of sorted records (times and severities), and the nanoseconds of an interval.
+
+    `lengths`: bytes of each body; `streams`: the position of each row's stream.
 
     None where cells would be nearly as many as rows, or severities are no few values.
     """
@@ -56,7 +57,6 @@ def build_cells(table: pa.Table, streams: npt.NDArray[np.integer]) -> tuple[pa.T
     if runs * 2 > table.num_rows and table.num_rows > limits.CELL_ROWS:
         return None
     run = np.concatenate(([0], np.cumsum(change)))
-    lengths = pc.binary_length(table.column("body")).fill_null(0).to_numpy()
     key = run * len(severities) + codes
     rows = np.bincount(key, minlength=runs * len(severities))
     sizes = np.bincount(key, lengths, minlength=runs * len(severities))

@@ -31,20 +31,27 @@ def ready() -> bool:
     return warm.ready(KERNELS)
 
 
-def build_index(table: pa.Table, row_group_rows: int) -> bytes | None:
-    """The filter file of a sorted table, or None while the kernels are not ready."""
-    if not ready():
-        return None
-    fields: dict[str, list[npt.NDArray[np.uint32]]] = {name: [] for name in FIELDS}
-    gram_sets = []
-    for at in range(0, table.num_rows, row_group_rows):
-        rows = table.slice(at, row_group_rows)
-        body = _flat(rows.column("body"))
-        gram_sets.append(_gram_marks(body))
-        fields[BODY].append(_filter(_add(body, _new_table())))
-        fields[ATTRIBUTES].append(_filter(_attribute_hashes(rows)))
-        fields[TRACES].append(_filter(_trace_hashes(rows)))
-    return encode_index(fields, gram_sets)
+class IndexBuilder:
+    """Makes the filter file of row groups that come one by one. Needs the kernels."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, list[npt.NDArray[np.uint32]]] = {name: [] for name in FIELDS}
+        self._grams: list[Bytes] = []
+        self._room = _FIRST_TABLE  # as many places as the row group before needed: growing hashes all words again
+
+    def add(self, rows: pa.Table) -> None:
+        """The next row group."""
+        body = flat(rows.column("body"))
+        self._grams.append(_gram_marks(body))
+        words = _add(body, np.zeros(self._room, np.uint64))
+        self._room = words.size
+        self._fields[BODY].append(_filter(words))
+        self._fields[ATTRIBUTES].append(_filter(_attribute_hashes(rows)))
+        self._fields[TRACES].append(_filter(_trace_hashes(rows)))
+
+    def encode(self) -> bytes:
+        """The file."""
+        return encode_index(self._fields, self._grams)
 
 
 def searchable(columns: list[str]) -> list[str]:
@@ -63,7 +70,7 @@ def _attribute_hashes(rows: pa.Table) -> Hashes:
         table = _add(_distinct(rows.column(name)), table)
     if OVERFLOW in rows.column_names:
         values = pa.chunked_array([map_entries(c)[1] for c in rows.column(OVERFLOW).chunks], pa.string())
-        table = _add(_flat(values), table)
+        table = _add(flat(values), table)
     return table
 
 
@@ -85,14 +92,15 @@ def _new_table() -> Hashes:
     return np.zeros(_FIRST_TABLE, np.uint64)
 
 
-def _flat(column: pa.ChunkedArray) -> pa.Array:
+def flat(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array."""
     array = column.combine_chunks()
     return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
 
 
 def _distinct(column: pa.ChunkedArray) -> pa.Array:
     """The values that occur: of a dictionary column only those its codes name."""
-    array = _flat(column)
+    array = flat(column)
     if not pa.types.is_dictionary(array.type):
         return array
     from obs.logstore.kernels import mark_codes

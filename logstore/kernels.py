@@ -182,13 +182,14 @@ def line_shapes(
     first: Offsets,
     table: Hashes,
     numbers: npt.NDArray[np.int32],
+    count: Any,
 ) -> int:
     """Number the shapes of lines: codes[line], -1 past as many as `first` holds; first[shape] is a line of it.
 
-    `table` and `numbers`: zeros, a power of two, twice as many as `first`. Returns how many shapes there are.
+    `table` and `numbers`: zeros at first, a power of two, twice as many as `first`; they hold the `count` shapes of
+    lines before. Returns how many shapes there are.
     """
     mask = np.int64(table.size - 1)
-    count = 0
     for row in range(offsets.size - 1):
         h = _shape_hash(data, offsets[row], offsets[row + 1], classes, most)
         place = np.int64(h >> np.uint64(20)) & mask
@@ -211,7 +212,7 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     import pyarrow as pa
 
-    from obs.logstore import kernels_text
+    from obs.logstore import kernels_rows, kernels_text
     from obs.logstore.patterns.shapes import codes
     from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL
 
@@ -224,3 +225,4 @@ def warm() -> None:
     bloom_fill(table, SALTS, np.zeros((1, 8), np.uint32))
     codes(pa.array(["one 2 three"]))
     kernels_text.warm()
+    kernels_rows.warm()

@@ -18,12 +18,11 @@ from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.overflow import fold_columns
 from obs.columnar.tombstones import Tombstone
 from obs.logstore import deletes, limits
+from obs.logstore.beside import Beside
 from obs.logstore.blockindex import BlockIndexes
-from obs.logstore.cells import build_cells
-from obs.logstore.filenames import CELL_NS, CELLS, PATTERNS, RECORDS, STORE, STREAMS, TOKENS
-from obs.logstore.indexing import build_index, ready
+from obs.logstore.filenames import RECORDS, STORE, STREAMS
 from obs.logstore.names import STREAM_ID
-from obs.logstore.patterns.counts import count
+from obs.logstore.ordering import OrderedRows
 from obs.logstore.streams import StreamMapper
 from obs.model.labels import Labels
 from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS
@@ -48,6 +47,7 @@ class LogLayout:
     """The log store's part in the engine."""
 
     name = STORE
+    piecewise = True
     tables: tuple[TableLayout, ...] = (TableLayout(RECORDS, "time_ns"),)
 
     def __init__(self, streams: StreamMapper, indexes: BlockIndexes) -> None:
@@ -64,40 +64,19 @@ class LogLayout:
             self._streams.renamed |= not self._streams.ids(records).equals(records.column(STREAM_ID))
 
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
-        """Sort, fold what is past the limit of columns, write records, streams and filters."""
+        """Sort, fold what is past the limit of columns, write records, streams and what stands beside."""
         table = with_stream_ids(tables[RECORDS], self._streams)
         if not table.num_rows:
             return {"streams": 0}
         table = fold_columns(table, MAX_ATTRIBUTE_COLUMNS)
-        table, streams = self._sorted(table)
-        options = write_options(table)
-        out.parquet(RECORDS, table, row_group_rows=limits.ROW_GROUP_ROWS, **options)
+        order, streams = self._order(table)
+        rows, beside = OrderedRows(table, order), Beside()
+        middle = max(0, (len(order) - _SAMPLE_ROWS) // 2)
+        options = write_options(rows.slice(middle, min(middle + _SAMPLE_ROWS, len(order))))
+        groups = beside.seeing(rows.parts(limits.ROW_GROUP_ROWS))
+        out.parquet_parts(RECORDS, groups, row_group_rows=limits.ROW_GROUP_ROWS, **options)
         out.parquet(STREAMS, streams)
-        extra = self._cells(table, streams, out)
-        patterns = self._patterns(table, streams)
-        if patterns is not None:
-            out.parquet(PATTERNS, patterns)
-        index = build_index(table, limits.ROW_GROUP_ROWS)
-        if index is not None:
-            out.file(TOKENS, index)
-        return {"streams": streams.num_rows, "indexed": index is not None, **extra}
-
-    def _cells(self, table: pa.Table, streams: pa.Table, out: BlockWriter) -> Mapping[str, Any]:
-        """Write counts of records; what is to be known of them."""
-        found = build_cells(table, _positions(table, streams))
-        if found is None:
-            return {}
-        cells, width_ns = found
-        out.parquet(CELLS, cells)
-        return {CELL_NS: width_ns}
-
-    def _patterns(self, table: pa.Table, streams: pa.Table) -> pa.Table | None:
-        """Templates of the lines with their counts, or None while the kernels are not ready."""
-        if not ready():
-            return None
-        body = table.column("body").combine_chunks()
-        body = pa.concat_arrays(body.chunks) if isinstance(body, pa.ChunkedArray) else body
-        return count(body, _positions(table, streams), table.column("time_ns").to_numpy()).to_table()
+        return {"streams": streams.num_rows, **beside.write(_positions(streams), out)}
 
     def erase(self, tables: Mapping[str, pa.Table], tombstones: Sequence[Tombstone]) -> Mapping[str, pa.Table]:
         """See `obs.logstore.deletes`."""
@@ -113,24 +92,23 @@ class LogLayout:
         index = self._indexes.get(block)
         return index is not None and deletes.touches(index, tombstone, self._streams.label_names)
 
-    def _sorted(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
-        ids, codes = np.unique(table.column(STREAM_ID).to_numpy(), return_inverse=True)
-        labels = [self._streams.labels(int(i)) for i in ids]
+    def _order(self, table: pa.Table) -> tuple[npt.NDArray[np.int64], pa.Table]:
+        """Where the rows of a block stand in a table, and the block's streams."""
+        encoded = table.column(STREAM_ID).combine_chunks().dictionary_encode()
+        ids = encoded.dictionary.to_pylist()
+        labels = [self._streams.labels(i) for i in ids]
         by_labels = sorted(range(len(ids)), key=labels.__getitem__)
         rank = np.empty(len(ids), np.int64)
         rank[by_labels] = np.arange(len(ids))
-        rank = rank[codes]
+        rank = rank[encoded.indices.to_numpy()]
         times = table.column("time_ns").to_numpy()
         order = row_order(rank, times)
-        table = taken(table, order)
-        streams = _streams_table(rank[order], times[order], [(int(ids[i]), labels[i]) for i in by_labels])
-        return table, streams
+        return order, _streams_table(rank[order], times[order], [(ids[i], labels[i]) for i in by_labels])
 
 
-def _positions(table: pa.Table, streams: pa.Table) -> npt.NDArray[np.int32]:
+def _positions(streams: pa.Table) -> npt.NDArray[np.int32]:
     """The position of each row's stream."""
-    counts = np.diff([*streams.column("first_row").to_pylist(), table.num_rows])
-    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return np.repeat(np.arange(streams.num_rows, dtype=np.int32), streams.column("rows").to_numpy())
 
 
 def with_stream_ids(table: pa.Table, streams: StreamMapper) -> pa.Table:
@@ -140,27 +118,6 @@ def with_stream_ids(table: pa.Table, streams: StreamMapper) -> pa.Table:
     if STREAM_ID in table.column_names:
         table = table.drop_columns([STREAM_ID])
     return table.add_column(0, pa.field(STREAM_ID, pa.uint64(), nullable=False), column)
-
-
-def taken(table: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
-    """The rows at `order`, one column after the other, so that no more than one is there a third time."""
-    at = pa.array(order)
-    return pa.table([_taken(table.column(i), at) for i in range(table.num_columns)], schema=table.schema)
-
-
-def _taken(column: pa.ChunkedArray, at: pa.Array) -> pa.Array | pa.ChunkedArray:
-    if not pa.types.is_dictionary(column.type):
-        return column.combine_chunks().take(at)
-    array = column.unify_dictionaries().combine_chunks().take(at)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    return array if len(array.dictionary) <= limits.SHARED_DICTIONARY_VALUES else _narrow(array)
-
-
-def _narrow(array: pa.DictionaryArray) -> pa.ChunkedArray:
-    """A chunk a row group, each with the values it has: Parquet writes a chunk's dictionary whole."""
-    groups = (array.slice(i, limits.ROW_GROUP_ROWS) for i in range(0, len(array), limits.ROW_GROUP_ROWS))
-    return pa.chunked_array([g.cast(pa.string()).dictionary_encode().cast(array.type) for g in groups], array.type)
 
 
 def row_order(rank: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -189,7 +146,7 @@ def _streams_table(
 
 
 def write_options(table: pa.Table) -> dict[str, Any]:
-    """Parquet options: dictionaries where values repeat, delta for times, ids as they are (random bytes)."""
+    """Parquet options by a look at some rows: dictionaries where values repeat, delta for times, ids as they are."""
     dictionary = [name for name in table.column_names if name not in (*_DELTA, *_IDS, "body") and _repeats(table, name)]
     encoding = dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED") | {"body": "PLAIN"}
     compression = {name: "NONE" if name in _IDS else "ZSTD" for name in _leaves(table.schema)}

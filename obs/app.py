@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from obs.errors import ConfigError, QueryError
 from obs.live_config import LiveConfig
 from obs.logstore import api as logs_api
 from obs.logstore.delete_requests import DeleteRequests
+from obs.logstore.limits import MERGE_BYTES
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 from obs.logstore.stream_retention import StreamRetention, StreamRetentions
@@ -78,7 +80,7 @@ def make_stores(config: Config, clock: Clock = SYSTEM_CLOCK) -> tuple[MetricStor
     folder = config.data
     return (
         MetricStore(folder / "metrics", _engine_options(config, config.metrics), clock, _store_limits(config.tsdb)),
-        LogStore(folder / "logs", _engine_options(config, config.logs), clock, config.logs.stream_attributes),
+        LogStore(folder / "logs", _log_options(config), clock, config.logs.stream_attributes),
         TraceStore(folder / "traces", _engine_options(config, config.traces), clock),
     )
 
@@ -98,6 +100,11 @@ def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
         fsync=config.wal.fsync,
         fsync_interval_s=config.wal.fsync_interval,
     )
+
+
+def _log_options(config: Config) -> EngineOptions:
+    """The same for logs, whose blocks are large from the first."""
+    return replace(_engine_options(config, config.logs), compact_max_bytes=MERGE_BYTES)
 
 
 def _processors(config: ProcessorsConfig) -> Sequence[Processor]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from obs.logstore import limits
 from obs.logstore.patterns.drain import templates
-from obs.logstore.patterns.shapes import codes, pieces
+from obs.logstore.patterns.shapes import MAX_BYTES, Shapes, pieces
 
 I64 = npt.NDArray[np.int64]
 
@@ -61,17 +61,43 @@ NOTHING = Counts([], *(np.empty(0, t) for t in (np.int32, np.int32, np.int64, np
 
 def count(lines: pa.Array, streams: npt.NDArray[np.integer], times_ns: I64) -> Counts:
     """The counts of rows: a line, the position of its stream and its time each. Needs the kernels."""
-    if not len(lines):
-        return NOTHING
-    shape, first = codes(lines)
+    miner = Miner()
+    miner.add(lines)
+    return miner.counts(streams, times_ns)
+
+
+class Miner:
+    """Counts of rows whose lines come some at a time. Needs the kernels."""
+
+    def __init__(self) -> None:
+        self._shapes = Shapes()
+        self._codes: list[npt.NDArray[np.int32]] = []
+        self._examples: list[str] = []  # a line of each shape, as far as it counts
+
+    def add(self, lines: pa.Array) -> None:
+        """The lines that come next."""
+        if len(lines):
+            found, new = self._shapes.add(lines)
+            self._codes.append(found)
+            texts = lines.take(pa.array(new)).fill_null("").to_pylist()
+            self._examples += [text[: MAX_BYTES + 1] for text in texts]
+
+    def counts(self, streams: npt.NDArray[np.integer], times_ns: I64) -> Counts:
+        """The counts of all, given the position of each row's stream and its time."""
+        shape = np.concatenate(self._codes) if self._codes else np.empty(0, np.int32)
+        return _counts(shape, self._examples, streams, times_ns)
+
+
+def _counts(
+    shape: npt.NDArray[np.int32], examples: list[str], streams: npt.NDArray[np.integer], times_ns: I64
+) -> Counts:
     known = np.flatnonzero(shape >= 0)
     if not len(known):
         return NOTHING
-    weights = np.bincount(shape[known], minlength=len(first))
+    weights = np.bincount(shape[known], minlength=len(examples))
     order = np.argsort(-weights, kind="stable")[: limits.PATTERN_SHAPES]
-    texts = lines.take(pa.array(first[order])).fill_null("").to_pylist()
-    numbers, patterns = templates(map(pieces, texts))
-    template = np.full(len(first), -1, np.int64)
+    numbers, patterns = templates(pieces(examples[i]) for i in order)
+    template = np.full(len(examples), -1, np.int64)
     template[order] = numbers
     of_row = template[shape[known]]
     known, of_row = known[of_row >= 0], of_row[of_row >= 0]

@@ -50,19 +50,34 @@ def pieces(line: str) -> list[str]:
     return found
 
 
+class Shapes:
+    """The shapes of lines that come some at a time, by number."""
+
+    def __init__(self) -> None:
+        self._first = np.empty(MAX_SHAPES, np.int64)
+        self._table = np.zeros(2 * MAX_SHAPES, np.uint64)
+        self._numbers = np.zeros(2 * MAX_SHAPES, np.int32)
+        self._count = 0
+
+    def add(self, lines: pa.Array) -> tuple[Codes, npt.NDArray[np.int64]]:
+        """The shape of each line (-1: null, or one shape too many), and a line of each shape that is new."""
+        from obs.logstore.kernels import line_shapes
+
+        text = lines.fill_null("") if lines.null_count else lines
+        offsets, data = flat(text)
+        of_line = np.empty(len(text), np.int32)
+        known = self._count
+        self._count = line_shapes(
+            data, offsets, CLASSES, MAX_BYTES, of_line, self._first, self._table, self._numbers, known
+        )
+        if lines.null_count:
+            of_line[lines.is_null().to_numpy(zero_copy_only=False)] = -1
+        return of_line, self._first[known : self._count].copy()
+
+
 def codes(lines: pa.Array) -> tuple[Codes, npt.NDArray[np.int64]]:
     """The shape of each line as a number (-1: null, or one shape too many), and a line of each shape. Needs kernels."""
-    from obs.logstore.kernels import line_shapes
-
-    text = lines.fill_null("") if lines.null_count else lines
-    offsets, data = flat(text)
-    of_line = np.empty(len(text), np.int32)
-    first = np.empty(MAX_SHAPES, np.int64)
-    count = line_shapes(data, offsets, CLASSES, MAX_BYTES, of_line, first, np.zeros(2 * MAX_SHAPES, np.uint64),
-                        np.zeros(2 * MAX_SHAPES, np.int32))  # fmt: skip
-    if lines.null_count:
-        of_line[lines.is_null().to_numpy(zero_copy_only=False)] = -1
-    return of_line, first[:count]
+    return Shapes().add(lines)
 
 
 def flat(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:

@@ -19,6 +19,7 @@ from obs.columnar.meta import BlockMeta, FileFacts, encode_meta, load_meta
 from obs.columnar.tombstones import Tombstone
 
 OnDamage = Callable[["Block", str], None]
+_READ_BYTES = 1 << 20
 AddRows = Callable[[pa.Table, int], None]
 """Takes a table, and the rows of a row group."""
 
@@ -68,8 +69,7 @@ class BlockFolderWriter:
 
             yield write
         sync_file(path)
-        data = pa.OSFile(str(path), "rb").read_buffer()
-        self.files[path.name] = FileFacts(len(data), google_crc32c.value(data))
+        self.files[path.name] = _facts(path)
 
     def file(self, filename: str, data: bytes) -> None:
         """See `obs.columnar.layout.BlockWriter`."""
@@ -184,6 +184,16 @@ class Block:
             if google_crc32c.value(data) != facts.crc32c:
                 return f"{name} has another checksum than was written"
         return None
+
+
+def _facts(path: Path) -> FileFacts:
+    """Size and checksum of a file, read some at a time: a whole one would be held beside the rows it was made of."""
+    size, checksum = 0, 0
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(_READ_BYTES):
+            size += len(data)
+            checksum = google_crc32c.extend(checksum, data)
+    return FileFacts(size, checksum)
 
 
 def _read(path: Path, columns: list[str] | None, filters: Any, use_threads: bool, as_codes: bool) -> pa.Table:

@@ -13,6 +13,7 @@ from obs.columnar.block import Block, BlockFolderWriter, describe
 from obs.columnar.disk import sync_folder
 from obs.columnar.filenames import WAL, block_name, segment_path, temporary_path
 from obs.columnar.head import Head
+from obs.columnar.layout import Piecewise
 from obs.columnar.limits import DAY_NS, FLUSH_BACKOFF_S
 from obs.columnar.memory import give_back
 from obs.columnar.meta import BlockMeta
@@ -95,7 +96,8 @@ class Flusher:
 
     def _write(self, head: Head) -> tuple[Commit, list[Block]]:
         state = self._state
-        tables = {t.name: head.table(t.name) for t in state.layout.tables}
+        few = not isinstance(state.layout, Piecewise)
+        tables = {t.name: head.table(t.name, few=few) for t in state.layout.tables}
         staging = temporary_path(state.folder, f"flush-{head.high}")
         staging.mkdir()
         try:

@@ -62,10 +62,10 @@ class TableChunks:
         self._tail.append(batch)
         self.rows += batch.num_rows
 
-    def table(self, rows: int) -> pa.Table:
-        """The first `rows` rows, as few chunks."""
+    def table(self, rows: int, few: bool = True) -> pa.Table:
+        """The first `rows` rows, as few chunks; as they came where `few` is not asked for, and nothing is copied."""
         with self._joining:
-            if len(self._tail) > HEAD_TAIL_CHUNKS:
+            if few and len(self._tail) > HEAD_TAIL_CHUNKS:
                 self._join()
             whole = concatenate([*self._runs, *stack(list(self._tail))])
         return whole if whole.num_rows == rows else whole.slice(0, rows)
@@ -141,11 +141,14 @@ class Head:
         """Whether nothing was added."""
         return self.first_append_s is None
 
-    def table(self, name: str, rows: int | None = None) -> pa.Table:
-        """The first `rows` rows of a table (all, where not said); a table of no columns where there are none."""
+    def table(self, name: str, rows: int | None = None, few: bool = True) -> pa.Table:
+        """The first `rows` rows of a table (all, where not said); a table of no columns where there are none.
+
+        `few`: in few chunks, for which rows are copied.
+        """
         chunks = self._tables[name]
         rows = chunks.rows if rows is None else rows
-        return chunks.table(rows) if rows else pa.table({})
+        return chunks.table(rows, few) if rows else pa.table({})
 
     def runs(self, name: str) -> list[pa.Table]:
         """All rows of a table as they are kept: see `TableChunks.runs`."""

@@ -74,6 +74,13 @@ class Lean(Protocol):
 
 
 @runtime_checkable
+class Piecewise(Protocol):
+    """What a layout adds that picks rows out of any number of chunks: a head is not put together for its flush."""
+
+    piecewise: bool  # it does
+
+
+@runtime_checkable
 class Deriving(Protocol):
     """What a layout adds whose blocks leave out what their other columns tell."""
 

@@ -11,9 +11,9 @@ from log_recipes import NS, Record, logs_batch
 
 from obs import warm
 from obs.columnar.overflow import fold_columns
-from obs.logstore.layout import taken
 from obs.logstore.literals import required_literals
 from obs.logstore.logql import LogQL
+from obs.logstore.ordering import OrderedRows
 from obs.logstore.selection import Selection, Stats
 from obs.logstore.store import LogStore
 from obs.logstore.streams import StreamMapper
@@ -133,9 +133,9 @@ def test_a_row_group_holds_its_own_names_only(monkeypatch: pytest.MonkeyPatch) -
     column = pa.array([f"pod-{i // 2}" for i in range(40)]).dictionary_encode()
     table = pa.table({"resource.k8s.pod.name:str": column.slice(0, 20)})
     both = pa.concat_tables([table, pa.table({"resource.k8s.pod.name:str": column.slice(20)})])
-    pods = taken(both, np.arange(40)[::-1]).column(0)
-    assert [len(chunk.dictionary) for chunk in pods.chunks] == [5, 5, 5, 5]
-    assert pods.cast(pa.string()).to_pylist() == column.to_pylist()[::-1]
+    groups = [part.column(0).chunk(0) for part in OrderedRows(both, np.arange(40)[::-1]).parts(10)]
+    assert [len(group.dictionary) for group in groups] == [5, 5, 5, 5]
+    assert [pod for group in groups for pod in group.to_pylist()] == column.to_pylist()[::-1]
 
 
 @pytest.mark.parametrize("flushed", [False, True])
