@@ -90,6 +90,14 @@ class Dispatcher:
         group.busy = True
         return self._senders.submit(partial(self._send, notification))
 
+    def route_by(self, config: AlertConfig, stages: Sequence[Stage]) -> None:
+        """Route by another configuration from now on. Groups that it has too know what they told; others are gone."""
+        self._config, self._stages = config, stages
+        routes = {key: route for alert in self._intake.all() for key, route, _ in self._places(alert)}
+        self.groups = {key: group for key, group in self.groups.items() if key in routes}
+        for key, group in self.groups.items():
+            group.route = routes[key]
+
     def close(self, timeout_s: float) -> None:
         """Start no more and wait a while for what is on its way."""
         self._senders.close(timeout_s)

@@ -13,7 +13,7 @@ import yaml
 
 from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import AlertConfig, parse, shown
-from obs.alertmanager.group import Dispatcher
+from obs.alertmanager.group import Dispatcher, Stage
 from obs.alertmanager.inhibit import Inhibitor
 from obs.alertmanager.intake import Intake
 from obs.alertmanager.limits import CLOSE_S, TICK_S
@@ -60,8 +60,7 @@ class AlertService:
         self.manager = Manager(evaluators, store, self._tell, options.external_url, self.external_labels)
         self.silences = Silences()
         self.inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
-        stages = default_stages(self.config.receivers, self.inhibitor, self.silences, options.external_url)
-        self.dispatcher = Dispatcher(self.config, self.intake, stages)
+        self.dispatcher = Dispatcher(self.config, self.intake, self._stages())
         self._check = check
         self._clock = clock
         self._state = StateFile(options.folder)
@@ -106,15 +105,30 @@ class AlertService:
         self.intake.take(alerts)
 
     def reload(self, options: AlertOptions | None = None) -> None:
-        """Read the rule files again, those of `options` where given; on an error all stays. Raises: ConfigError.
+        """Take over `options`, or read the rule files again; on an error all stays. Raises: ConfigError."""
+        self.prepared(options or self._options)()
 
-        Of `options`, what is said of rules is taken over, and the external labels; routes and receivers stay.
-        """
-        options = replace(options or self._options, alerting=self._options.alerting)
+    def prepared(self, options: AlertOptions) -> Callable[[], None]:
+        """Read all that `options` name; what is returned takes it over and cannot fail. Raises: ConfigError."""
+        config = parse(options.alerting)
         groups = load_groups(options.rule_files, self._check, options.defaults)
-        with self._rules_lock:
-            self._options = options
-            self.manager.set_groups(groups, self.now_ns)
+
+        def use() -> None:
+            with self._rules_lock:
+                self._options = options
+                self.manager.set_groups(groups, self.now_ns)
+            if config != self.config:
+                self._route_by(config)
+
+        return use
+
+    def _route_by(self, config: AlertConfig) -> None:
+        with self._groups_lock:
+            self.config, self.inhibitor = config, Inhibitor(config.inhibit_rules, self.intake)
+            self.dispatcher.route_by(config, self._stages())
+
+    def _stages(self) -> Sequence[Stage]:
+        return default_stages(self.config.receivers, self.inhibitor, self.silences, self._options.external_url)
 
     def tick_rules(self, now_ns: int) -> None:
         """Start the rule groups that are due; keep what those that ended have found."""

@@ -257,9 +257,12 @@ class App:
         self._live.reload(self._use)
 
     def _use(self, config: Config, jobs: Sequence[Job]) -> None:
-        self._trace_receivers.sampling.load()
-        self.alerts.reload(self._live.alert_options(self.config.data / "alerts", self.url, config))
+        """Read everything first: what cannot be read is refused before anything has changed."""
+        use_sampling = self._trace_receivers.sampling.prepared()
+        use_alerts = self.alerts.prepared(self._live.alert_options(self.config.data / "alerts", self.url, config))
         self._scraper.apply(jobs)
+        use_alerts()
+        use_sampling()
 
     def _compact(self) -> int:
         return sum(store.engine.compact() for store in (self.metrics, self.logs, self.traces))

@@ -1,4 +1,4 @@
-"""The configuration as it is now: a reload changes what is scraped, the rules and the external labels, nothing else.
+"""The configuration as it is now: a reload changes what is scraped, rules, alerting and external labels, nothing else.
 
 In: what `obs up` was started with, and how to read it again. Out: settings by name, and all of it as YAML.
 """
@@ -25,7 +25,7 @@ from obs.model.clock import Clock
 from obs.model.durations import duration_text
 from obs.tsdb.status import Reloaded
 
-RELOADED = ("external_labels", "global_", "scrape_configs", "rule_files")
+RELOADED = ("external_labels", "global_", "scrape_configs", "rule_files", "alerting")
 """The settings that a reload takes over; for others obs is to be started again."""
 
 SECRETS = ("password", "credentials", "bearer_token", "shared_key", "tokens", "secrets")

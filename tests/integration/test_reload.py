@@ -37,6 +37,52 @@ def write(folder: Path, rules: list[dict[str, Any]], shared: dict[str, Any], nam
     return config
 
 
+def sampled(obs: ObsProcess) -> float:
+    return float(get(obs, "/jaeger/sampling", service="cart")["probabilisticSampling"]["samplingRate"])
+
+
+def receivers(obs: ObsProcess) -> list[str]:
+    return [receiver["name"] for receiver in get(obs, "/alertmanager/api/v2/receivers")]
+
+
+def test_a_reload_takes_over_all_or_nothing(tmp_path: Path) -> None:
+    rules, strategies, config = tmp_path / "rules.yml", tmp_path / "sampling.json", tmp_path / "obs.yml"
+
+    def told(rule: str, share: float, receiver: str, job: str) -> None:
+        rules.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": [{"record": "one", "expr": rule}]}]}))
+        strategies.write_text(json.dumps({"default_strategy": {"type": "probabilistic", "param": share}}))
+        settings = {
+            "rule_files": [str(rules)],
+            "alerting": {"route": {"receiver": receiver}, "receivers": [{"name": receiver}]},
+            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": ["127.0.0.1:9"]}]}],
+            "receivers": {"jaeger": {"sampling": {"file": str(strategies)}}},
+        }
+        config.write_text(yaml.safe_dump(settings))
+
+    def found(obs: ObsProcess) -> tuple[str, float, list[str], str]:
+        (group,) = get(obs, "/api/v1/rules")["data"]["groups"]
+        shown = yaml.safe_load(get(obs, "/api/v1/status/config")["data"]["yaml"])
+        assert [shown["alerting"]["route"]["receiver"]] == receivers(obs)
+        return group["rules"][0]["query"], sampled(obs), receivers(obs), shown["scrape_configs"][0]["job_name"]
+
+    told("vector(1)", 0.25, "first", "a")
+    with ObsProcess(tmp_path / "data", "--config", str(config)) as obs:
+        before = ("vector(1)", 0.25, ["first"], "a")
+        assert found(obs) == before
+        told("vector(", 0.5, "second", "b")
+        assert reload(obs)[0] == 400 and found(obs) == before
+        told("vector(2)", 0.5, "second", "b")
+        strategies.write_text("{")
+        assert reload(obs)[0] == 400 and found(obs) == before
+        told("vector(2)", 0.5, "second", "b")
+        settings = yaml.safe_load(config.read_text())
+        config.write_text(yaml.safe_dump({**settings, "alerting": {"route": {"receiver": "nobody"}}}))
+        assert reload(obs)[0] == 400 and found(obs) == before
+        config.write_text(yaml.safe_dump(settings))
+        assert reload(obs) == (200, "reloaded\n")
+        assert found(obs) == ("vector(2)", 0.5, ["second"], "b")
+
+
 def test_rules_and_external_labels_follow_a_reload(tmp_path: Path) -> None:
     every = {"evaluation_interval": "300ms"}
     config = write(

@@ -6,7 +6,7 @@ Source: jaegertracing.io/docs, "Sampling", "File-based sampling configuration"; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,20 +55,24 @@ class Strategies(BaseModel):
 
 
 class Sampling:
-    """The endpoint; `load` reads the file again. Raises: ConfigError."""
+    """The endpoint; `prepared` reads the file again. Raises: ConfigError."""
 
     def __init__(self, file: str | None) -> None:
         self._file = file
-        self.load()
+        self.prepared()()
 
-    def load(self) -> None:
-        """Read the file; what was read before stays where it is faulty. Raises: ConfigError."""
+    def prepared(self) -> Callable[[], None]:
+        """Read the file; what is returned takes it over and cannot fail. Raises: ConfigError."""
         strategies = Strategies() if self._file is None else read(Path(self._file))
         general = strategies.default_strategy or Strategy()
-        self._default = orjson.dumps(answer(general, general))
-        self._services: Mapping[str, bytes] = {
-            s.service: orjson.dumps(answer(s, general)) for s in strategies.service_strategies
-        }
+        default = orjson.dumps(answer(general, general))
+        named = strategies.service_strategies
+        services: Mapping[str, bytes] = {s.service: orjson.dumps(answer(s, general)) for s in named}
+
+        def use() -> None:
+            self._default, self._services = default, services
+
+        return use
 
     async def answer(self, request: Request) -> Response:
         """The strategy of a service, as Jaeger's JSON."""

@@ -99,8 +99,9 @@ class Scraper:
         self._thread.start()
 
     async def _apply(self, jobs: list[Job]) -> None:
+        fresh = {job.job_name: Pool(job, discoveries(job, self._folder)) for job in jobs}  # may be refused: first
         await self._cancel(self._tasks)
-        old, self.pools = self.pools, {job.job_name: Pool(job, discoveries(job, self._folder)) for job in jobs}
+        old, self.pools = self.pools, fresh
         for name, pool in old.items():
             if name in self.pools and self.pools[name].job == pool.job:
                 self.pools[name].active = pool.active

@@ -1,7 +1,7 @@
 """From the intake to a real webhook on a virtual clock: routes, group timers, repeats, resolves, retries, restarts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import parse
-from obs.alertmanager.group import Dispatcher
+from obs.alertmanager.group import Dispatcher, Stage
 from obs.alertmanager.inhibit import Inhibitor
 from obs.alertmanager.intake import Intake
 from obs.alertmanager.silence import Silence, Silences
@@ -82,12 +82,19 @@ class Pipe:
             "receivers": [{"name": "hook", "webhook_configs": [{"url": hook.url, **options}]}, {"name": "void"}],
             **top,
         }
+        self.values = values
         self.config = parse(values)
         self.intake = Intake()
         self.silences = Silences()
+        self.dispatcher = Dispatcher(self.config, self.intake, self.stages())
+
+    def stages(self) -> Sequence[Stage]:
         inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
-        stages = default_stages(self.config.receivers, inhibitor, self.silences, "http://obs")
-        self.dispatcher = Dispatcher(self.config, self.intake, stages)
+        return default_stages(self.config.receivers, inhibitor, self.silences, "http://obs")
+
+    def route_by(self, **route: Any) -> None:
+        self.config = parse({**self.values, "route": {**self.values["route"], **route}})
+        self.dispatcher.route_by(self.config, self.stages())
 
     def fire(self, at_s: int, until_s: int = 10**6, name: str = "Errors", **labels: str) -> None:
         found = make_labels({"alertname": name, **labels})
@@ -113,6 +120,23 @@ def test_alerts_of_a_group_go_out_together_after_the_wait(hook: Hook) -> None:
     assert [a["labels"]["job"] for a in body["alerts"]] == ["a", "b"]
     assert body["alerts"][0]["endsAt"] == "0001-01-01T00:00:00Z"
     assert len(body["alerts"][0]["fingerprint"]) == 16
+
+
+def test_groups_of_another_routing_know_what_they_told(hook: Hook) -> None:
+    pipe = Pipe(hook)
+    pipe.fire(0, job="a")
+    pipe.fire(0, name="Slow", job="a")
+    pipe.run(10)
+    assert len(hook.bodies) == 2
+    pipe.route_by(repeat_interval="100s", routes=[{"matchers": ["alertname=Slow"], "receiver": "void"}])
+    pipe.run(70, 11)
+    assert len(hook.bodies) == 2  # told already, as the group still stands
+    pipe.run(130, 71)
+    assert [b["groupLabels"] for b in hook.bodies[2:]] == [{"alertname": "Errors"}]  # by the new interval
+    assert {g.route.receiver for g in pipe.dispatcher.groups.values()} == {"hook", "void"}
+    pipe.route_by(group_by=["job"])
+    pipe.run(131, 131)
+    assert [(b["groupLabels"], len(b["alerts"])) for b in hook.bodies[3:]] == [({"job": "a"}, 2)]  # another group
 
 
 def test_groups_and_alerts_are_named_as_alertmanager_names_them(hook: Hook) -> None:
