@@ -11,15 +11,19 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from span_generator import batches
 
 from obs import otlp, warm
 from obs.errors import Overloaded
 from obs.model.batch import Batch
 from obs.tracestore.graph import GraphEdge
+from obs.tracestore.ids import words_id
+from obs.tracestore.opened import Snapshot
 from obs.tracestore.query import Found, TraceQuery
 from obs.tracestore.store import TraceStore
 from obs.tracestore.traceql import plan
@@ -57,6 +61,7 @@ def main() -> None:
                 f"on disk                {stored / rows:8.2f} bytes a span, {rows} spans in {len(view.blocks)} blocks\n"
             )
         ask(store)
+        ask_once(store)
         store.close()
 
 
@@ -125,6 +130,22 @@ def ask(store: TraceStore) -> None:
         times = [timed_wall(query) for _ in range(5)]
         best, least = (min(t[i] for t in times) for i in (1, 2))
         print(f"{name:28} {times[0][1]:9.1f} {best:9.1f} {least:9.1f}  {said(times[0][0])}", flush=True)
+
+
+def ask_once(store: TraceStore, count: int = 60) -> None:
+    """Time random traces by id, each asked for once."""
+    chance = np.random.default_rng(1)
+
+    def some_ids(snapshot: Snapshot) -> list[bytes]:
+        traces = [source.traces for source in snapshot.sources]
+        places = chance.integers(0, len(traces), count).tolist()
+        rows = [int(chance.integers(0, len(traces[p]))) for p in places]
+        return [words_id(traces[p].high[i], traces[p].low[i]) for p, i in zip(places, rows, strict=True)]
+
+    times = [timed_wall(partial(store.by_id, trace_id))[1:] for trace_id in store.ask(some_ids)]
+    wall, used = np.array(times).T
+    print(f"{count} traces by id, once each: median {np.median(wall):.1f} ms, most {wall.max():.1f} ms; "
+          f"CPU {np.median(used):.1f} and {used.max():.1f} ms")  # fmt: skip
 
 
 def said(answer: Any) -> str:

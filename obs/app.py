@@ -92,7 +92,7 @@ def _store_limits(tsdb: TsdbConfig) -> StoreLimits:
 def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
     return EngineOptions(
         flush_rows=store.flush_rows,
-        flush_bytes=store.flush_bytes,
+        flush_bytes=_flush_bytes(store),
         flush_age_s=store.flush_age,
         memory_limit_bytes=store.memory_limit,
         retention_age_s=store.retention.age,
@@ -105,6 +105,11 @@ def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
 def _log_options(config: Config) -> EngineOptions:
     """The same for logs, whose blocks are large from the first."""
     return replace(_engine_options(config, config.logs), compact_max_bytes=MERGE_BYTES)
+
+
+def _flush_bytes(store: StoreConfig) -> int:
+    """As configured; the default where a configured memory limit has room for it, else that limit."""
+    return store.flush_bytes if "flush_bytes" in store.model_fields_set else min(store.flush_bytes, store.memory_limit)
 
 
 def _processors(config: ProcessorsConfig) -> Sequence[Processor]:

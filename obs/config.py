@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from obs.config_values import Delay, Duration, LabelValue, Size
 from obs.errors import ConfigError
 from obs.model.resource import NAMING_ATTRIBUTES
+from obs.tracestore.limits import FLUSH_BYTES
 
 _NAMED_BY_USERS = ("labels", "params", "filters")  # of scrape jobs: what is in them may be called as a setting is
 
@@ -64,6 +65,12 @@ class LogsConfig(StoreConfig):
     flush_bytes: Size = 128 << 20  # a flush holds a row group beside the head, and what is large is not merged again
     retention_by_stream: list[StreamRetentionConfig] = []
     stream_attributes: list[str] = list(NAMING_ATTRIBUTES)  # of the resource; those without a dot name streams anyway
+
+
+class TracesConfig(StoreConfig):
+    """The trace store."""
+
+    flush_bytes: Size = FLUSH_BYTES
 
 
 class TsdbConfig(_Section):
@@ -256,7 +263,7 @@ class Config(_Section):
     metrics: StoreConfig = StoreConfig()
     tsdb: TsdbConfig = TsdbConfig()
     logs: LogsConfig = LogsConfig()
-    traces: StoreConfig = StoreConfig()
+    traces: TracesConfig = TracesConfig()
     limits: Limits = Limits()
     wal: Wal = Wal()
     agent: AgentConfig = AgentConfig()

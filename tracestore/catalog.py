@@ -54,10 +54,9 @@ class Catalog:
     bucketed: bool = True  # earlier blocks know no buckets
 
 
-def count_edges(c: SpanColumns, parents: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_] | None = None) -> Edges:
-    """Calls from one service to another: spans (`chosen` of them) whose parent's service is another one."""
-    known = parents >= 0 if chosen is None else (parents >= 0) & chosen
-    child = np.flatnonzero(known)
+def count_edges(c: SpanColumns, parents: npt.NDArray[np.int64]) -> Edges:
+    """Calls from one service to another: spans whose parent's service is another one."""
+    child = np.flatnonzero(parents >= 0)
     above, below = c.service[parents[child]], c.service[child]
     crossing = above != below
     child, above, below = child[crossing], above[crossing], below[crossing]

@@ -72,6 +72,13 @@ class SpanRows:
         ends = np.cumsum(self.sizes)
         return np.arange(len(self)) + np.repeat(first - (ends - self.sizes), self.sizes)
 
+    def here(self, places: Rows) -> Rows:
+        """Of rows of the source, all of these groups, where they stand here."""
+        first = self.source.group_starts[self.groups]
+        group = np.searchsorted(first, places, side="right") - 1
+        found: Rows = places - first[group] + (np.cumsum(self.sizes) - self.sizes)[group]
+        return found
+
     @cached_property
     def trace(self) -> Rows:
         """The position of each row's trace among the source's traces."""

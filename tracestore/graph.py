@@ -7,22 +7,22 @@ parent positions. Split traces are taken out of each place and counted once, put
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from obs.columnar.head import concatenate
-from obs.tracestore import catalog
+from obs.tracestore import catalog, limits
 from obs.tracestore.catalog import Edges
 from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.ids import Words
-from obs.tracestore.matching import Condition, matching_rows
+from obs.tracestore.matching import Condition, by_traces, groups_of, matching_rows
 from obs.tracestore.names import PARENT_POSITION, SERVICE
-from obs.tracestore.parent_ids import parent_rows
 from obs.tracestore.query import TraceQuery
-from obs.tracestore.sources import MemorySource, Source
-from obs.tracestore.spancolumns import SpanColumns, codes_of
+from obs.tracestore.sources import MemorySource, Rows, Source
+from obs.tracestore.spancolumns import codes_of
 from obs.tracestore.splitrows import SplitRows
 from obs.tracestore.splits import shared
 
@@ -49,6 +49,7 @@ def dependencies(
     found: list[Edges] = []
     taken: list[Edges] = []
     tables = []
+    unread: list[tuple[Source, Mask]] = []
     for source in sources:
         t = source.traces
         split = shared(t, split_keys)
@@ -58,14 +59,17 @@ def dependencies(
             continue
         known = source.catalog() if _is_whole(source, condition) else None
         if known is None or not known.bucketed:
-            found.append(_edges(source, condition, split))
+            unread.append((source, split))
             continue
         found.append(known.edges)
         if split.any():
             taken.append(MemorySource("part", tables[-1]).catalog().edges)
     if tables:
         joined = MemorySource("split", concatenate(tables))
-        found.append(_edges(joined, condition, np.zeros(len(joined.traces), bool)))
+        unread.append((joined, np.zeros(len(joined.traces), bool)))
+    if unread:
+        with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
+            found += pool.map(lambda part: _edges(part[0], condition, part[1]), unread)
     sums = catalog.join_edges(found, taken)
     return [
         GraphEdge(p, c, s.calls, s.errors, s.duration_ns, s.buckets) for (p, c), s in sorted(sums.items()) if s.calls
@@ -81,22 +85,34 @@ def _is_whole(source: Source, condition: Condition) -> bool:
 
 def _edges(source: Source, condition: Condition, split: Mask) -> Edges:
     """Edges within the source but for its split traces, counted at the called spans that match."""
-    rows = SpanRows(source, np.arange(len(source.group_starts) - 1))
-    chosen = np.zeros(len(rows), bool)
-    chosen[matching_rows(rows, condition)] = True
-    if split.any():
-        chosen &= ~split[rows.trace]
-    if not chosen.any():
+    may = by_traces(source, condition)
+    wanted = (may.sure | may.unsure) & ~split
+    if not wanted.any():
         return {}
-    parents = parent_rows(source.traces.starts, rows.numbers(PARENT_POSITION))
-    return catalog.count_edges(_columns(rows), parents, chosen)
+    rows = SpanRows(source, groups_of(source, wanted))
+    hits = matching_rows(rows, condition)
+    trace = _traces_of(rows, hits)
+    hits, trace = hits[wanted[trace]], trace[wanted[trace]]
+    if not len(hits):
+        return {}
+    return _count(rows, hits, trace)
 
 
-def _columns(rows: SpanRows) -> SpanColumns:
-    """Only what counting edges reads; the other arrays are empty."""
+def _traces_of(rows: SpanRows, hits: Rows) -> Rows:
+    """The positions of the traces of some rows, whichever way is quicker."""
+    if len(hits) > len(rows) // 8:
+        return rows.trace[hits]
+    return rows.source.traces.trace_of(rows.positions[hits])
+
+
+def _count(rows: SpanRows, hits: Rows, trace: Rows) -> Edges:
+    """The edges whose called spans are at `hits`, which lie in these traces; only there are columns looked at."""
+    position = rows.numbers(PARENT_POSITION)[hits]
+    called = position >= 0
+    hits, parents = hits[called], rows.source.traces.starts[trace[called]] + position[called]
     service, services = codes_of(rows.column(SERVICE), len(rows))
-    ids, small = np.zeros(0, np.uint64), np.zeros(0, np.uint8)
-    return SpanColumns(
-        ids, ids, ids, ids, small, rows.numbers("start_ns"), rows.numbers("end_ns"),
-        rows.numbers("status_code").astype(np.uint8), service[:0], service, service[:0], [], services,
-    )  # fmt: skip
+    above, below = service[rows.here(parents)], service[hits]
+    crossing = above != below
+    hits, above, below = hits[crossing], above[crossing], below[crossing]
+    duration = np.maximum(rows.numbers("end_ns")[hits] - rows.numbers("start_ns")[hits], 0)
+    return catalog.sum_edges(above, below, services, services, rows.numbers("status_code")[hits], duration)

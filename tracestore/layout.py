@@ -39,6 +39,7 @@ class SpanLayout:
 
     name = STORE
     tables: tuple[TableLayout, ...] = (TableLayout(SPANS, "start_ns"),)
+    piecewise = True  # rows are put together here, once
 
     def on_append(self, generation: int, tables: Mapping[str, pa.RecordBatch]) -> Mapping[str, pa.RecordBatch]:
         """Spans carry their resource, so a segment stands alone as it is."""

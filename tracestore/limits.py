@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+FLUSH_BYTES = 128 << 20
+"""Decoded bytes of spans that are written as one block, some 700,000 of them: a block of that size is never
+merged under load, so that each span is written once. Half as much is merged later, for as much CPU time again."""
+
 ROW_GROUP_ROWS = 16_384
 """Rows of one row group: what reading one trace decodes at least (about 5 ms at 40 columns). Half as many would
 add half a byte a span to the footer."""
@@ -30,6 +34,12 @@ SCAN_THREADS = 2
 
 ROWS_AT_ONE_TIME = 1_048_576
 """Rows of a block that a query decodes at one time and thread: eight bytes a row and column that it reads."""
+
+ROWS_A_THREAD = 131_072
+"""Rows of a block that are worth a thread of their own: some ms of decoding."""
+
+SERVICES_KEPT = 64
+"""Services of a block whose traces are remembered, a bit a trace each: what the last searches asked for."""
 
 DEFAULT_LIMIT = 20
 """Traces a search returns where it names no limit; Jaeger's and Tempo's number."""

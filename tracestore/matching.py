@@ -60,26 +60,29 @@ def by_traces(source: Source, condition: Condition) -> ByTraces:
 
 def by_spans(source: Source, condition: Condition, wanted: Mask, stats: ReadStats) -> Rows:
     """Of the wanted traces those with a matching span."""
-    found = []
-    for piece in pieces(source, wanted):
-        rows = SpanRows(source, groups_of(source, piece))
-        stats.row_groups_read += len(rows.groups)
-        stats.rows_read += len(rows)
-        hits = matching_rows(rows, condition)
-        traces = np.unique(source.traces.trace_of(rows.positions[hits]))
-        found.append(traces[piece[traces]])
+    found = [of_piece(source, condition, piece, stats) for piece in pieces(source, wanted)]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
-def pieces(source: Source, wanted: Mask) -> Iterator[Mask]:
-    """The wanted traces, in pieces of so many rows as may be decoded at one time; a trace is never cut."""
+def of_piece(source: Source, condition: Condition, piece: Mask, stats: ReadStats) -> Rows:
+    """Of the traces of one piece those with a matching span."""
+    rows = SpanRows(source, groups_of(source, piece))
+    stats.row_groups_read += len(rows.groups)
+    stats.rows_read += len(rows)
+    hits = matching_rows(rows, condition)
+    traces = np.unique(source.traces.trace_of(rows.positions[hits]))
+    return traces[piece[traces]]
+
+
+def pieces(source: Source, wanted: Mask, most_rows: int = limits.ROWS_AT_ONE_TIME) -> Iterator[Mask]:
+    """The wanted traces, in pieces of about so many rows, which may be decoded at one time; a trace is never cut."""
     starts = source.traces.starts
-    if starts[-1] <= limits.ROWS_AT_ONE_TIME:
+    if starts[-1] <= most_rows:
         yield wanted
         return
     first = 0
     while first < len(wanted):
-        reach = int(np.searchsorted(starts, starts[first] + limits.ROWS_AT_ONE_TIME, side="right")) - 1
+        reach = int(np.searchsorted(starts, starts[first] + most_rows, side="right")) - 1
         end = max(reach, first + 1)
         piece = np.zeros(len(wanted), bool)
         piece[first:end] = wanted[first:end]

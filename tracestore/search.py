@@ -16,7 +16,7 @@ from obs.tracestore import limits
 from obs.tracestore.candidates import Candidates, Page, Times, best_of, concatenated, in_order, join_parts
 from obs.tracestore.expressions import fields_of, names_trace
 from obs.tracestore.ids import Words, words_id
-from obs.tracestore.matching import ByTraces, Condition, by_spans, by_traces, matching
+from obs.tracestore.matching import ByTraces, Condition, Mask, by_traces, matching, of_piece, pieces
 from obs.tracestore.query import Found, ReadStats, TraceQuery, TraceSummary
 from obs.tracestore.reading import summary_of
 from obs.tracestore.sources import MemorySource, Rows, Source
@@ -90,18 +90,20 @@ def match_sources(
     """For each source the positions of its matching traces, ascending; older places are not read past `enough`."""
     tables = [by_traces(source, condition) for source in sources]
     unsure = [i for i, found in enumerate(tables) if found.unsure.any()]
-    each: dict[int, ReadStats] = {}
+    each: list[tuple[int, ReadStats]] = []
 
-    def read(i: int) -> Rows:
-        return by_spans(sources[i], condition, tables[i].unsure, each[i])
+    def read(item: tuple[int, Mask, ReadStats]) -> Rows:
+        i, piece, own = item
+        return of_piece(sources[i], condition, piece, own)
 
     newest = {i: int(sources[i].traces.start[tables[i].unsure].max()) for i in unsure}
     with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
         for wave in _waves(sorted(unsure, key=newest.__getitem__, reverse=True), enough):
             if enough is not None and _reached(sources, tables, enough, newest[wave[0]]):
                 break
-            each.update((i, ReadStats()) for i in wave)
-            for i, positions in zip(wave, pool.map(read, wave), strict=True):
+            items = [(i, piece, ReadStats()) for i, piece in _shares(sources, tables, wave)]
+            each += [(i, own) for i, _, own in items]
+            for (i, _, _), positions in zip(items, pool.map(read, items), strict=True):
                 tables[i].sure[positions] = True
     _count(sources, each, stats)
     return [np.flatnonzero(found.sure) for found in tables]
@@ -112,6 +114,15 @@ def _waves(unsure: list[int], enough: Enough | None) -> Iterator[list[int]]:
     return (unsure[i : i + size] for i in range(0, len(unsure), size))
 
 
+def _shares(sources: Sequence[Source], tables: Sequence[ByTraces], wave: Sequence[int]) -> Iterator[tuple[int, Mask]]:
+    """The places of a wave in pieces that keep all threads busy, also where it is only one place."""
+    rows = sum(int(sources[i].traces.starts[-1]) for i in wave)
+    share = max(limits.ROWS_A_THREAD, -(-rows // limits.SCAN_THREADS))
+    for i in wave:
+        for piece in pieces(sources[i], tables[i].unsure, min(share, limits.ROWS_AT_ONE_TIME)):
+            yield i, piece
+
+
 def _reached(sources: Sequence[Source], tables: Sequence[ByTraces], enough: Enough, newest_left: int) -> bool:
     """Whether as many as wanted are known that start after all that may still be found."""
     found = 0
@@ -120,15 +131,16 @@ def _reached(sources: Sequence[Source], tables: Sequence[ByTraces], enough: Enou
     return found >= enough.wanted
 
 
-def _count(sources: Sequence[Source], each: dict[int, ReadStats], stats: ReadStats) -> None:
+def _count(sources: Sequence[Source], each: Sequence[tuple[int, ReadStats]], stats: ReadStats) -> None:
+    were_read = {i for i, _ in each}
     for i, source in enumerate(sources):
         if isinstance(source, MemorySource):
             stats.rows_head += len(source.order)
-        elif i in each:
+        elif i in were_read:
             stats.blocks_read += 1
         else:
             stats.blocks_skipped += 1
-    for read in each.values():
+    for _, read in each:
         stats.rows_read += read.rows_read
         stats.row_groups_read += read.row_groups_read
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from obs.tracestore.ids import Words, mixed
+from obs.tracestore.ids import Words
 from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.summaries import TraceRows
 
@@ -21,12 +21,8 @@ NONE: Words = np.zeros(0, np.uint64)
 
 
 def shared(traces: TraceRows, keys: Words) -> Mask:
-    """Which traces are among those with these sorted keys."""
-    if not len(keys) or not len(traces):
-        return np.zeros(len(traces), bool)
-    own = mixed(traces.high, traces.low)
-    at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
-    return keys[at] == own
+    """Which traces are among those with these sorted keys. Not to be written to."""
+    return traces.among(keys)
 
 
 def common(left: TraceRows, right: TraceRows) -> Words:

@@ -53,7 +53,7 @@ class TraceStore:
 
     def __init__(self, folder: Path, options: EngineOptions | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
-        self.engine = Engine(SpanLayout(), folder, options or EngineOptions(), clock)
+        self.engine = Engine(SpanLayout(), folder, options or EngineOptions(flush_bytes=limits.FLUSH_BYTES), clock)
         self._opened = OpenedSources()
 
     def open(self) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.model.schema import DICT, TRACE_ID
+from obs.tracestore import limits
 from obs.tracestore.dag import Dag
 from obs.tracestore.ids import Words, id_array, id_words, mixed, trace_words, words_id
 from obs.tracestore.names import ERROR
@@ -119,11 +120,46 @@ class TraceRows:
 
     def with_service(self, service: str) -> npt.NDArray[np.bool_]:
         """Whether each trace has a span of this service."""
-        found = np.zeros(len(self), bool)
-        if service in self.services and len(self):
-            owner = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.service_starts))
-            found[owner[self.service_codes == self.services.index(service)]] = True
-        return found
+        kept = self._with_services.get(service)
+        if kept is None:
+            kept = np.packbits(self._find_service(service))
+            if len(self._with_services) >= limits.SERVICES_KEPT:
+                self._with_services.clear()
+            self._with_services[service] = kept
+        return np.unpackbits(kept, count=len(self)).view(bool)
+
+    @cached_property
+    def _with_services(self) -> dict[str, npt.NDArray[np.uint8]]:
+        """What `with_service` answered, as bits."""
+        return {}
+
+    def _find_service(self, service: str) -> npt.NDArray[np.bool_]:
+        if service not in self.services or not len(self):
+            return np.zeros(len(self), bool)
+        before = np.zeros(len(self.service_codes) + 1, np.int32)
+        np.cumsum(self.service_codes == self.services.index(service), dtype=np.int32, out=before[1:])
+        found = before[self.service_starts]
+        return np.asarray(found[1:] > found[:-1])
+
+    def among(self, keys: Words) -> npt.NDArray[np.bool_]:
+        """Which traces are among those with these sorted keys. Not to be written to: kept for the keys asked last."""
+        last = self._among_last
+        if last is None or last[0] is not keys:
+            last = keys, self._find_among(keys)
+            last[1].flags.writeable = False
+            vars(self)["_among_last"] = last
+        return last[1]
+
+    @cached_property
+    def _among_last(self) -> tuple[Words, npt.NDArray[np.bool_]] | None:
+        return None
+
+    def _find_among(self, keys: Words) -> npt.NDArray[np.bool_]:
+        if not len(keys) or not len(self):
+            return np.zeros(len(self), bool)
+        own = mixed(self.high, self.low)
+        at = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
+        return np.asarray(keys[at] == own)
 
     def services_of(self, trace: int) -> list[str]:
         """Names of a trace's services, sorted."""

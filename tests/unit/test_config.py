@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from obs.app import make_stores
 from obs.config import host_port, load
 from obs.config_values import parse_duration, parse_size
 from obs.errors import ConfigError
@@ -68,6 +69,17 @@ def test_an_empty_section_is_as_if_it_were_left_out(tmp_path: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read configuration"):
         load(tmp_path / "absent.yml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "flushed"),
+    [("{}", 128 << 20), ("{memory_limit: 32MiB}", 32 << 20), ("{flush_bytes: 9MiB, memory_limit: 32MiB}", 9 << 20)],
+)
+def test_a_head_is_no_larger_than_the_memory_limit(tmp_path: Path, text: str, flushed: int) -> None:
+    file = tmp_path / "obs.yml"
+    file.write_text(f"traces: {text}\nlogs: {text}\n")
+    _, logs, traces = make_stores(load(file, {}))
+    assert logs.engine.options.flush_bytes == traces.engine.options.flush_bytes == flushed
 
 
 @pytest.mark.parametrize(

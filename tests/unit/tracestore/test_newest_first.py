@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from span_batches import SpanRow, spans_batch
 
+from obs.tracestore import limits
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
 
 
+@pytest.mark.parametrize("a_thread", [3, 100])
 @pytest.mark.parametrize("split", [False, True])
-def test_older_blocks_are_read_when_their_turn_comes(tmp_path: Path, split: bool) -> None:
+def test_older_blocks_are_read_when_their_turn_comes(
+    tmp_path: Path, split: bool, a_thread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ROWS_A_THREAD", a_thread)  # blocks are read in pieces, or whole
     store = TraceStore(tmp_path / "traces")
     store.open()
     for block in range(5):

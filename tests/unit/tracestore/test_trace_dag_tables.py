@@ -89,7 +89,8 @@ def test_summaries() -> None:
     assert traces.longest.tolist() == [27, 1]
     assert (traces.errors.tolist(), traces.missing.tolist(), traces.rooted.tolist()) == ([1, 0], [0, 1], [True, False])
     assert [traces.services_of(i) for i in (0, 1)] == [["cart", "web"], []]
-    assert traces.with_service("cart").tolist() == [True, False]
+    for _ in range(2):  # found, then remembered
+        assert [traces.with_service(s).tolist() for s in ("cart", "none")] == [[True, False], [False, False]]
 
 
 # (span, parent, kind, clock, start, end) … → skews, critical times
