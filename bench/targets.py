@@ -1,8 +1,9 @@
 """Writes the description of obs that a side-by-side load driver reads: how to start it, where to send, what to ask.
 
-usage: bench/targets.py [--load otlp|remote_write] [--victoria-metrics PATH] [--prometheus PATH] > targets.json
-Then give it to the driver together with a folder of bodies of that load. One entry a server and signal, each with its
-own empty data folder, so that bytes on disk are per item of that signal. Peers are run from the paths given.
+usage: bench/targets.py [--load otlp|remote_write] [--victoria-metrics PATH] [--victoria-logs PATH] [--prometheus PATH]
+Give what it prints (targets.json) to the driver together with a folder of bodies of that load. One entry a server and
+signal, each with its own empty data folder, so that bytes on disk are per item of that signal. Peers are run from the
+paths given.
 """
 
 from __future__ import annotations
@@ -117,6 +118,29 @@ def victoria_metrics(binary: str, signal: str, path: str) -> dict[str, Any]:
     }
 
 
+def victoria_logs(binary: str) -> dict[str, Any]:
+    """An entry of VictoriaLogs, asked what `logs_queries` asks."""
+    address, data = "http://127.0.0.1:9640", f"{DATA}-victoria-logs"
+
+    def ask(query: str) -> str:
+        return f"{address}/select/logsql/query?start={{start_ns}}&end={{end_ns}}&limit=10&query={quote(query)}"
+
+    return {
+        "name": "victoria-logs",
+        "start": [binary, f"-storageDataPath={data}", "-httpListenAddr=127.0.0.1:9640", "-retentionPeriod=10y"],
+        "ready": f"{address}/health",
+        "data": data,
+        "ingest": {"logs": f"{address}/insert/opentelemetry/v1/logs"},
+        "flush": [f"{address}/internal/force_flush", f"{address}/internal/force_merge"],
+        "queries": {
+            "needle that is absent": ask('"xyzzyabsent"'),
+            "phrase count": ask('"reset by peer" | stats count() n'),
+            "regex count": ask('~"took [0-9]{3,}ms" | stats count() n'),
+            "errors by service": ask("severity_text:=ERROR | stats by (service.name) count() n"),
+        },
+    }
+
+
 def prometheus(binary: str) -> dict[str, Any]:
     """An entry of Prometheus, which takes remote write."""
     address, data = "http://127.0.0.1:9630", f"{DATA}-prometheus"
@@ -138,11 +162,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--load", choices=("otlp", "remote_write"), default="otlp")
     parser.add_argument("--victoria-metrics", default="")
+    parser.add_argument("--victoria-logs", default="")
     parser.add_argument("--prometheus", default="")
     given = parser.parse_args()
     if given.load == "otlp":
         queries = {"traces": traces_queries(), "logs": logs_queries(), "metrics": metrics_queries()}
         entries = [target(signal, f"/v1/{signal}", queries[signal]) for signal in queries]
+        entries += [victoria_logs(given.victoria_logs)] if given.victoria_logs else []
         peer = ("metrics", "/opentelemetry/v1/metrics")
     else:
         entries = [target("remote_write", "/api/v1/write", remote_write_queries(ADDRESS))]

@@ -23,7 +23,9 @@ from obs.columnar.filenames import parquet_name
 from obs.logstore import limits
 from obs.logstore.cells import Cells
 from obs.logstore.filenames import CELL_NS, CELLS, RECORDS, STREAMS, TOKENS
+from obs.logstore.foundrows import FoundRows
 from obs.logstore.names import STREAM_ID, attribute_columns
+from obs.logstore.readers import Readers
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import TokenIndex
 
@@ -68,6 +70,8 @@ class BlockIndex:
     group_max: npt.NDArray[np.int64]
     tokens: TokenIndex | None
     cells: Cells | None
+    readers: Readers
+    found: FoundRows
     damaged: Callable[[], bool]
 
     @property
@@ -81,6 +85,7 @@ class BlockIndexes:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, BlockIndex] = OrderedDict()
+        self._found = FoundRows()
         self._lock = threading.Lock()
 
     def keep(self, blocks: Sequence[Block]) -> None:
@@ -100,7 +105,7 @@ class BlockIndexes:
                 self._kept.move_to_end(path)
                 return self._kept[path]
         try:
-            index = read_index(path, block)
+            index = read_index(path, block, self._found)
         except (OSError, pa.ArrowException):
             if is_damaged(block):
                 return None
@@ -112,8 +117,8 @@ class BlockIndexes:
         return index
 
 
-def read_index(path: Path, block: Block) -> BlockIndex:
-    """Read footer, streams and the head of the filters."""
+def read_index(path: Path, block: Block, found: FoundRows | None = None) -> BlockIndex:
+    """Read footer, streams and the head of the filters; `found`: where rows of line filters are remembered."""
     metadata = pq.read_metadata(path)
     schema = metadata.schema.to_arrow_schema()
     columns = tuple(schema.names)
@@ -123,11 +128,12 @@ def read_index(path: Path, block: Block) -> BlockIndex:
     with pq.ParquetFile(streams_path) as file:
         streams = file.read(use_threads=False).to_pydict()  # threads cost more than they save on so little
     starts, low, high = _group_ranges(metadata)
+    types = dict(zip(schema.names, schema.types, strict=True))
     return BlockIndex(
         path=path,
         metadata=metadata,
         columns=columns,
-        types=dict(zip(schema.names, schema.types, strict=True)),
+        types=types,
         attributes=attribute_columns(columns),
         streams=StreamTable([(i, tuple(ls)) for i, ls in zip(streams[STREAM_ID], streams["labels"], strict=True)]),
         first_row=np.array([*streams["first_row"], starts[-1]], np.int64),
@@ -138,6 +144,8 @@ def read_index(path: Path, block: Block) -> BlockIndex:
         group_max=high,
         tokens=_tokens(block, metadata.num_row_groups),
         cells=_cells(block, int(starts[-1])),
+        readers=Readers(path, metadata, types),
+        found=found or FoundRows(),
         damaged=lambda: is_damaged(block),
     )
 

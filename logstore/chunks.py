@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,6 +47,8 @@ class Chunk:
         some_texts: Callable[[Index], pa.Array | None] | None = None,
         load_some: Callable[[Sequence[str], Index], Mapping[str, pa.Array]] | None = None,
         find_texts: Callable[[bytes, Index], tuple[Index, pa.Array] | None] | None = None,
+        remembered: Callable[[Hashable], Index | None] = lambda line_filter: None,
+        remember: Callable[[Hashable, Index], None] = lambda line_filter, rows: None,
     ) -> None:
         self.rows = rows
         self.amounts = amounts
@@ -54,6 +56,7 @@ class Chunk:
         self._some_texts = some_texts
         self._load_some = load_some
         self._find_texts = find_texts
+        self.remembered, self.remember = remembered, remember
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -228,11 +231,33 @@ class Rows:
         if found is None:
             return None
         where, bodies = found
+        if self._all_in_order:
+            return self._with_bodies(where, bodies)
         place = np.full(self.chunk.rows, -1)
         place[self.index] = np.arange(len(self))
         chosen = np.flatnonzero(place[where] >= 0)
-        held = self.take(place[where[chosen]])
-        held._columns["body"] = held._line = bodies if len(chosen) == len(where) else bodies.take(pa.array(chosen))
+        return self._with_bodies(place[where[chosen]], bodies.take(pa.array(chosen)))
+
+    def remembered(self, line_filter: Hashable) -> Rows | None:
+        """The rows that a filter of bodies keeps, where that is remembered and lines are still bodies."""
+        found = self.chunk.remembered(line_filter) if self._line is None else None
+        if found is None:
+            return None
+        if self._all_in_order:
+            return self.take(found)
+        mask = np.zeros(self.chunk.rows, np.bool_)
+        mask[found] = True
+        return self.keep(mask[self.index])
+
+    def remember(self, line_filter: Hashable, kept: Rows) -> None:
+        """That of all rows of the chunk a filter of bodies keeps some."""
+        if self._line is None and self._all_in_order:
+            self.chunk.remember(line_filter, kept.index)
+
+    def _with_bodies(self, at: Index, bodies: pa.Array) -> Rows:
+        """The rows at positions `at`, whose bodies (none null) are their lines."""
+        held = self.take(at)
+        held._columns["body"] = held._line = bodies
         return held
 
     def stream_codes(self) -> Index:

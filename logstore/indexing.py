@@ -20,6 +20,7 @@ BODY, ATTRIBUTES, TRACES = "body", "attributes", "trace_id"
 FIELDS = (BODY, ATTRIBUTES, TRACES)
 _TEXT_COLUMNS = ("severity_text", "event_name", "scope_name", "scope_version")
 _FIRST_TABLE = 1 << 14
+_SAMPLE_ROWS = 512
 KERNELS = "obs.logstore.kernels"
 
 Bytes = npt.NDArray[np.uint8]
@@ -99,10 +100,11 @@ def flat(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _distinct(column: pa.ChunkedArray) -> pa.Array:
-    """The values that occur: of a dictionary column only those its codes name."""
+    """The values that occur, each once where they repeat: of a dictionary column only those its codes name."""
     array = flat(column)
     if not pa.types.is_dictionary(array.type):
-        return array
+        few = len(array.slice(0, _SAMPLE_ROWS).unique()) * 4 < _SAMPLE_ROWS
+        return array.dictionary_encode().dictionary if few else array
     from obs.logstore.kernels import mark_codes
 
     codes = array.indices.drop_null() if array.indices.null_count else array.indices

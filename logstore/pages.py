@@ -2,7 +2,7 @@
 
 For what our own writer makes: PLAIN values without a dictionary in pages of version 1, compressed with zstd. Anything
 else, and any column while the kernels are not compiled, is left to Arrow's reader.
-Source: Apache Parquet, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+Source: Apache Parquet, Encodings.md.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ import pyarrow as pa
 from obs import warm
 
 KERNELS = "obs.logstore.kernels"
-_PAGE_TYPE, _SIZE, _PACKED_SIZE, _DATA_HEADER = 1, 2, 3, 5
-_VALUES, _ENCODING = 1, 2
-_DATA_PAGE = _PLAIN = 0
-_TRUE, _FALSE, _BYTE, _INTS, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 8, 12
-
-Header = dict[int, Any]
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
 
@@ -95,76 +89,22 @@ def _broken(path: Path) -> OSError:
 
 def _pages(path: Path, chunk: Any, wanted: Index | None) -> Iterator[tuple[int, int, Bytes | None]]:
     """The first row and the one after the last of each page, and what it holds: None where no row of it is wanted."""
+    from obs.logstore.kernels_pages import OTHER_KIND, PAGE_FIELDS, pages
+
     with path.open("rb") as file:
         file.seek(chunk.data_page_offset)
         data = file.read(chunk.total_compressed_size)
-    codec, at, row = pa.Codec("zstd"), 0, 0
-    while row < chunk.num_values:
-        header, at = _header(data, at)
-        head = header.get(_DATA_HEADER)
-        if header.get(_PAGE_TYPE) != _DATA_PAGE or not isinstance(head, dict) or head.get(_ENCODING) != _PLAIN:
-            raise _OtherKind
-        size, packed, rows = header.get(_SIZE, 0), header.get(_PACKED_SIZE, 0), head.get(_VALUES, 0)
-        until = row + rows
-        if not (
-            0 < size <= chunk.total_uncompressed_size
-            and 0 < packed <= len(data) - at
-            and row < until <= chunk.num_values
-        ):
-            raise OSError(f"cannot read {str(path)!r}: a page's header has sizes that cannot be")
+    places = np.empty((chunk.num_values, PAGE_FIELDS), np.int64)
+    count = pages(np.frombuffer(data, np.uint8), chunk.num_values, chunk.total_uncompressed_size, places)
+    if count == OTHER_KIND:
+        raise _OtherKind
+    if count < 0:
+        raise OSError(f"cannot read {str(path)!r}: the header of a page says what cannot be")
+    codec, row = pa.Codec("zstd"), 0
+    for at, packed, size, rows in places[:count].tolist():
         page = None
-        if wanted is None or np.searchsorted(wanted, row) < np.searchsorted(wanted, until):
+        if wanted is None or np.searchsorted(wanted, row) < np.searchsorted(wanted, row + rows):
             page = np.frombuffer(codec.decompress(memoryview(data)[at : at + packed], size), np.uint8)
             page.flags.writeable = False  # one type for the kernels
-        yield row, until, page
-        row, at = until, at + packed
-
-
-def _header(data: bytes, at: int) -> tuple[Header, int]:
-    """A page's header by field number, and where it ends. Raises: OSError."""
-    try:
-        return _struct(data, at)
-    except (IndexError, RecursionError):
-        raise OSError("cannot read a page's header: it is not Thrift's compact protocol") from None
-
-
-def _struct(data: bytes, at: int) -> tuple[Header, int]:
-    fields: Header = {}
-    number = 0
-    while data[at]:
-        step, kind = data[at] >> 4, data[at] & 15
-        at += 1
-        if step:
-            number += step
-        else:
-            number, at = _signed(data, at)
-        if kind in (_TRUE, _FALSE):
-            fields[number] = kind == _TRUE
-        elif kind in _INTS:
-            fields[number], at = _signed(data, at)
-        elif kind == _BINARY:
-            size, at = _varint(data, at)
-            at += size
-        elif kind == _STRUCT:
-            fields[number], at = _struct(data, at)
-        elif kind == _BYTE:
-            at += 1
-        else:
-            raise IndexError(kind)
-    return fields, at + 1
-
-
-def _signed(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return (value >> 1) ^ -(value & 1), at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
+        yield row, row + rows, page
+        row += rows

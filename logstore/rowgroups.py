@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from obs.logstore.blockindex import BlockIndex
 from obs.logstore.chunks import Chunk, Index
@@ -15,7 +15,6 @@ from obs.logstore.pages import find_texts, read_texts, readable
 
 def group_chunk(index: BlockIndex, group: int) -> Chunk:
     """Row group `group` of a block."""
-    file: list[pq.ParquetFile] = []
     start, end = int(index.group_start[group]), int(index.group_start[group + 1])
 
     def load(name: str) -> pa.Array:
@@ -26,9 +25,8 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         return load_many([name])[0]
 
     def load_many(names: Sequence[str]) -> list[pa.Array]:
-        if not file:
-            file.append(pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True))
-        return _columns(file[0], group, names)
+        found = zip(names, index.readers.columns(group, names), strict=True)
+        return [_typed(array, index.types[name]) for name, array in found]
 
     def stream_of() -> Index:
         first = int(np.searchsorted(index.first_row, start, side="right")) - 1
@@ -42,35 +40,15 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         load_many=load_many, some_texts=lambda rows: group_texts_at(index, group, rows),
         load_some=lambda names, rows: group_rows(index, group, names, rows),
         find_texts=lambda needle, rows: group_texts_holding(index, group, needle, rows),
+        remembered=partial(index.found.get, index.path, group), remember=partial(index.found.put, index.path, group),
     )  # fmt: skip
-
-
-def _columns(file: pq.ParquetFile, group: int, names: Sequence[str]) -> list[pa.Array]:
-    """Columns of a row group, each in one piece."""
-    table = file.read_row_group(group, columns=list(names), use_threads=False)
-    return [_whole(table.column(name)) for name in names]
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    array = column.combine_chunks()
-    return array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
 
 
 def group_rows(index: BlockIndex, group: int, names: Sequence[str], rows: Index) -> dict[str, pa.Array]:
     """Columns of a few rows of a row group: texts that lie there as codes are read so, and made for the rows alone."""
-    coded = [name for name in names if pa.types.is_string(index.types[name]) and _has_codes(index, group, name)]
     at = pa.array(rows)
-    with pq.ParquetFile(index.path, metadata=index.metadata, memory_map=True, read_dictionary=coded) as file:
-        found = zip(names, _columns(file, group, names), strict=True)
-        return {name: _typed(array.take(at), index.types[name]) for name, array in found}
-
-
-def _has_codes(index: BlockIndex, group: int, name: str) -> bool:
-    """Whether a column has a dictionary in a row group; behind a column of several leaves that is not known."""
-    chunk = index.metadata.row_group(group).column(index.columns.index(name))
-    return bool(chunk.path_in_schema == name and chunk.has_dictionary_page)
+    found = zip(names, index.readers.columns(group, names), strict=True)
+    return {name: _typed(array.take(at), index.types[name]) for name, array in found}
 
 
 def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -69,6 +69,8 @@ class Flusher:
                     self._flush(head)
                 except Exception as e:
                     return self._failed(head, e)
+                del head  # or its rows would still be held when free memory is given back
+                give_back()
                 self._failures = 0
                 self.last_error = None
         return 1.0
@@ -92,7 +94,6 @@ class Flusher:
         state.flushed(head, blocks)
         state.counters.blocks_written += len(blocks)
         drop_segments(state, commit)
-        give_back()
 
     def _write(self, head: Head) -> tuple[Commit, list[Block]]:
         state = self._state

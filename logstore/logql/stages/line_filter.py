@@ -38,11 +38,16 @@ class LineFilterStage:
         """The same without reading lines that lack a text; None where none is known or lines are at hand."""
         if self._syntax.op.negated or len(self._syntax.values) != 1:
             return None
-        value = self._syntax.values[0]
-        held = rows.holding(literal_of(value) if self._syntax.op.is_regex else value)
-        if held is None or not self._syntax.op.is_regex or not len(held):
-            return held
-        return held.keep(found_by_re2(held.line(), value))
+        value, is_regex = self._syntax.values[0], self._syntax.op.is_regex
+        kept = rows.remembered((is_regex, value))
+        if kept is not None:
+            return kept
+        held = rows.holding(literal_of(value) if is_regex else value)
+        if held is None:
+            return None
+        kept = held.keep(found_by_re2(held.line(), value)) if is_regex and len(held) else held
+        rows.remember((is_regex, value), kept)
+        return kept
 
     def requirements(self) -> tuple[Requirement, ...]:
         """The texts that a kept line contains; nothing is known of alternatives or of absence."""
