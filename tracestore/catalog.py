@@ -71,7 +71,7 @@ def sum_edges(
     if not len(above):
         return {}
     width = len(below_names) + 1
-    pairs, place = np.unique((above + 1).astype(np.int64) * width + below + 1, return_inverse=True)
+    pairs, place = _numbered((above + 1).astype(np.int64) * width + below + 1, (len(above_names) + 1) * width)
     calls = np.bincount(place)
     errors = np.bincount(place, weights=status == ERROR)
     total = np.zeros(len(pairs), np.int64)
@@ -82,6 +82,16 @@ def sum_edges(
         edge = _name(pair // width - 1, above_names), _name(pair % width - 1, below_names)
         found[edge].add(EdgeSums(int(calls[i]), int(errors[i]), int(total[i]), held[i]))
     return found
+
+
+def _numbered(codes: npt.NDArray[np.int64], end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The distinct codes, all below `end`, ascending, and which of them each one is."""
+    if end > 8 * len(codes) + 4096:
+        return np.unique(codes, return_inverse=True)
+    distinct = np.flatnonzero(np.bincount(codes, minlength=end))
+    number = np.zeros(end, np.int64)
+    number[distinct] = np.arange(len(distinct))
+    return distinct, number[codes]
 
 
 def _buckets(place: npt.NDArray[np.int64], pairs: int, duration: Times) -> list[Counter[int]]:

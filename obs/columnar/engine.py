@@ -217,7 +217,8 @@ class Engine:
         items, layouts = state.layout.tables[0].name, state.layout.tables
         with self.view() as view:
             bounds = [b for block in view.blocks for b in (block.meta.min_ns, block.meta.max_ns)]
-            bounds += time_range({t.name: view.head(t.name) for t in layouts}, layouts) or ()
+            heads = {t.name: view.head_column(t.name, t.time_column) for t in layouts if t.time_column}
+            bounds += time_range(heads, layouts) or ()
             blocks_bytes = sum(b.meta.bytes_disk for b in view.blocks)
             return StoreStats(
                 items_head=view.head_rows(items),

@@ -41,7 +41,10 @@ def encode_frame(first_stream: int, parts: Sequence[Part]) -> bytes:
     for part in parts:
         name = part.table.encode()
         pieces += (_PART.pack(part.stream, len(name), len(part.body)), name, part.body)
-    return encode_bytes(b"".join(pieces))
+    checksum, size = 0, 0
+    for piece in pieces:
+        checksum, size = google_crc32c.extend(checksum, piece), size + len(piece)
+    return b"".join((HEADER.pack(MAGIC, size, checksum), *pieces))
 
 
 def encode_bytes(payload: bytes) -> bytes:

@@ -70,6 +70,12 @@ class TableChunks:
             whole = concatenate([*self._runs, *stack(list(self._tail))])
         return whole if whole.num_rows == rows else whole.slice(0, rows)
 
+    def column(self, name: str, rows: int) -> pa.ChunkedArray:
+        """One column, which every chunk has, of the first `rows` rows; nothing is copied."""
+        with self._joining:
+            parts = [*self._runs, *stack(list(self._tail))]
+        return pa.chunked_array([chunk for part in parts for chunk in part.column(name).chunks]).slice(0, rows)
+
     def runs(self) -> list[pa.Table]:
         """All rows so far, as tables that stand for themselves.
 
@@ -149,6 +155,10 @@ class Head:
         chunks = self._tables[name]
         rows = chunks.rows if rows is None else rows
         return chunks.table(rows, few) if rows else pa.table({})
+
+    def column(self, name: str, column: str, rows: int) -> pa.ChunkedArray:
+        """One column, which every row has, of the first `rows` rows of a table that has some."""
+        return self._tables[name].column(column, rows)
 
     def runs(self, name: str) -> list[pa.Table]:
         """All rows of a table as they are kept: see `TableChunks.runs`."""

@@ -28,6 +28,11 @@ class View:
         """
         return concatenate([head.table(table, marks[table]) for head, marks in self._heads if marks[table]])
 
+    def head_column(self, table: str, column: str) -> pa.Table:
+        """One column of `head`, which all of its rows have; nothing is copied."""
+        parts = [head.column(table, column, marks[table]) for head, marks in self._heads if marks[table]]
+        return pa.table({column: pa.chunked_array([c for part in parts for c in part.chunks])} if parts else {})
+
     def head_runs(self, table: str) -> list[pa.Table]:
         """What `head` gives, in pieces; rows that were appended since this view was taken may be among them.
 

@@ -25,6 +25,7 @@ def test_many_small_batches_read_again_and_again() -> None:
         added += rows
         if rng.random() < 0.05:
             mark = rng.randrange(1, added + 1)
+            assert head.column("rows", "n", mark).to_pylist() == list(range(mark))
             assert head.table("rows", mark)["n"].to_pylist() == list(range(mark))
     table = head.table("rows")
     assert table["n"].to_pylist() == list(range(added))
