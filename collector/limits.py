@@ -20,6 +20,10 @@ of it. Larger ones would keep their pieces twice while they are put together, on
 GRPC_BODY_S = 30.0
 """The same over gRPC, where a thread waits for it: senders that stall must not hold them all for long."""
 
+GRPC_QUERIES = 4
+"""Queries over gRPC answered at one time, in threads of their own: those that wait or read slowly must not hold up
+what is sent."""
+
 MAX_GZIP_MEMBERS = 10_000
 """Streams in one gzip body: writers that append make some dozens; each costs a decompressor and holds the GIL."""
 

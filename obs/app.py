@@ -56,6 +56,7 @@ from obs.serving.trace_receivers import READ_TOO, TraceReceivers
 from obs.sql import api as sql_api
 from obs.sql.engine import SqlEngine
 from obs.tracestore import api as traces_api
+from obs.tracestore import grpc_jaeger
 from obs.tracestore.store import TraceStore
 from obs.tsdb import api as metrics_api
 from obs.tsdb.api_query import handlers as query_handlers
@@ -211,7 +212,7 @@ class App:
         consumers = {**self._consumers, Signal.TRACES: self._spans.consumer}
         self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
-        self._otlp_grpc = OtlpGrpc(self.intake, limits.body)
+        self._otlp_grpc = OtlpGrpc(self.intake, limits.body, queries=grpc_jaeger.services(self.traces))
         self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
         self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
         self._log_receivers = LogReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)

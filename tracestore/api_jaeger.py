@@ -22,8 +22,7 @@ from obs.tracestore.answering import Given, Params, json_answer, json_pieces, ro
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.ids import parse_trace_id
-from obs.tracestore.jaeger_shape import short_id, trace_pieces
-from obs.tracestore.names import KINDS
+from obs.tracestore.jaeger_shape import NO_ARCHIVE, NOT_FOUND, operation_kinds, short_id, trace_pieces
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.reading import Trace, traces_of
 from obs.tracestore.store import TraceStore
@@ -31,10 +30,6 @@ from obs.tracestore.store import TraceStore
 MS, US = 10**6, 10**3
 DEFAULT_LIMIT = 100
 """Jaeger's own default; its UI sends 20."""
-
-NOT_FOUND = "trace not found"
-NO_ARCHIVE = "archive span storage was not configured"
-"""What Jaeger says without one: every trace is kept as long as any other here."""
 
 
 class NoArchive(ObsError):
@@ -106,8 +101,7 @@ def _add_names(api: APIRouter, store: TraceStore) -> None:
         service, kind = given.text("service"), given.text("spanKind")
         if service is None:
             raise UserError("parameter 'service' is required")
-        found = store.operations().get(service, {})
-        pairs = [(name, KINDS[k] if 0 < k < len(KINDS) else "") for name, kinds in sorted(found.items()) for k in kinds]
+        pairs = operation_kinds(store, service, "")
         return _named(given, [{"name": n, "spanKind": k} for n, k in pairs if kind is None or kind == k])
 
 

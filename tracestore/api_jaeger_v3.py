@@ -19,7 +19,7 @@ from obs.tracestore import limits
 from obs.tracestore.answering import Given, Params, json_answer, json_pieces, parse_tags, route_class
 from obs.tracestore.durations import duration_ns, time_ns
 from obs.tracestore.ids import parse_trace_id
-from obs.tracestore.names import KINDS
+from obs.tracestore.jaeger_shape import operation_kinds
 from obs.tracestore.otlp_json import resource_spans_pieces
 from obs.tracestore.query import MAX_NS, TraceQuery, TraceSummary
 from obs.tracestore.reading import Trace
@@ -58,9 +58,7 @@ def _add_names(api: APIRouter, store: TraceStore) -> None:
         service, wanted = given.text("service"), _field(given, "spanKind")
         if service is None:
             raise UserError("parameter 'service' is required")
-        found: dict[tuple[str, str], None] = {}
-        for name, kinds in sorted(store.operations().get(service, {}).items()):
-            found.update({(name, KINDS[k] if 0 < k < len(KINDS) else "internal"): None for k in kinds})
+        found = operation_kinds(store, service, "internal")
         shown = [{"name": n, "spanKind": k} for n, k in found if wanted in (None, k)]
         return json_answer({"operations": shown})
 

@@ -12,8 +12,16 @@ from obs.tracestore.names import KINDS, NO_SERVICE
 from obs.tracestore.oddities import oddities, summary
 from obs.tracestore.reading import Trace
 from obs.tracestore.spanview import Attributes, SpanView, adjusted, as_json_value, event_attributes, span_views
+from obs.tracestore.store import TraceStore
 
 Json = dict[str, Any]
+Tag = tuple[str, str, Any]
+"""(key, type of `schema.ATTRIBUTE_TYPES`, value)"""
+
+NOT_FOUND = "trace not found"
+NO_ARCHIVE = "archive span storage was not configured"
+"""What Jaeger says without one: every trace is kept as long as any other here."""
+
 _TYPES = {"str": "string", "int": "int64", "float": "float64", "bool": "bool", "bytes": "binary", "json": "string"}
 _SHIFTED = "clock skew: its times are shifted by {} ns to fit its parent's clock; raw=true tells them as sent"
 MAX_SAFE = 2**53 - 1
@@ -35,13 +43,28 @@ def trace_pieces(trace: Trace, raw: bool = False) -> Iterator[bytes]:
         for row, view in enumerate(views, first):
             process = processes.setdefault(view.resource, f"p{len(processes) + 1}")
             said = odd.said(row, view.parent_id)
-            if view.skew_ns and not raw:
-                view, said = adjusted(view), [*(said or ()), _SHIFTED.format(view.skew_ns)]
-            written.append(_span(view, trace_id, process, said))
+            if not raw:
+                view, said = shifted(view, said or [])
+            written.append(_span(view, trace_id, process, said or None))
         yield (b"," if first else b"") + orjson.dumps(written)[1:-1]
     found = {name: _process(resource) for resource, name in processes.items()}
     yield b'],"processes":' + orjson.dumps(found)
     yield b',"warnings":' + orjson.dumps([*summary(trace)] or None) + b"}"
+
+
+def shifted(view: SpanView, said: list[str]) -> tuple[SpanView, list[str]]:
+    """The span by its parent's clock, and what is said of it, with that where it is so."""
+    if not view.skew_ns:
+        return view, said
+    return adjusted(view), [*said, _SHIFTED.format(view.skew_ns)]
+
+
+def operation_kinds(store: TraceStore, service: str, no_kind: str) -> list[tuple[str, str]]:
+    """(name, span kind) of a service's operations; those of no kind are called `no_kind`."""
+    found: dict[tuple[str, str], None] = {}
+    for name, kinds in sorted(store.operations().get(service, {}).items()):
+        found.update({(name, KINDS[k] if 0 < k < len(KINDS) else no_kind): None for k in kinds})
+    return list(found)
 
 
 def short_id(trace_id: str) -> str:
@@ -53,7 +76,8 @@ def _span(span: SpanView, trace_id: str, process: str, warnings: list[str] | Non
     found: Json = {
         "traceID": trace_id, "spanID": span.span_id, "operationName": span.name,
         "references": _references(span, trace_id), "startTime": span.start_ns // 1000,
-        "duration": span.duration_ns // 1000, "tags": _tags(span), "logs": [_log(e) for e in span.events],
+        "duration": span.duration_ns // 1000, "tags": [_tag(*tag) for tag in span_tags(span)],
+        "logs": [_log(e) for e in span.events],
         "processID": process, "warnings": warnings,
     }  # fmt: skip
     if span.flags:
@@ -73,22 +97,23 @@ def _references(span: SpanView, own_id: str) -> list[Json]:
     return found
 
 
-def _tags(span: SpanView) -> list[Json]:
-    found = [_tag(k, t, v) for k, t, v in (*span.attributes, *span.scope)]
+def span_tags(span: SpanView) -> list[Tag]:
+    """What a span carries as tags: attributes, and the fields that Jaeger has no place for."""
+    found: list[Tag] = [*span.attributes, *span.scope]
     if 0 < span.kind < len(KINDS):
-        found.append(_tag("span.kind", "str", KINDS[span.kind]))
+        found.append(("span.kind", "str", KINDS[span.kind]))
     if span.scope_name:
-        found.append(_tag("otel.scope.name", "str", span.scope_name))
+        found.append(("otel.scope.name", "str", span.scope_name))
     if span.scope_version:
-        found.append(_tag("otel.scope.version", "str", span.scope_version))
+        found.append(("otel.scope.version", "str", span.scope_version))
     if span.status:
-        found.append(_tag("otel.status_code", "str", "ERROR" if span.status == 2 else "OK"))
+        found.append(("otel.status_code", "str", "ERROR" if span.status == 2 else "OK"))
     if span.status_message:
-        found.append(_tag("otel.status_description", "str", span.status_message))
+        found.append(("otel.status_description", "str", span.status_message))
     if span.status == 2 and not any(k == "error" for k, _, _ in span.attributes):
-        found.append(_tag("error", "bool", True))
+        found.append(("error", "bool", True))
     if span.trace_state:
-        found.append(_tag("w3c.tracestate", "str", span.trace_state))
+        found.append(("w3c.tracestate", "str", span.trace_state))
     return found
 
 
@@ -100,11 +125,13 @@ def _tag(key: str, type_: str, value: Any) -> Json:
 
 
 def _log(event: Mapping[str, Any]) -> Json:
-    fields = [_tag("event", "str", event["name"])] if event["name"] else []
-    return {
-        "timestamp": (event["time_ns"] or 0) // 1000,
-        "fields": fields + [_tag(k, *_typed(v)) for k, v in event_attributes(event).items()],
-    }
+    return {"timestamp": (event["time_ns"] or 0) // 1000, "fields": [_tag(*field) for field in log_fields(event)]}
+
+
+def log_fields(event: Mapping[str, Any]) -> list[Tag]:
+    """An event's name and attributes."""
+    fields: list[Tag] = [("event", "str", event["name"])] if event["name"] else []
+    return fields + [(k, *_typed(v)) for k, v in event_attributes(event).items()]
 
 
 def _typed(value: Any) -> tuple[str, Any]:
@@ -118,5 +145,11 @@ def _typed(value: Any) -> tuple[str, Any]:
 
 
 def _process(resource: Attributes) -> Json:
+    service, tags = process_tags(resource)
+    return {"serviceName": service, "tags": [_tag(*tag) for tag in tags]}
+
+
+def process_tags(resource: Attributes) -> tuple[str, list[Tag]]:
+    """A resource's service, and its other attributes."""
     service = next((str(v) for k, _, v in resource if k == "service.name"), NO_SERVICE)
-    return {"serviceName": service, "tags": [_tag(k, t, v) for k, t, v in resource if k != "service.name"]}
+    return service, [tag for tag in resource if tag[0] != "service.name"]

@@ -96,6 +96,12 @@ SPANS_PER_PIECE = 2_000
 """Spans that are made into JSON at a time where an answer is sent in pieces: a trace of 200,000 spans takes no more
 memory than these, and other requests get their turn between them."""
 
+GRPC_MESSAGE_BYTES = 1 << 20
+"""A message of spans over gRPC: clients refuse those past 4 MiB."""
+
+SUMMARIES_PER_MESSAGE = 1_000
+"""Summaries of traces in one message over gRPC, some 200 bytes each."""
+
 SPANS_PER_ANSWER = 100_000
 """Spans of several traces in full that Jaeger's and Zipkin's searches answer with: some 5 KB each while they are made
 into JSON. A single trace may have more."""

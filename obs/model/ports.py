@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from obs.model.batch import Batch
 from obs.model.labels import Labels, Matcher
+
+Ask = Callable[[bytes], Iterator[bytes]]
+"""A method of a query service over gRPC: a request's message in, messages of the answer out. Raises: ObsError."""
 
 
 class UnknownSeries(Exception):

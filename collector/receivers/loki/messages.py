@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 from google.protobuf.message import DecodeError
 
-from obs.collector.receivers.wire_messages import Fields, message_class
 from obs.errors import UserError
 from obs.otlp.census import check_wire
 from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.messages import text
+from obs.wire_messages import Fields, message_class
 
 MAX_METADATA = 8_000_000
 """Pairs of structured metadata of one body: each takes two bytes there and a hundred here."""

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 from google.protobuf.message import DecodeError
 
-from obs.collector.receivers.wire_messages import Fields, message_class
 from obs.collector.receivers.zipkin.model import (
     Annotation,
     Endpoint,
@@ -27,6 +26,7 @@ from obs.errors import TooLarge, UserError
 from obs.otlp.census import Path, check_wire
 from obs.otlp.limits import MAX_ITEMS
 from obs.otlp.messages import text as mended
+from obs.wire_messages import Fields, message_class
 
 MAX_PARTS = 8_000_000
 """Objects and lists of one JSON body, annotations and tags of one protobuf body, counted before it is parsed: each

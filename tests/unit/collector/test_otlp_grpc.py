@@ -1,7 +1,7 @@
 """OTLP/gRPC on a real socket: what is stored, what is refused and how senders are told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import grpc
 import pytest
@@ -9,12 +9,14 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 
+from obs.collector import limits
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline
-from obs.collector.receivers.otlp.grpc_server import THREADS, OtlpGrpc
+from obs.collector.receivers.otlp.grpc_server import NO_QUERIES, THREADS, OtlpGrpc
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ConfigError, Overloaded, StorageFull
 from obs.model.batch import Batch, Signal
+from obs.model.ports import Ask
 
 
 class Keep:
@@ -33,10 +35,10 @@ class Keep:
 class Server:
     """The receiver on a free port, and a stub that speaks to it."""
 
-    def __init__(self, body_s: float = 30.0) -> None:
+    def __init__(self, body_s: float = 30.0, queries: Mapping[str, Mapping[str, Ask]] = NO_QUERIES) -> None:
         self.store, self.ledger = Keep(), Ledger()
         intake = Intake(Pipeline({Signal.LOGS: self.store}), self.ledger)
-        self.transport = OtlpGrpc(intake, max_body_bytes=100_000, body_s=body_s)
+        self.transport = OtlpGrpc(intake, max_body_bytes=100_000, body_s=body_s, queries=queries)
         self.address = f"127.0.0.1:{self.transport.start('127.0.0.1:0')}"
         self.channel = grpc.insecure_channel(self.address)
         self.stub = logs_service_pb2_grpc.LogsServiceStub(self.channel)
@@ -121,4 +123,36 @@ def test_senders_that_stall_do_not_hold_up_the_others() -> None:
     assert not server.stub.Export(request(), timeout=30).HasField("partial_success")
     assert {each.code() for each in stalled} == {grpc.StatusCode.CANCELLED}
     gone.set()
+    server.close()
+
+
+def test_queries_that_are_not_read_are_given_up_and_hold_up_nobody() -> None:
+    ended = threading.Semaphore(0)
+
+    def endless(body: bytes) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1 << 20)
+        finally:
+            ended.release()
+
+    server = Server(body_s=0.5, queries={"test.Query": {"Endless": endless}})
+    call = server.channel.unary_stream("/test.Query/Endless")
+    unread = [call(b"") for _ in range(2 * limits.GRPC_QUERIES)]
+    assert len(next(unread[0])) == 1 << 20
+    assert not server.stub.Export(request(), timeout=30).HasField("partial_success")
+    for _ in unread:
+        assert ended.acquire(timeout=30)
+    server.close()
+
+
+def test_a_bug_in_a_query_is_told_without_its_traceback() -> None:
+    def broken(body: bytes) -> Iterator[bytes]:
+        raise ZeroDivisionError("secret")
+
+    server = Server(queries={"test.Query": {"Broken": broken}})
+    with pytest.raises(grpc.RpcError) as error:
+        list(server.channel.unary_stream("/test.Query/Broken")(b""))
+    assert error.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in error.value.details()
     server.close()

@@ -1,6 +1,6 @@
-"""Classes of protobuf messages from tables of their fields: what a receiver reads of a protocol that has no package.
+"""Classes of protobuf messages from tables of their fields: for protocols that have no package.
 
-In: fields by message name. Out: a class that parses such a message.
+In: fields by message name. Out: classes that read and write such messages.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ Fields = Mapping[str, tuple[tuple[str, int, int, int, str], ...]]
 
 def message_class(package: str, fields: Fields, name: str) -> Any:
     """The class of message `name`; with texts declared as bytes, invalid UTF-8 is mended instead of refused."""
+    return message_classes(package, fields)[name]
+
+
+def message_classes(package: str, fields: Fields) -> Mapping[str, Any]:
+    """The classes of all messages, by name."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
     for each, its_fields in fields.items():
         message = file.message_type.add(name=each)
@@ -24,4 +29,4 @@ def message_class(package: str, fields: Fields, name: str) -> Any:
             message.field.add(name=field, number=number, type=kind, label=label, type_name=type_name)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+    return {each: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{each}")) for each in fields}
