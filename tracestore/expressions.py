@@ -5,6 +5,7 @@ A comparison holds only where the span has the field, also with `!=`: a missing 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +39,21 @@ class Intrinsic:
     name: str
 
     def __str__(self) -> str:
-        return self.name
+        return _WRITTEN.get(self.name, self.name)
+
+
+_WRITTEN = {"scopeName": "instrumentation:name", "scopeVersion": "instrumentation:version"}
+"""Fields that TraceQL has other names for."""
+
+_PLAIN_KEY = re.compile(r'[^\s{}()=!<>&|,"`~^]+')
+
+
+def _key(key: str) -> str:
+    """An attribute's key, in quotes where it has odd characters."""
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +65,7 @@ class Attribute:
 
     def __str__(self) -> str:
         names = {column: name for name, column in SCOPES.items()}
-        return f"{names[self.scope] if self.scope else ''}.{self.key}"
+        return f"{names[self.scope] if self.scope else ''}.{_key(self.key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,7 @@ class OfEach:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.list}{self.name}" if self.name.startswith(":") else f"{self.list}.{self.name}"
+        return f"{self.list}{self.name}" if self.name.startswith(":") else f"{self.list}.{_key(self.name)}"
 
 
 Field = Intrinsic | Attribute | OfParent | OfEach
@@ -122,8 +137,9 @@ class Compare:
 
     def __str__(self) -> str:
         words = WORDS.get(str(self.field), ())
+        shown = "nestedSetParent" if self.field == Intrinsic("parentPosition") else self.field
         is_word = isinstance(self.value, int) and not isinstance(self.value, bool) and 0 <= self.value < len(words)
-        return f"{self.field} {self.op} {words[int(self.value or 0)] if is_word else _shown(self.value)}"
+        return f"{shown} {self.op} {words[int(self.value or 0)] if is_word else _shown(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)

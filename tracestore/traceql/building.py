@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast, get_args
 
 from lark import Token, Transformer, v_args
@@ -11,11 +11,10 @@ from obs.tracestore import limits
 from obs.tracestore.expressions import NOWHERE, Constant, Field, Term, Value
 from obs.tracestore.query import Order
 from obs.tracestore.traceql import conditions
+from obs.tracestore.traceql.endings import Ending, between, planned, stage_of, stages_of, wrapped_metric
 from obs.tracestore.traceql.faults import fault
 from obs.tracestore.traceql.measuring import comparison, metric
-from obs.tracestore.traceql.metrics.compare import Comparison
 from obs.tracestore.traceql.metrics.later import KeptPoints, Ranked
-from obs.tracestore.traceql.metrics.metric import Metric
 from obs.tracestore.traceql.plan import OrderBy, Plan
 from obs.tracestore.traceql.stages.by import By
 from obs.tracestore.traceql.stages.coalesce import Coalesce
@@ -25,7 +24,6 @@ from obs.tracestore.traceql.stages.pipeline import Pipeline
 from obs.tracestore.traceql.stages.scalar_filter import ScalarFilter
 from obs.tracestore.traceql.stages.scalars import Aggregate, Calculation, Number, Scalar
 from obs.tracestore.traceql.stages.select import Select
-from obs.tracestore.traceql.stages.stage import Stage
 
 _HERE = Token("START", "", line=1, column=1)
 
@@ -34,35 +32,36 @@ _HERE = Token("START", "", line=1, column=1)
 class Builder(Transformer[Token, Any]):
     """One method a rule."""
 
-    def start(self, *items: Any) -> Plan:
-        *stages, hints = items
-        split = next((i for i, s in enumerate(stages) if isinstance(s, _Last)), len(stages))
-        first, *later = stages[split:] or [None]
-        if isinstance(first, _Last) and first.later:
-            raise fault(first.at, "it follows a metric, such as rate()")
-        for item in later:
-            if not isinstance(item, _Last) or not item.later or not first.metric:
-                at = item.at if isinstance(item, _Last) else first.at
-                raise fault(at, "an order or a metric comes last, and once; topk and bottomk may follow a metric")
-        pipeline = Pipeline(_stages(stages[:split]))
-        if first is None or isinstance(first.made, OrderBy):
-            return Plan(pipeline, first and first.made, hints=hints or {})
-        made = (*first.points, *(p for item in later for p in (item.made, *item.points)))
-        return Plan(pipeline, None, first.made, made, hints or {})
+    def start(self, query: Plan, hints: dict[str, Value] | None) -> Plan:
+        return replace(query, hints=hints or {})
 
-    def wrapped(self, *stages: Any) -> Stage:
-        found = _stages(stages)
+    def staged(self, *items: Any) -> Plan:
+        return planned(items)
+
+    def calculated_metric(self, metric: Ending, *later: Ending) -> Plan:
+        return planned((metric, *later))
+
+    def between_metrics(self, left: Any, op: Token, right: Any) -> Ending:
+        return between(left, op, right)
+
+    def wrapped(self, *items: Any) -> Any:
+        if any(isinstance(item, Ending) for item in items):
+            return wrapped_metric(items)
+        found = stages_of(items)
         return found[0] if len(found) == 1 else Pipeline(found)
 
     def filter(self, brace: Token, item: Any) -> Filter:
         found = True if item is None else conditions.condition(item, brace)
         return Filter(None if found is True else NOWHERE if found is False else found)
 
-    def spanset_pair(self, left: Stage, op: Token, right: Stage) -> Pair:
-        return Pair(left, str(op), right)
+    def spanset_pair(self, left: Any, op: Token, right: Any) -> Pair:
+        return Pair(stage_of(left), str(op), stage_of(right))
 
     def scalar_filter(self, left: Scalar, op: Token, right: Scalar) -> ScalarFilter:
         return ScalarFilter(left, str(op), right)
+
+    def powered(self, name: Token, item: Any, op: Token, right: Scalar) -> Calculation:
+        return Calculation(str(op), self.aggregate(name, item), right)
 
     def aggregate(self, name: Token, item: Any) -> Aggregate:
         if (name == "count") != (item is None):
@@ -82,26 +81,28 @@ class Builder(Transformer[Token, Any]):
                 raise fault(_HERE, f"select() shows fields, and {item} is none")
         return Select(cast(tuple[Field, ...], tuple(terms)))
 
-    def order(self, by: Token, way: Token | None) -> _Last:
+    def order(self, by: Token, way: Token | None) -> Ending:
         if by not in get_args(Order):
             raise fault(by, f"there is no order by {str(by)!r}; known are {', '.join(get_args(Order))}")
         if way not in (None, "asc", "desc"):
             raise fault(cast(Token, way), "an order goes asc or desc")
-        return _Last(by, OrderBy(cast(Order, str(by)), way != "asc"))
+        return Ending(by, OrderBy(cast(Order, str(by)), way != "asc"))
 
-    def measured(self, name: Token, terms: list[Term] | None, by: list[Term] | None) -> _Last:
-        return _Last(name, metric(name, terms or [], by or []))
+    def measured(self, name: Token, terms: list[Term] | None, by: list[Term] | None) -> Ending:
+        return Ending(name, metric(name, terms or [], by or []))
 
-    def contrasted(self, name: Token, selection: Stage, *numbers: Number) -> _Last:
-        return _Last(name, comparison(name, selection, [n.value for n in numbers]))
+    def contrasted(self, name: Token, selection: Any, *numbers: Number) -> Ending:
+        return Ending(name, comparison(name, stage_of(selection), [n.value for n in numbers]))
 
-    def ranked(self, name: Token, count: Token) -> _Last:
+    def ranked(self, name: Token, count: Token) -> Ending:
         if not count.isdigit() or not 0 < conditions.number(count) <= limits.MAX_METRIC_SERIES:
             raise fault(count, f"{name} takes a whole number from 1 to {limits.MAX_METRIC_SERIES}")
-        return _Last(name, Ranked(int(count), name == "topk"))
+        return Ending(name, Ranked(int(count), name == "topk"))
 
-    def kept_points(self, metric: _Last, op: Token, number: Number) -> _Last:
-        return replace(metric, points=(KeptPoints(str(op), number.value),))
+    def kept_points(self, metric: Any, op: Token, number: Number) -> Ending:
+        if not isinstance(metric, Ending):
+            raise fault(op, "spansets cannot be compared with a number; count() gives one")
+        return replace(metric, points=(*metric.points, KeptPoints(str(op), number.value)))
 
     def arithmetic(self, left: Any, op: Token, right: Any) -> Any:
         if isinstance(left, Number | Aggregate | Calculation):
@@ -165,27 +166,3 @@ class Builder(Transformer[Token, Any]):
 
     def hints(self, *pairs: tuple[str, Value]) -> dict[str, Value]:
         return dict(pairs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """What ends a query, on its way to the plan: an order, a metric, or what follows a metric."""
-
-    at: Token
-    made: Any
-    points: tuple[KeptPoints, ...] = ()
-
-    @property
-    def later(self) -> bool:
-        return isinstance(self.made, Ranked)
-
-    @property
-    def metric(self) -> bool:
-        return isinstance(self.made, Metric | Comparison)
-
-
-def _stages(items: Any) -> tuple[Stage, ...]:
-    for item in items:
-        if isinstance(item, _Last):
-            raise fault(item.at, "an order or a metric stands at the end of the whole query, not in parentheses")
-    return tuple(items)

@@ -6,6 +6,7 @@ A condition is an `Expr`, or a bool where every span or none satisfies it.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from lark import Token
@@ -39,7 +40,9 @@ from obs.tracestore.terms import calculate, holds
 from obs.tracestore.traceql.faults import fault
 
 Condition = Expr | bool
+_QUOTED = re.compile(r'\\(["\\])|"')
 FIELDS = (Intrinsic, Attribute, OfParent, OfEach)
+_BOUNDS = {"minInt": -(2**63), "maxInt": 2**63 - 1}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
@@ -87,7 +90,7 @@ def attribute(token: Token) -> Field:
     if of_parent and key.partition(".")[0] in (*SCOPES, *FIXED) and "." in key:
         scope, _, key = key.partition(".")
     if '"' in key:
-        key = key.replace('\\"', "\0").replace('"', "").replace("\0", '"')
+        key = _QUOTED.sub(lambda m: m[1] or "", key)
     if scope in FIXED:
         if of_parent:
             raise fault(token, f"{scope}s of the parent cannot be searched; use parent.span or parent.resource")
@@ -215,6 +218,8 @@ def _field(field: Field, op: Token, value: Value) -> Expr:
 
 def _word(field: Field, word: Token) -> int:
     known = WORDS.get(field.name, ()) if isinstance(field, Intrinsic) else ()
+    if not known and str(word) in _BOUNDS:
+        return _BOUNDS[str(word)]
     if str(word) not in known:
         expected = ", ".join(known) if known else "text in quotes, a number, a duration, true, false or nil"
         raise fault(word, f"{str(word)!r} is no value of {field}; expected {expected}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from obs.errors import QueryError
 from obs.tracestore.expressions import Expr, Field, Value
 from obs.tracestore.query import Order, TraceQuery
+from obs.tracestore.traceql.metrics.combined import Combined
 from obs.tracestore.traceql.metrics.compare import Comparison
 from obs.tracestore.traceql.metrics.later import KeptPoints, Later
 from obs.tracestore.traceql.metrics.metric import Metric
@@ -33,12 +34,15 @@ class Plan:
 
     pipeline: Pipeline
     order: OrderBy | None = None
-    metric: Metric | Comparison | None = None
+    metric: Metric | Comparison | Combined | None = None
     later: tuple[Later, ...] = ()
     hints: Mapping[str, Value] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = [self.pipeline, *(p for p in (self.order, self.metric) if p is not None)]
+        parts = [
+            *([self.pipeline] if self.pipeline.stages else []),
+            *(p for p in (self.order, self.metric) if p is not None),
+        ]
         points = "".join(f" {p}" if isinstance(p, KeptPoints) else f" | {p}" for p in self.later)
         return " | ".join(map(str, parts)) + points
 
@@ -69,6 +73,9 @@ class Plan:
     def explain(self) -> Iterator[str]:
         """What is done, a line each, in the order of execution."""
         yield from self.pipeline.explain("")
+        if isinstance(self.metric, Combined):
+            for plan in dict.fromkeys(map(str, plans := list(self.metric.plans()))):
+                yield from next(p for p in plans if str(p) == plan).explain()
         if self.order is not None:
             yield f"answer by {self.order.by}, {'greatest' if self.order.descending else 'least'} first, in pages"
         if self.metric is not None:

@@ -10,7 +10,7 @@ from obs.tracestore.traceql import parse
 PLANS = {
     "{}": "None",
     "{ true }": "None",
-    "{ true && nestedSetParent < 0 }": "parentPosition < 0",
+    "{ true && nestedSetParent < 0 }": "nestedSetParent < 0",
     '{ resource.service.name = "a b" && span.http.status_code >= 500 }': (
         '(resource.service.name = "a b" && span.http.status_code >= 500)'
     ),
@@ -19,7 +19,7 @@ PLANS = {
     "{ status = error || status != ok }": "(status = error || status != ok)",
     "{ kind = server }": "kind = server",
     "{ span:name = `a` && trace:duration > 1.5s }": '(name = "a" && traceDuration > 1500000000)',
-    '{ .x != nil && .y = nil && span."a b" = true }': "(.x != nil && .y = nil && span.a b = true)",
+    '{ .x != nil && .y = nil && span."a b" = true }': '(.x != nil && .y = nil && span."a b" = true)',
     "{ 5 < span.x }": "span.x > 5",
     "{ !(.a = 1) }": "!.a = 1",
     "{ span.flag }": "span.flag = true",
@@ -29,7 +29,7 @@ PLANS = {
     r'{ .a = "say \"hi\"" && .b =~ "\d+" }': r'(.a = "say "hi"" && .b =~ "\d+")',
     '{resource.service.name="x"}': 'resource.service.name = "x"',
     "{ instrumentation.name = `lib` && instrumentation:name = `lib` }": (
-        '(instrumentation.name = "lib" && scopeName = "lib")'
+        '(instrumentation.name = "lib" && instrumentation:name = "lib")'
     ),
 }
 

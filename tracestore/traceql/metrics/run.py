@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +25,10 @@ from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.splitrows import put_together
 from obs.tracestore.splits import shared
 from obs.tracestore.traceql.metrics.cells import Cells, Key, Rows, Values
+from obs.tracestore.traceql.metrics.combined import Combined, measured
 from obs.tracestore.traceql.metrics.compare import Comparison
-from obs.tracestore.traceql.metrics.series import Exemplar, Measured, Series
+from obs.tracestore.traceql.metrics.metric import Metric
+from obs.tracestore.traceql.metrics.series import Exemplar, Measured, Series, thinned
 from obs.tracestore.traceql.metrics.window import Window
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ Found = dict[Key, list[Exemplar]]
 def measure(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Window, exemplars: int) -> Measured:
     """The series of a plan with a metric. Raises: QueryLimit."""
     assert plan.metric is not None
+    if isinstance(plan.metric, Combined):
+        ask = partial(measure, sources, split_keys, window=window, exemplars=exemplars)
+        combined = measured(plan.metric, ask, window, exemplars)
+        return replace(combined, series=_later(plan, combined.series))
     stats = ReadStats()
     metric, cells, found = plan.metric, plan.metric.cells(window.steps), Found()
     with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
@@ -53,10 +60,14 @@ def measure(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Wi
         counted, examples, _ = _of_source(joined, np.ones(len(joined.traces), bool), plan, window, exemplars)
         cells.merge(counted)
         _add(found, examples)
-    series = [replace(s, exemplars=_thinned(found.pop(key, []), exemplars)) for key, s in metric.series(cells, window)]
+    series = [replace(s, exemplars=thinned(found.pop(key, []), exemplars)) for key, s in metric.series(cells, window)]
+    return Measured(_later(plan, series), window, stats)
+
+
+def _later(plan: Plan, series: Sequence[Series]) -> Sequence[Series]:
     for later in plan.later:
         series = later.apply(series)
-    return Measured(series, window, stats)
+    return series
 
 
 def _wanted(source: Source, split_keys: Words, plan: Plan, window: Window) -> Mask:
@@ -76,7 +87,7 @@ def _of_source(
     source: Source, wanted: Mask, plan: Plan, window: Window, exemplars: int
 ) -> tuple[Cells, Found, ReadStats]:
     """(cells, exemplars, what was read) of the wanted traces of one place."""
-    assert plan.metric is not None
+    assert isinstance(plan.metric, Metric | Comparison)
     cells, found, read = plan.metric.cells(window.steps), Found(), ReadStats()
     for piece in pieces(source, wanted) if wanted.any() else ():
         rows = SpanRows(source, groups_of(source, piece))
@@ -120,19 +131,11 @@ def _add(found: Found, more: Found) -> None:
         found.setdefault(key, []).extend(examples)
 
 
-def _thinned(examples: list[Exemplar], most: int) -> list[Exemplar]:
-    """At most so many, spread over time; with sources of any number a list stays short."""
-    examples = sorted(examples, key=lambda e: (e.start_ns, e.trace_id))
-    if len(examples) <= most:
-        return examples
-    return [examples[i] for i in np.linspace(0, len(examples) - 1, most).astype(int).tolist()]
-
-
 def _split_traces(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Window) -> Iterator[MemorySource]:
     """Traces that stand in several places and overlap the window in one of them, put together."""
     if not len(split_keys):
         return
-    assert plan.metric is not None
+    assert isinstance(plan.metric, Metric | Comparison)
     compared = plan.metric.fields_in(sources) if isinstance(plan.metric, Comparison) else ()
     fields = (*plan.pipeline.fields(), *plan.metric.fields(), *compared)
     words = [

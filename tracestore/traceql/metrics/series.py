@@ -45,3 +45,11 @@ class Measured:
     series: Sequence[Series]
     window: Window
     stats: ReadStats = field(default_factory=ReadStats)
+
+
+def thinned(examples: list[Exemplar], most: int) -> list[Exemplar]:
+    """At most so many, spread over time; with sources of any number a list stays short."""
+    examples = sorted(examples, key=lambda e: (e.start_ns, e.trace_id))
+    if len(examples) <= most:
+        return examples
+    return [examples[i] for i in np.linspace(0, len(examples) - 1, most).astype(int).tolist()]
