@@ -209,6 +209,7 @@ class App:
         processors = _processors(self.config.processors)
         derived = partial(self.consume, Signal.METRICS)
         self._spans = SpanProcessors(self.config, self.traces, derived, self.ledger, self._clock)
+        self.traces.holder = self._spans.holder
         consumers = {**self._consumers, Signal.TRACES: self._spans.consumer}
         self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)

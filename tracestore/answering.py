@@ -23,11 +23,11 @@ def json_answer(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 
-def json_pieces(pieces: Iterable[bytes], spans: int) -> Response:
-    """A JSON response of that many spans: at once where they are few, else sent as its pieces are made."""
+def in_pieces(pieces: Iterable[bytes], spans: int, media_type: str = "application/json") -> Response:
+    """A response of that many spans: at once where they are few, else sent as its pieces are made."""
     if spans <= limits.SPANS_PER_PIECE:
-        return Response(b"".join(pieces), media_type="application/json")
-    return StreamingResponse(iter(pieces), media_type="application/json")
+        return Response(b"".join(pieces), media_type=media_type)
+    return StreamingResponse(iter(pieces), media_type=media_type)
 
 
 def route_class(shape: Callable[[int, str], Response]) -> type[APIRoute]:

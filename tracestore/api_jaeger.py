@@ -18,7 +18,7 @@ from obs import otlp
 from obs.errors import ObsError, QueryLimit, UserError
 from obs.model.batch import Signal
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, json_answer, json_pieces, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, route_class
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.ids import parse_trace_id
@@ -62,7 +62,7 @@ def _traces(given: Params, traces: Sequence[Trace], errors: Sequence[Mapping[str
     raw = given.flag("raw")
     if given.text("prettyPrint") not in (None, "false"):
         return answer(given, orjson.loads(b"".join(_pieces(traces, raw, errors))))
-    return json_pieces(_pieces(traces, raw, errors), sum(t.summary.spans for t in traces))
+    return in_pieces(_pieces(traces, raw, errors), sum(t.summary.spans for t in traces))
 
 
 def _pieces(traces: Iterable[Trace], raw: bool, errors: Sequence[Mapping[str, Any]] | None) -> Iterator[bytes]:
@@ -144,8 +144,8 @@ def _add_transform(api: APIRouter) -> None:
 
 
 def _decoded(body: bytes) -> list[Trace]:
-    batch = otlp.decode_traces(otlp.json_to_protobuf(Signal.TRACES, body)).batch
-    found = traces_of(batch.tables[SPANS])
+    spans = otlp.decode_traces(otlp.json_to_protobuf(Signal.TRACES, body)).batch.tables.get(SPANS)
+    found = [] if spans is None else traces_of(spans)
     if len(found) > limits.MAX_LIMIT:
         raise QueryLimit(f"cannot transform {len(found)} traces: the limit is {limits.MAX_LIMIT}; send fewer at once")
     return found

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, json_answer, json_pieces, parse_tags, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, parse_tags, route_class
 from obs.tracestore.durations import duration_ns, time_ns
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.jaeger_shape import operation_kinds
@@ -104,7 +104,7 @@ def _raw(given: Params, name: str) -> bool:
 def _answer(traces: Sequence[Trace], raw: bool) -> Response:
     if not traces:
         return _error(404, NOT_FOUND)
-    return json_pieces(_pieces(traces, raw), sum(t.summary.spans for t in traces))
+    return in_pieces(_pieces(traces, raw), sum(t.summary.spans for t in traces))
 
 
 def _pieces(traces: Iterable[Trace], raw: bool) -> Iterator[bytes]:

@@ -40,8 +40,9 @@ def router(store: TraceStore) -> APIRouter:
     def search(given: Given) -> Response:
         """Summaries of the traces that match, in the order asked for over the whole range."""
         found = store.search(read_query(given))
+        shown = [summary_json(t) for t in found.traces]
         return json_answer(
-            {"traces": [summary_json(t) for t in found.traces], "stats": found.stats.as_dict(), "next": found.next}
+            {"traces": shown, "stats": found.stats.as_dict(), "next": found.next, "warnings": undecided(store)}
         )
 
     @api.get("/graph", response_class=Response)
@@ -73,6 +74,13 @@ def router(store: TraceStore) -> APIRouter:
         return json_answer(shown | linked_from(store.links_to(found.trace_id)))
 
     return api
+
+
+def undecided(store: TraceStore) -> list[str]:
+    """What a search says of spans that are not searched yet."""
+    if not (count := store.undecided()):
+        return []
+    return [f"{count} spans wait for the sampling decision and are not searched; their traces are found by id"]
 
 
 def read_query(given: Params) -> TraceQuery:

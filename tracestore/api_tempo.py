@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from obs.tracestore import limits, tempo_shape
-from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class
 from obs.tracestore.api_tempo_metrics import add_metrics
 from obs.tracestore.api_tempo_tags import add_tags
 from obs.tracestore.expressions import Compare, Expr, Intrinsic, all_of
@@ -57,16 +57,16 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
         """One trace as OTLP."""
         found = read(trace_id)
         if _wants_protobuf(request):
-            return Response(tempo_shape.trace_protobuf(found), media_type=PROTOBUF)
-        return json_answer(tempo_shape.trace_v1(found))
+            return in_pieces(tempo_shape.trace_protobuf(found), found.summary.spans, PROTOBUF)
+        return in_pieces(tempo_shape.trace_v1(found), found.summary.spans)
 
     @api.get("/v2/traces/{trace_id}", response_class=Response)
     def trace_v2(trace_id: str, request: Request) -> Response:
         """One trace as OTLP in an envelope."""
         found = read(trace_id)
         if _wants_protobuf(request):
-            return Response(tempo_shape.trace_v2_protobuf(found), media_type=PROTOBUF)
-        return json_answer(tempo_shape.trace_v2(found))
+            return in_pieces(tempo_shape.trace_v2_protobuf(found), found.summary.spans, PROTOBUF)
+        return in_pieces(tempo_shape.trace_v2(found), found.summary.spans)
 
 
 def _add_search(api: APIRouter, store: TraceStore) -> None:

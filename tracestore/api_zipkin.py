@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, json_answer, json_pieces, no_trace, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class
 from obs.tracestore.expressions import Attribute, Compare, Expr, Field, Intrinsic, Or, all_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import TraceQuery, tag_condition
@@ -62,8 +62,16 @@ def _add_names(api: APIRouter, store: TraceStore) -> None:
 
     @api.get("/autocompleteKeys", response_class=Response)
     def keys() -> Response:
-        """Tags offered for completion."""
-        return json_answer([])
+        """Tags offered for completion: all there are."""
+        names = store.tag_names()
+        return json_answer(sorted({*names["attr"], *names["resource"]}))
+
+    @api.get("/autocompleteValues", response_class=Response)
+    def values(given: Given) -> Response:
+        """Values of a tag, of the last day."""
+        now_ns = store.clock.now_ns()
+        found = store.tag_values(f".{_needed(given, 'key')}", now_ns - DEFAULT_LOOKBACK_MS * MS, now_ns)
+        return json_answer(sorted({value for _, value in found}))
 
 
 def _needed(given: Params, name: str) -> str:
@@ -85,7 +93,7 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
         found = store.by_id(parse_trace_id(trace_id))
         if found is None:
             raise no_trace(trace_id)
-        return json_pieces(trace_pieces(found), found.summary.spans)
+        return in_pieces(trace_pieces(found), found.summary.spans)
 
     @api.get("/traceMany", response_class=Response)
     def trace_many(given: Given) -> Response:
@@ -105,7 +113,7 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
 
 
 def _traces(traces: Sequence[Trace]) -> Response:
-    return json_pieces(traces_pieces(traces), sum(t.summary.spans for t in traces))
+    return in_pieces(traces_pieces(traces), sum(t.summary.spans for t in traces))
 
 
 def _range(store: TraceStore, given: Params) -> tuple[int, int]:

@@ -50,6 +50,8 @@ def missing_parents(trace: Trace) -> list[str]:
 def summary(trace: Trace) -> Iterator[str]:
     """What to know before believing the tree, counted over the whole trace."""
     c, up, odd = trace.source.spans, trace.source.dag.parent, oddities(trace)
+    if trace.partial:
+        yield trace.partial
     if orphans := int(odd.orphan.sum()):
         yield f"{orphans} spans name a parent that is not stored; they stand at the top of the tree"
     if cycles := int(odd.cut.sum()):

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from obs.columnar.head import concatenate
+from obs.model.ports import Held
 from obs.tracestore.ids import rows_of_trace, words_id
 from obs.tracestore.query import TraceSummary
 from obs.tracestore.sources import BlockSource, MemorySource
 from obs.tracestore.summaries import TraceRows, root_of
+
+NOTHING_HELD = Held()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,14 @@ class Trace:
 
     trace_id: bytes
     source: MemorySource
+    undecided: int = 0  # spans of it that wait for a sampling decision
+
+    @property
+    def partial(self) -> str | None:
+        """Why it may not be whole, or not be there for long."""
+        if not self.undecided:
+            return None
+        return f"partial: waiting for the sampling decision; {self.undecided} of its spans are not stored yet"
 
     @property
     def table(self) -> pa.Table:
@@ -41,8 +52,10 @@ def summary_of(traces: TraceRows, trace: int, trace_id: bytes) -> TraceSummary:
     )  # fmt: skip
 
 
-def read_trace(blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes) -> Trace | None:
-    """A trace from blocks (oldest written first) and the unsorted rows of the head; None where it is nowhere."""
+def read_trace(
+    blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes, held: Held = NOTHING_HELD
+) -> Trace | None:
+    """A trace from blocks (oldest written first), the unsorted rows of the head and what is held before the store."""
     parts = []
     for block in blocks:
         at = block.traces.find(trace_id)
@@ -52,9 +65,10 @@ def read_trace(blocks: Sequence[BlockSource], head: pa.Table, trace_id: bytes) -
         rows = rows_of_trace(head.column("trace_id"), trace_id)
         if len(rows):
             parts.append(head.take(pa.array(rows)))
+    parts += [pa.Table.from_batches([spans]) for spans in held.spans]
     if not parts:
         return None
-    return Trace(trace_id, MemorySource("trace", concatenate(parts)))
+    return Trace(trace_id, MemorySource("trace", concatenate(parts)), held.undecided)
 
 
 def traces_of(spans: pa.RecordBatch) -> list[Trace]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from obs.columnar.view import View
@@ -12,21 +13,41 @@ from obs.sql.views import SqlView, attribute_view, union_sql
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.names import COVERED, DAG_SCHEMA, OFF_PATH, SKEW
 from obs.tracestore.parent_ids import PARENT_ID, PARENT_SQL
+from obs.tracestore.repeats import Repeats
 
 _SCHEMA = pa.schema([*SPANS_SCHEMA, *(f for f in DAG_SCHEMA if f.name not in (COVERED, SKEW, OFF_PATH))])
 _OF_LINKS = ("trace_id", "span_id", "name", "start_ns", "links")
 
 
-def sql_views(view: View) -> Sequence[SqlView]:
-    """Both."""
-    return [attribute_view(view, SPANS, "spans", _SCHEMA, derived={PARENT_ID: PARENT_SQL}), _links(view)]
+def sql_views(view: View, found: Repeats) -> Sequence[SqlView]:
+    """Both; a span that was sent again counts once."""
+    head = _head(view, found)
+    superseded = _superseded(view, found)
+    spans = attribute_view(
+        view, SPANS, "spans", _SCHEMA, derived={PARENT_ID: PARENT_SQL}, head=head, superseded=superseded
+    )
+    return [spans, _links(view, head, superseded)]
 
 
-def _links(view: View) -> SqlView:
-    """A span that links to several others has a row each; `linked_…` is what it links to."""
+def _head(view: View, found: Repeats) -> pa.Table:
     head = view.head(SPANS)
+    return head if found.head is None else head.take(pa.array(np.sort(found.head)))
+
+
+def _superseded(view: View, found: Repeats) -> pa.Table | None:
+    """Rows of files that do not count: (filename, file_row_number)."""
+    paths = {block.name: str(path) for block in view.blocks if (path := block.path(SPANS)) is not None}
+    tables = [
+        pa.table({"filename": pa.repeat(paths[name], len(rows)), "file_row_number": rows})
+        for name, rows in found.rows.items()
+    ]
+    return pa.concat_tables(tables) if tables else None
+
+
+def _links(view: View, head: pa.Table, superseded: pa.Table | None) -> SqlView:
+    """A span that links to several others has a row each; `linked_…` is what it links to."""
     head = head.select(_OF_LINKS) if head.num_columns else SPANS_SCHEMA.empty_table().select(_OF_LINKS)
-    spans = union_sql(view, SPANS, "_head_links")
+    spans = union_sql(view, SPANS, "_head_links", superseded="_superseded_links" if superseded is not None else None)
     sql = (
         "SELECT lower(hex(trace_id)) AS trace_id, lower(hex(span_id)) AS span_id, name, "
         "make_timestamp_ns(start_ns) AS start, start_ns, lower(hex(link.trace_id)) AS linked_trace_id, "
@@ -34,4 +55,5 @@ def _links(view: View) -> SqlView:
         "link.dropped AS dropped, link.flags AS flags "
         f"FROM (SELECT trace_id, span_id, name, start_ns, unnest(links) AS link FROM ({spans}))"
     )
-    return SqlView("links", sql, {"_head_links": head})
+    arrow = {"_head_links": head}
+    return SqlView("links", sql, arrow if superseded is None else {**arrow, "_superseded_links": superseded})

@@ -18,7 +18,7 @@ from obs.columnar.view import View
 from obs.errors import QueryLimit
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
-from obs.model.ports import StoreStats
+from obs.model.ports import Held, Holder, StoreStats
 from obs.sql.views import SqlView
 from obs.tracestore import limits
 from obs.tracestore.catalog import Operations, join_operations
@@ -33,6 +33,7 @@ from obs.tracestore.monitor import MonitorQuery, Series, monitor
 from obs.tracestore.opened import OpenedSources, Snapshot
 from obs.tracestore.query import MAX_NS, Found, TraceQuery
 from obs.tracestore.reading import Trace, read_trace
+from obs.tracestore.repeats import Repeats, repeats
 from obs.tracestore.search import search
 from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.sqlviews import sql_views
@@ -55,6 +56,7 @@ class TraceStore:
         self.clock = clock
         self.engine = Engine(SpanLayout(), folder, options or EngineOptions(flush_bytes=limits.FLUSH_BYTES), clock)
         self._opened = OpenedSources()
+        self.holder: Holder | None = None  # where spans wait before they come here
 
     def open(self) -> None:
         """Take the folder and start recovery; spans are taken as soon as this returns."""
@@ -99,8 +101,16 @@ class TraceStore:
         return self._answer(lambda s: measure(s.sources, s.split_keys(), plan, window, exemplars))
 
     def by_id(self, trace_id: bytes) -> Trace | None:
-        """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it."""
-        return self._answer(lambda snapshot: read_trace(snapshot.blocks, snapshot.head_rows, trace_id))
+        """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it.
+
+        What waits for a sampling decision is asked for first: it may be stored in between, and is then here twice.
+        """
+        held = self.holder.held(trace_id) if self.holder is not None else Held()
+        return self._answer(lambda snapshot: read_trace(snapshot.blocks, snapshot.head_rows, trace_id, held))
+
+    def undecided(self) -> int:
+        """How many spans wait for a sampling decision: they are found by their trace's id alone."""
+        return 0 if self.holder is None else self.holder.undecided()
 
     def by_ids(self, trace_ids: Iterable[bytes]) -> list[Trace]:
         """Several traces in full; those not found are left out. Raises: QueryLimit where they have too many spans."""
@@ -160,7 +170,15 @@ class TraceStore:
     def sql_views(self) -> Iterator[Sequence[SqlView]]:
         """The views `spans` and `links` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
-            yield sql_views(view)
+            yield sql_views(view, self._repeats(view))
+
+    def _repeats(self, view: View) -> Repeats:
+        """None where a block proves damaged: whoever reads it then says so."""
+        try:
+            snapshot = self._opened.snapshot(view)
+            return repeats(snapshot.sources, snapshot.split_keys(), self._opened.split_rows)
+        except (OSError, pa.ArrowException):
+            return Repeats()
 
     def flush(self) -> None:
         """Write the head out as blocks and wait for it."""

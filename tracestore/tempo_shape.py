@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 
+from obs.tracestore import limits
 from obs.tracestore.expressions import SCOPES, Attribute, Field, Intrinsic
 from obs.tracestore.otlp_shape import resource_spans_json, traces_data
 from obs.tracestore.query import ReadStats, TraceSummary
 from obs.tracestore.reading import Trace
-from obs.tracestore.spanview import span_views
+from obs.tracestore.spanview import SpanView, span_views
 from obs.tracestore.traceql.answer import ShownSpan, Spanset
 
 Json = dict[str, Any]
@@ -24,16 +26,19 @@ INTRINSIC_TAGS = (
 )  # fmt: skip
 
 
-def trace_protobuf(trace: Trace) -> bytes:
-    """`tempopb.Trace`, which on the wire is TracesData."""
-    data: bytes = traces_data(span_views(trace.table)).SerializeToString()
-    return data
+def trace_protobuf(trace: Trace) -> Iterator[bytes]:
+    """`tempopb.Trace`, which on the wire is TracesData, in pieces: what is repeated adds up."""
+    for views in _pages(trace):
+        yield traces_data(views).SerializeToString()
 
 
-def trace_v2_protobuf(trace: Trace) -> bytes:
-    """`tempopb.TraceByIDResponse`: field 1 is the trace."""
-    body = trace_protobuf(trace)
-    return b"\x0a" + _varint(len(body)) + body
+def trace_v2_protobuf(trace: Trace) -> Iterator[bytes]:
+    """`tempopb.TraceByIDResponse`: field 1 is the trace, which comes in pieces; 3 and 4 say whether it is partial."""
+    for body in trace_protobuf(trace):
+        yield b"\x0a" + _varint(len(body)) + body
+    if trace.partial:
+        said = trace.partial.encode()
+        yield b"\x18\x01\x22" + _varint(len(said)) + said
 
 
 def _varint(number: int) -> bytes:
@@ -44,14 +49,30 @@ def _varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def trace_v1(trace: Trace) -> Json:
+def trace_v1(trace: Trace) -> Iterator[bytes]:
     """Version 1 calls the resource spans `batches`."""
-    return {"batches": resource_spans_json(traces_data(span_views(trace.table)))}
+    yield b'{"batches":['
+    yield from _resource_spans(trace)
+    yield b"]}"
 
 
-def trace_v2(trace: Trace) -> Json:
-    """Version 2 has an envelope."""
-    return {"trace": {"resourceSpans": resource_spans_json(traces_data(span_views(trace.table)))}, "metrics": {}}
+def trace_v2(trace: Trace) -> Iterator[bytes]:
+    """Version 2 has an envelope, and says whether the trace is partial."""
+    yield b'{"trace":{"resourceSpans":['
+    yield from _resource_spans(trace)
+    more: Json = {"metrics": {}} | ({"status": "PARTIAL", "message": trace.partial} if trace.partial else {})
+    yield b"]}," + orjson.dumps(more)[1:]
+
+
+def _resource_spans(trace: Trace) -> Iterator[bytes]:
+    for i, views in enumerate(_pages(trace)):
+        yield (b"," if i else b"") + orjson.dumps(resource_spans_json(traces_data(views)))[1:-1]
+
+
+def _pages(trace: Trace) -> Iterator[list[SpanView]]:
+    table = trace.table
+    for first in range(0, table.num_rows, limits.SPANS_PER_PIECE):
+        yield span_views(table.slice(first, limits.SPANS_PER_PIECE))
 
 
 def search_hit(summary: TraceSummary, spansets: Sequence[Spanset], shown: int) -> Json:

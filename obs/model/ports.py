@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from obs.model.batch import Batch
 from obs.model.labels import Labels, Matcher
@@ -33,6 +34,24 @@ class Stored:
     batch: Batch
     dropped: Mapping[str, int] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Spans of a trace that stand before its store; the first `undecided` rows may yet be left out."""
+
+    spans: Sequence[pa.RecordBatch] = ()
+    undecided: int = 0
+
+
+class Holder(Protocol):
+    """Where spans wait before they come to the store."""
+
+    def held(self, trace_id: bytes) -> Held:
+        """What is there of a trace."""
+
+    def undecided(self) -> int:
+        """How many spans wait for a decision."""
 
 
 class Consumer(Protocol):

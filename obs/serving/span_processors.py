@@ -21,7 +21,7 @@ from obs.config import Config, DerivedConfig, ProcessorsConfig, ServiceGraphConf
 from obs.errors import ConfigError, ObsError
 from obs.model.batch import Signal
 from obs.model.clock import Clock
-from obs.model.ports import Consumer
+from obs.model.ports import Consumer, Holder
 
 log = logging.getLogger("obs.sampling")
 
@@ -71,6 +71,11 @@ class SpanProcessors:
             writer.close()
         if self._sampler is not None:
             self._sampler.close()
+
+    @property
+    def holder(self) -> Holder | None:
+        """Where spans wait for a decision, if they do."""
+        return self._sampler
 
     def collectors(self) -> Sequence[object]:
         """What they report of themselves."""

@@ -42,35 +42,40 @@ class SqlSource(Protocol):
         """The store's views; blocks stay on disk until the context is left."""
 
 
-def union_sql(view: View, table: str, head_name: str, derived: Mapping[str, str] | None = None) -> str:
+def union_sql(
+    view: View, table: str, head_name: str, derived: Mapping[str, str] | None = None, superseded: str | None = None
+) -> str:
     """A FROM item: all blocks' `table` files and the head, columns by name.
 
     `derived` are expressions in place of columns that files keep shortened; they may name `filename` and
-    `file_row_number`.
+    `file_row_number`. `superseded` names a table of these two: rows that are left out.
     """
     paths = [str(path) for block in view.blocks if (path := block.path(table)) is not None]
     head = f'SELECT * FROM "{head_name}"'
     if not paths:
         return head
     files = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
-    if not derived:
-        return f"SELECT * FROM read_parquet([{files}], union_by_name=true) UNION ALL BY NAME {head}"
-    replaced = ", ".join(f'{sql} AS "{column}"' for column, sql in derived.items())
-    numbered = f"read_parquet([{files}], union_by_name=true, filename=true, file_row_number=true)"
-    return f"SELECT * REPLACE ({replaced}) FROM {numbered} UNION ALL BY NAME {head}"
+    numbered = ", filename=true, file_row_number=true" if derived or superseded else ""
+    rows = f"read_parquet([{files}], union_by_name=true{numbered})"
+    if derived:
+        replaced = ", ".join(f'{sql} AS "{column}"' for column, sql in derived.items())
+        rows = f"(SELECT * REPLACE ({replaced}) FROM {rows})"
+    if superseded:
+        rows = f'{rows} ANTI JOIN "{superseded}" USING (filename, file_row_number)'
+    return f"SELECT * FROM {rows} UNION ALL BY NAME {head}"
 
 
 def attribute_view(
     view: View, table: str, name: str, schema: pa.Schema, hidden: Sequence[str] = (),
-    derived: Mapping[str, str] | None = None,
+    derived: Mapping[str, str] | None = None, head: pa.Table | None = None, superseded: pa.Table | None = None,
 ) -> SqlView:  # fmt: skip
     """A view of logs or spans: ids as hex, times as timestamps beside their `_ns`, attributes by plain key.
 
     `"attr.http.route:str"` is `"attr.http.route"`; a key seen with two types is text under its plain name, and each
     type stays under its full one. Keys that differ by case alone are one column, as names are in SQL; a row that
-    has several of them shows the first. `derived` as in `union_sql`.
+    has several of them shows the first. `derived` and `superseded` as in `union_sql`; `head` in place of the view's.
     """
-    head = view.head(table)
+    head = view.head(table) if head is None else head
     if not head.num_columns:  # DuckDB takes no table without columns
         head = schema.empty_table()
     head = head.select([i for i, name in enumerate(head.column_names) if "\0" not in name])
@@ -79,8 +84,10 @@ def attribute_view(
     known = [f.name for f in schema if f.name in columns and f.name not in hidden]
     items = [item for column in known for item in _fixed(column, schema.field(column).type)]
     items += _attributes(columns)
-    sql = f"SELECT {', '.join(items)} FROM ({union_sql(view, table, head_name, derived)})"
-    return SqlView(name, sql, {head_name: head})
+    arrow = {head_name: head} if superseded is None else {head_name: head, f"_superseded_{table}": superseded}
+    left_out = None if superseded is None else f"_superseded_{table}"
+    sql = f"SELECT {', '.join(items)} FROM ({union_sql(view, table, head_name, derived, left_out)})"
+    return SqlView(name, sql, arrow)
 
 
 def _columns(view: View, table: str, head: pa.Table) -> list[str]:

@@ -82,6 +82,15 @@ def test_what_is_undecided_outlives_a_kill(tmp_path: Path) -> None:
         send(obs, range(1, 51), tags={"error": "true"})
         send(obs, range(101, 151))
         assert stored(obs) == {}
+        waits = "partial: waiting for the sampling decision; 2 of its spans are not stored yet"
+        found = obs.client.traces.trace(f"{7:032x}")
+        assert (found["totalSpans"], found["warnings"]) == (2, [waits])
+        tempo = json.loads(obs.client.transport.raw(f"/tempo/api/v2/traces/{7:032x}", []))
+        assert (tempo["status"], tempo["message"]) == ("PARTIAL", waits)
+        searched = json.loads(obs.client.transport.raw("/api/traces/search", []))
+        assert (searched["traces"], [w.split(" and")[0] for w in searched["warnings"]]) == (
+            [], ["200 spans wait for the sampling decision"],
+        )  # fmt: skip
         obs.kill()
         config.write_text(CONFIG.format(wait="1s"))
         obs.start()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from obs.collector.processors.sampling import policies as p
+from obs.collector.processors.sampling.span_tests import STATUSES, Number, Status, Text, Truth
 from obs.errors import ConfigError
 from obs.model.regex import compiled
 
@@ -148,10 +149,10 @@ def _policy(part: PolicyPart, key: str) -> p.Policy:
 
 
 def _status(part: StatusPart, key: str) -> p.Policy:
-    unknown = [code for code in part.status_codes if code.upper() not in p.STATUSES]
+    unknown = [code for code in part.status_codes if code.upper() not in STATUSES]
     if unknown:
-        raise ConfigError(f"{key}.status_codes: cannot use {unknown[0]!r}: known: {', '.join(p.STATUSES)}")
-    return p.StatusCode([p.STATUSES[code.upper()] for code in part.status_codes])
+        raise ConfigError(f"{key}.status_codes: cannot use {unknown[0]!r}: known: {', '.join(STATUSES)}")
+    return p.AnySpan(Status([STATUSES[code.upper()] for code in part.status_codes]))
 
 
 def _string(part: StringPart, key: str) -> p.Policy:
@@ -160,7 +161,7 @@ def _string(part: StringPart, key: str) -> p.Policy:
             compiled(value)
         except ValueError as e:
             raise ConfigError(f"{key}.values: {e}") from None
-    return p.StringAttribute(part.key, part.values, part.enabled_regex_matching, part.invert_match)
+    return p.AnySpan(Text(part.key, part.values, part.enabled_regex_matching), part.invert_match)
 
 
 def _and(part: AndPart, key: str) -> p.Policy:
@@ -187,8 +188,8 @@ _MAKERS: Mapping[type[_Part], Any] = {
     LatencyPart: lambda part, key: p.Latency(part.threshold_ms, part.upper_threshold_ms or math.inf),
     StatusPart: _status,
     StringPart: _string,
-    NumericPart: lambda part, key: p.NumericAttribute(part.key, part.min_value, part.max_value, part.invert_match),
-    BooleanPart: lambda part, key: p.BooleanAttribute(part.key, part.value, part.invert_match),
+    NumericPart: lambda part, key: p.AnySpan(Number(part.key, part.min_value, part.max_value), part.invert_match),
+    BooleanPart: lambda part, key: p.AnySpan(Truth(part.key, part.value), part.invert_match),
     SharePart: lambda part, key: p.Probabilistic(part.sampling_percentage / 100),
     RatePart: lambda part, key: p.RateLimiting(p.Budget(part.spans_per_second)),
     CountPart: lambda part, key: p.SpanCount(part.min_spans, part.max_spans or 2**62),

@@ -1,16 +1,22 @@
-"""Spans that wait for their trace's decision: batches as they came, with the keys of traces and the segment on disk."""
+"""Spans that wait for their trace's decision: batches as they came, and at which moment each trace is due.
+
+A trace's home is the batch that brought its first span, and is due when that is; a heap has the homes by the moment
+they came. Spans that come later are noted at their trace's home by their row, so nothing is sorted or copied before
+it is due.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from obs.collector.processors.derived.columns import Words
 from obs.collector.processors.derived.state import Ints
-from obs.collector.processors.sampling.due import Due, Mask
+from obs.collector.processors.sampling.due import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +42,72 @@ class Taken:
     due: Due
     generations: Sequence[int]
 
+    def of(self, trace: int) -> Iterator[pa.RecordBatch]:
+        """The spans of a trace."""
+        at = 0
+        for spans in self.due.batches:
+            own = self.due.keys[self.due.group[at : at + spans.num_rows]] == np.uint64(trace)
+            at += spans.num_rows
+            if own.any():
+                yield spans.filter(pa.array(own))
+
+
+@dataclass(slots=True)
+class _Batch:
+    """An entry, and how many of its rows still wait."""
+
+    entry: Entry
+    left: int
+
+
+_Part = tuple[int, Ints]
+"""(number of a batch, rows of it)"""
+
+
+@dataclass(slots=True)
+class _Home:
+    """Rows of the traces that a batch was the first to bring."""
+
+    came_s: float
+    parts: list[_Part] = field(default_factory=list)
+
 
 class Pending:
     """All that waits. One lock's owner at a time."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._batches: dict[int, _Batch] = {}  # by number, as they came
+        self._homes: dict[int, _Home] = {}  # by the number of the batch
+        self._home_of: dict[int, int] = {}  # trace → number of its home
+        self._heap: list[tuple[float, int]] = []  # when homes came; of what is gone, some are left
+        self._number = 0
+        self.rows = 0
         self.nbytes = 0
-
-    @property
-    def rows(self) -> int:
-        """How many spans there are."""
-        return sum(one.spans.num_rows for one in self._entries)
 
     @property
     def oldest(self) -> int | None:
         """The least generation that is needed."""
-        return min((one.generation for one in self._entries), default=None)
+        return min((batch.entry.generation for batch in self._batches.values()), default=None)
 
     def add(self, one: Entry) -> None:
         """Let a batch wait."""
-        self._entries.append(one)
+        if not len(one.keys):
+            return
+        number = self._number = self._number + 1
+        self._batches[number] = _Batch(one, len(one.keys))
+        self.rows += len(one.keys)
         self.nbytes += one.nbytes
+        traces, trace_of_row = np.unique(one.keys, return_inverse=True)
+        settle = self._home_of.setdefault
+        homes = np.array([settle(trace, number) for trace in traces.tolist()])[trace_of_row]
+        for home, rows in _grouped(homes):
+            if home not in self._homes:
+                self._homes[home] = _Home(one.came_s)
+                heapq.heappush(self._heap, (one.came_s, home))
+            elif one.came_s < self._homes[home].came_s:
+                self._homes[home].came_s = one.came_s
+                heapq.heappush(self._heap, (one.came_s, home))
+            self._homes[home].parts.append((number, rows))
 
     def put_back(self, taken: Taken) -> None:
         """Let what was taken wait again, and be due at once."""
@@ -67,57 +117,79 @@ class Pending:
             at += spans.num_rows
             self.add(entry(spans, taken.due.keys[group], -np.inf, generation))
 
+    def find(self, trace: int) -> Iterator[pa.RecordBatch]:
+        """The spans of a trace."""
+        home = self._homes.get(self._home_of.get(trace, -1))
+        for number, rows in home.parts if home is not None else ():
+            one = self._batches[number].entry
+            own = rows[one.keys[rows] == np.uint64(trace)]
+            if len(own):
+                yield one.spans.take(pa.array(own))
+
     def take(self, came_before_s: float, most_bytes: int, decided: Words) -> tuple[Taken | None, int]:
         """Traces that began to come before then, those of `decided` (sorted), and the oldest past `most_bytes`.
 
         Returns them, and how many of them are taken for the last reason alone.
         """
-        if not self._entries:
+        parts = [part for trace in decided.tolist() for part in self._parts_of(trace)]
+        while self._heap and self._heap[0][0] <= came_before_s:
+            parts += self._parts_at(heapq.heappop(self._heap)[1])
+        due = len(parts)
+        while self._heap and self.nbytes > most_bytes:
+            parts += self._parts_at(heapq.heappop(self._heap)[1])
+        if not parts:
             return None, 0
-        keys = np.concatenate([one.keys for one in self._entries])
-        came = np.repeat([one.came_s for one in self._entries], [len(one.keys) for one in self._entries])
-        traces, trace_of_row = np.unique(keys, return_inverse=True)
-        first_s = np.full(len(traces), np.inf)
-        np.minimum.at(first_s, trace_of_row, came)
-        due = (first_s <= came_before_s) | np.isin(traces, decided, assume_unique=False)
-        early = self._early(first_s, np.bincount(trace_of_row), due, most_bytes)
-        due |= early
-        if not due.any():
-            return None, 0
-        number = np.cumsum(due) - 1  # of each due trace, among them
-        return self._split(due[trace_of_row], number[trace_of_row], traces[due]), int(early.sum())
+        early = [self._batches[number].entry.keys[rows] for number, rows in parts[due:]]
+        count = len(np.unique(np.concatenate(early))) if early else 0
+        return self._taken(parts), count
 
-    def _early(self, first_s: np.ndarray, spans: Ints, due: Mask, most_bytes: int) -> Mask:
-        """The traces that came first, as many as must go for the rest to fit."""
-        found = np.zeros(len(due), np.bool_)
-        if self.nbytes <= most_bytes:
-            return found
-        each = self.nbytes / max(int(spans.sum()), 1)
-        waiting = np.flatnonzero(~due)
-        order = waiting[np.argsort(first_s[waiting], kind="stable")]
-        excess = spans[waiting].sum() * each - most_bytes
-        if excess > 0:
-            found[order[: int(np.searchsorted(np.cumsum(spans[order]) * each, excess)) + 1]] = True
-        return found
+    def _parts_at(self, number: int) -> list[_Part]:
+        """The rows of a home, which is no more."""
+        home = self._homes.pop(number, None)
+        return [] if home is None else [self._counted_out(part) for part in home.parts]
 
-    def _split(self, due: Mask, group: Ints, keys: Words) -> Taken:
-        """Take out the rows that are due; the others wait on."""
-        left: list[Entry] = []
-        batches, groups, generations, at = [], [], [], 0
-        for one in self._entries:
-            own = due[at : at + len(one.keys)]
-            if own.all():
-                batches.append(one.spans)
-            elif own.any():
-                batches.append(one.spans.filter(pa.array(own)))
-                spans = one.spans.filter(pa.array(~own))
-                left.append(entry(spans, one.keys[~own], one.came_s, one.generation))
-            else:
-                left.append(one)
-            if own.any():
-                groups.append(group[at : at + len(one.keys)][own])
-                generations.append(one.generation)
-            at += len(one.keys)
-        self._entries = left
-        self.nbytes = sum(one.nbytes for one in left)
-        return Taken(Due(batches, keys, np.concatenate(groups)), generations)
+    def _parts_of(self, trace: int) -> list[_Part]:
+        """The rows of one trace, out of its home."""
+        home = self._homes.get(self._home_of.get(trace, -1))
+        if home is None:
+            return []
+        own = [(number, self._batches[number].entry.keys[rows] == np.uint64(trace)) for number, rows in home.parts]
+        rows = [rows for _, rows in home.parts]
+        home.parts = [(n, r[~mask]) for (n, mask), r in zip(own, rows, strict=True) if not mask.all()]
+        return [self._counted_out((n, r[mask])) for (n, mask), r in zip(own, rows, strict=True) if mask.any()]
+
+    def _counted_out(self, part: _Part) -> _Part:
+        """A batch holds its memory until its last row is taken."""
+        batch = self._batches[part[0]]
+        batch.left -= len(part[1])
+        self.rows -= len(part[1])
+        if not batch.left:
+            self.nbytes -= batch.entry.nbytes
+        return part
+
+    def _taken(self, parts: Sequence[_Part]) -> Taken:
+        """The rows, batch by batch."""
+        by_batch: dict[int, list[Ints]] = {}
+        for number, rows in parts:
+            by_batch.setdefault(number, []).append(rows)
+        batches, keys, generations = [], [], []
+        for number in sorted(by_batch):
+            batch, rows = self._batches[number], np.sort(np.concatenate(by_batch[number]))
+            whole = len(rows) == len(batch.entry.keys)
+            batches.append(batch.entry.spans if whole else batch.entry.spans.take(pa.array(rows)))
+            keys.append(batch.entry.keys[rows])
+            generations.append(batch.entry.generation)
+            if not batch.left:
+                del self._batches[number]
+        traces, group = np.unique(np.concatenate(keys), return_inverse=True)
+        for trace in traces.tolist():
+            self._home_of.pop(trace, None)
+        return Taken(Due(batches, traces, group), generations)
+
+
+def _grouped(homes: Ints) -> Iterator[_Part]:
+    """Each home with its rows."""
+    order = np.argsort(homes, kind="stable")
+    edges = np.flatnonzero(np.diff(homes[order])) + 1
+    for rows in np.split(order, edges):
+        yield int(homes[rows[0]]), rows

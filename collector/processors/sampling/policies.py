@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from obs.collector.processors.derived.columns import as_floats, attribute, text_column
 from obs.collector.processors.derived.state import Floats, Ints
 from obs.collector.processors.sampling.due import Due, Mask
-from obs.model.schema import attribute_column
-
-STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
+from obs.collector.processors.sampling.span_tests import SpanTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +65,16 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusCode:
-    """Traces with a span of one of these statuses."""
+class AnySpan:
+    """Traces with a span that satisfies a test; inverted: those without one."""
 
-    codes: Sequence[int]
+    test: SpanTest
+    invert: bool = False
 
     def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
-        """Any span."""
-        return among.only(due.any(self._mask))
-
-    def _mask(self, spans: pa.RecordBatch) -> Mask:
-        status = spans.column("status_code").fill_null(0).to_numpy(zero_copy_only=False)
-        return np.asarray(np.isin(status, self.codes), np.bool_)
+        """Span by span."""
+        found = due.any(self.test)
+        return among.only(~found if self.invert else found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,84 +87,6 @@ class SpanCount:
     def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
         """As they are now."""
         return among.only((due.spans >= self.at_least) & (due.spans <= self.at_most))
-
-
-@dataclass(frozen=True, slots=True)
-class StringAttribute:
-    """Traces with a span or resource whose attribute is one of the values, or matches one; inverted: those without."""
-
-    key: str
-    values: Sequence[str]
-    regex: bool = False
-    invert: bool = False
-
-    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
-        """Any span."""
-        found = due.any(self._mask)
-        return among.only(~found if self.invert else found)
-
-    def _mask(self, spans: pa.RecordBatch) -> Mask:
-        column = attribute(spans, self.key)
-        if column is None:
-            return np.zeros(spans.num_rows, np.bool_)
-        if self.regex:
-            hits = pc.match_substring_regex(column, "|".join(f"(?:{value})" for value in self.values))
-        else:
-            hits = pc.is_in(column, pa.array(self.values, pa.string()))
-        return _as_mask(hits)
-
-
-@dataclass(frozen=True, slots=True)
-class NumericAttribute:
-    """Traces with a number in a range, both ends included."""
-
-    key: str
-    at_least: float
-    at_most: float
-    invert: bool = False
-
-    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
-        """Any span."""
-        found = due.any(self._mask)
-        return among.only(~found if self.invert else found)
-
-    def _mask(self, spans: pa.RecordBatch) -> Mask:
-        found = np.zeros(spans.num_rows, np.bool_)
-        for scope in ("attr", "resource"):
-            for type_ in ("int", "float"):
-                column = text_column(spans, attribute_column(scope, self.key, type_))
-                if column is not None:
-                    numbers = as_floats(column)
-                    found |= _as_mask(
-                        pc.and_(pc.greater_equal(numbers, self.at_least), pc.less_equal(numbers, self.at_most))
-                    )
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class BooleanAttribute:
-    """Traces with a truth value."""
-
-    key: str
-    value: bool
-    invert: bool = False
-
-    def __call__(self, due: Due, now_s: float, among: Verdict) -> Verdict:
-        """Any span."""
-        found = due.any(self._mask)
-        return among.only(~found if self.invert else found)
-
-    def _mask(self, spans: pa.RecordBatch) -> Mask:
-        found = np.zeros(spans.num_rows, np.bool_)
-        for scope in ("attr", "resource"):
-            column = text_column(spans, attribute_column(scope, self.key, "bool"))
-            if column is not None:
-                found |= _as_mask(pc.equal(column, self.value))
-        return found
-
-
-def _as_mask(hits: Any) -> Mask:
-    return np.asarray(hits.fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.collector.limits import RETRY_AFTER_S
 from obs.collector.processors.derived.columns import WEIGHT, Words, mixed, weights, words
@@ -28,8 +29,8 @@ from obs.collector.processors.sampling.remembered import KEPT, OUT, UNDECIDED, R
 from obs.errors import ObsError, Overloaded
 from obs.model.batch import Batch, Signal
 from obs.model.clock import Clock
-from obs.model.ports import Consumer, Stored
-from obs.model.schema import attribute_column
+from obs.model.ports import Consumer, Held, Stored
+from obs.model.schema import TRACE_ID, attribute_column
 
 log = logging.getLogger("obs.sampling")
 
@@ -68,6 +69,7 @@ class TailSampler:
         self._remembered = Remembered(options.remembered)
         self._outbox: deque[Entry] = deque()  # kept, and not yet taken by the store
         self._outbox_bytes = 0
+        self._taken: Taken | None = None  # out of what waits, and not yet decided
         self._failed: Entry | None = None  # what the store could not take by a bug
         self._journal: Journal | None = None
         self._replayed: Words = np.zeros(0, np.uint64)
@@ -127,6 +129,21 @@ class TailSampler:
         self._enter(int(kept.sum()), int(out.sum()), "late_")  # a batch that is refused is not counted: it comes again
         return None
 
+    def held(self, trace_id: bytes) -> Held:
+        """What is here of a trace: undecided, or kept and not yet stored."""
+        key = int(mixed(words(pa.array([trace_id], TRACE_ID), 2))[0])
+        with self._lock:
+            undecided = [*self._pending.find(key), *(self._taken.of(key) if self._taken is not None else ())]
+            kept = [one.spans.filter(pa.array(one.keys == np.uint64(key))) for one in self._outbox]
+        undecided, kept = ([own for some in them if (own := _of_trace(some, trace_id)).num_rows]
+                           for them in (undecided, kept))  # fmt: skip
+        return Held([*undecided, *kept], sum(some.num_rows for some in undecided))
+
+    def undecided(self) -> int:
+        """How many spans wait for a decision."""
+        with self._lock:
+            return self._pending.rows
+
     @property
     def _opened(self) -> Journal:
         if self._journal is None:
@@ -150,6 +167,7 @@ class TailSampler:
             with self._lock:
                 before_s = now_s - self._options.decision_wait_s
                 taken, early = self._pending.take(before_s, self._options.memory_bytes, self._replayed)
+                self._taken = taken
                 self._replayed = self._replayed[:0]
             if early:
                 self.counts.traces("early", early)
@@ -169,6 +187,7 @@ class TailSampler:
         except BaseException:
             with self._lock:
                 self._pending.put_back(taken)
+                self._taken = None
             raise
 
     def _decide(self, taken: Taken, now_s: float) -> None:
@@ -187,8 +206,10 @@ class TailSampler:
             self.counts.traces("sampled", int(kept[fresh].sum()))
             self.counts.traces("sampled_out", int((~kept[fresh]).sum()))
         ready = list(_kept_of(taken, kept, weight, now_s))  # all or none: what fails waits anew as a whole
-        self._outbox.extend(ready)
-        self._outbox_bytes += sum(one.nbytes for one in ready)
+        with self._lock:
+            self._outbox.extend(ready)
+            self._outbox_bytes += sum(one.nbytes for one in ready)
+            self._taken = None
         self._enter(0, int((~kept[due.group]).sum()))
 
     def _asked(self, due: Due, fresh: Mask, now_s: float) -> tuple[Mask, Floats]:
@@ -221,8 +242,9 @@ class TailSampler:
                 self._record(0, {FAILED: one.spans.num_rows})
             else:
                 self._enter(one.spans.num_rows, 0)
-            self._outbox.popleft()
-            self._outbox_bytes -= one.nbytes
+            with self._lock:
+                self._outbox.popleft()
+                self._outbox_bytes -= one.nbytes
 
     def _run(self) -> None:
         step = min(max(self._options.decision_wait_s / 10, 0.1), 1.0)
@@ -245,6 +267,11 @@ def _kept_of(taken: Taken, kept: Mask, weight: Floats, now_s: float) -> Iterator
         if mask.any():
             some = spans if mask.all() else spans.filter(pa.array(mask))
             yield entry(weighted(some, weight[group][mask]), due.keys[group[mask]], now_s, generation)
+
+
+def _of_trace(spans: pa.RecordBatch, trace_id: bytes) -> pa.RecordBatch:
+    """Those of just this trace, among spans of its key."""
+    return spans.filter(pc.equal(spans.column("trace_id"), pa.scalar(trace_id, TRACE_ID)))
 
 
 def _keys(spans: pa.RecordBatch) -> Words:

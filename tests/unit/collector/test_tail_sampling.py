@@ -107,6 +107,27 @@ def test_late_spans_go_where_their_trace_went(tmp_path: Path) -> None:
     assert (totals.stored, totals.dropped) == (2, {"sampled_out": 3})
 
 
+def test_what_waits_is_found_by_its_trace_until_it_is_stored(tmp_path: Path) -> None:
+    sampling = Sampling(tmp_path)
+
+    def held(trace: int) -> tuple[list[int], int]:
+        found = sampling.sampler.held(trace_id(trace))
+        return sorted(row["span_id"][-1] for some in found.spans for row in some.to_pylist()), found.undecided
+
+    sampling.send(SpanRow(1, 1, status=2), SpanRow(2, 1))
+    sampling.pass_s(1)
+    sampling.send(SpanRow(1, 2), SpanRow(3, 1))
+    assert (held(1), held(2), held(3), held(4)) == (([1, 2], 2), ([1], 1), ([1], 1), ([], 0))
+    assert sampling.sampler.undecided() == 4
+    sampling.store.full = True
+    sampling.pass_s(9.5)
+    assert (held(1), held(2), held(3)) == (([1, 2], 0), ([], 0), ([1], 1))
+    sampling.store.full = False
+    sampling.pass_s(0)
+    assert held(1) == ([], 0)
+    assert sampling.sampler.undecided() == 1
+
+
 def test_late_spans_of_a_batch_that_is_refused_are_not_counted(tmp_path: Path) -> None:
     sampling = Sampling(tmp_path)
     sampling.send(SpanRow(1, 1, status=2), SpanRow(2, 1))

@@ -194,6 +194,7 @@ def test_transform_shows_otlp_without_storing_it(client: TestClient) -> None:
     assert client.get("/jaeger/api/traces/aa").status_code == 404
     broken = client.post("/jaeger/api/transform", content=b"{")
     assert (broken.status_code, broken.json()["errors"][0]["code"]) == (400, 400)
+    assert client.post("/jaeger/api/transform", content=b"{}").json()["data"] == []
 
 
 V3 = "/jaeger/api/v3"

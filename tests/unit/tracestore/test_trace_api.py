@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, TracesData
 from span_batches import SpanRow, spans_batch, trace_id
 
 from obs.tracestore import api, limits
 from obs.tracestore.store import TraceStore
+from obs.wire_messages import message_class
 
 S = 10**9
 NOW = 1_700_000_000 * S
@@ -68,6 +69,14 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with TestClient(app) as test_client:
         yield test_client
     store.close()
+
+
+ENVELOPE = {"Enveloped": (("trace", 1, 11, 1, "Trace"),), "Trace": (("resource_spans", 1, 12, 3, ""),)}
+Enveloped = message_class("test.tempo", ENVELOPE, "Enveloped")
+
+
+def names(resource_spans: list[Any]) -> list[str]:
+    return [s["name"] for r in resource_spans for scope in r["scopeSpans"] for s in scope["spans"]]
 
 
 def get(client: TestClient, path: str, **params: Any) -> Any:
@@ -228,6 +237,25 @@ def test_tempo_trace(client: TestClient) -> None:
     assert add.events[0].attributes[0].value.string_value == "Boom"
 
 
+def test_tempo_trace_in_pieces_adds_up_to_the_whole(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> list[Any]:
+        found = []
+        for version, field in (("", "batches"), ("v2/", "resourceSpans")):
+            path, protobuf = f"/tempo/api/{version}traces/{LONG}", {"Accept": "application/protobuf"}
+            shown = get(client, path)
+            found.append(sorted(names(shown["trace"][field] if version else shown[field])))
+            raw = client.get(path, headers=protobuf).content
+            resources = Enveloped.FromString(raw).trace.resource_spans if version else ()
+            parts = map(ResourceSpans.FromString, resources) if version else TracesData.FromString(raw).resource_spans
+            found.append(sorted(s.name for r in parts for scope in r.scope_spans for s in scope.spans))
+        return found
+
+    whole = told()
+    assert whole == [["GET /", "add", "call"]] * 4
+    monkeypatch.setattr(limits, "SPANS_PER_PIECE", 1)
+    assert told() == whole
+
+
 def test_tempo_search(client: TestClient) -> None:
     found = get(client, "/tempo/api/search", q="{ span.http.status_code >= 500 }", start=NOW // S, end=NOW // S + 9)
     (hit,) = found["traces"]
@@ -262,6 +290,9 @@ def test_zipkin(client: TestClient) -> None:
     assert get(client, "/zipkin/api/v2/remoteServices") == []
     assert get(client, "/zipkin/api/v2/services") == ["cart", "web"]
     assert get(client, "/zipkin/api/v2/spans", serviceName="cart") == ["add", "sweep"]
+    assert {"http.route", "service.name"} <= {*get(client, "/zipkin/api/v2/autocompleteKeys")}
+    assert get(client, "/zipkin/api/v2/autocompleteValues", key="http.route") == ["/"]
+    assert get(client, "/zipkin/api/v2/autocompleteValues", key="nothing") == []
     end = NOW // MS + 60_000
     found = get(client, "/zipkin/api/v2/traces", serviceName="web", spanName="get /", endTs=end, lookback=90_000)
     assert {s["name"] for s in found[0]} == {"get /", "call", "add"}
