@@ -43,6 +43,9 @@ def test_the_line_leads_to_its_trace_and_the_trace_to_its_line(
     page.get_by_text("Logs of this span").click()
     expect(page.locator(".log-row")).to_have_count(1)
     expect(page.locator(".log-row")).to_contain_text(sent.text)
+    page.go_back()
+    page.locator("#trace-related").get_by_text(f"Metrics of {sent.service}").click()
+    expect(page.locator("#instant .ag-row", has_text="shop_orders_total")).to_be_visible()
     visit.settle()
 
 

@@ -31,7 +31,7 @@ def related(trace_id: str, spans: Iterable[SpanView], start_ns: int, end_ns: int
             url = f"/api/v1/query_range?{urlencode({'query': query, **range_})}"
             metrics[query] = {"title": title, "query": query, "url": url}
     url = f"/loki/api/v1/query_range?{urlencode({'query': logs, 'start': first, 'end': last})}"
-    return {"logs": {"query": logs, "url": url}, "metrics": list(metrics.values())}
+    return {"startNs": first, "endNs": last, "logs": {"query": logs, "url": url}, "metrics": list(metrics.values())}
 
 
 def _resources(spans: Iterable[SpanView]) -> Iterator[Mapping[str, str]]:

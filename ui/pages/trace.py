@@ -10,7 +10,7 @@ from obs.client import ClientError, ObsClient
 from obs.ui.components.panel import panel
 from obs.ui.components.states import failure, message, skeleton
 from obs.ui.offload import threaded
-from obs.ui.pages import span_detail
+from obs.ui.pages import span_detail, trace_related
 from obs.ui.palette import color
 from obs.ui.tracing import Row, Span, bounds, services, spans_of, waterfall
 from obs.ui.units import duration
@@ -25,7 +25,7 @@ def layout(view: View, trace_id: str) -> Any:
             dcc.Store(id="trace-id", data=trace_id),
             dcc.Store(id="waterfall-rows"),
             dcc.Store(id="chosen-span", data=view.get("span")),
-            panel(None, html.Div(skeleton(44), id="trace-head")),
+            panel(None, html.Div(skeleton(44), id="trace-head"), trace_related.slot()),
             html.Div(
                 [
                     panel(None, html.Div(id="waterfall", className="waterfall"), class_name="waterfall-panel"),
@@ -41,6 +41,7 @@ def layout(view: View, trace_id: str) -> Any:
 
 def register(app: Any, client: ObsClient) -> None:
     """Add the page's callbacks."""
+    trace_related.register(app, client)
     app.clientside_callback(ClientsideFunction("traces", "draw"), Input("waterfall-rows", "data"))
     app.clientside_callback(
         ClientsideFunction("traces", "chosen"), Output("chosen-span", "data"), Input("url", "search"),
