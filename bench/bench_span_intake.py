@@ -24,7 +24,9 @@ from obs.collector.processors.derived.service_graph import ServiceGraph, Service
 from obs.collector.processors.derived.span_metrics import SpanMetrics, SpanMetricsOptions
 from obs.collector.processors.sampling.config import parse
 from obs.collector.processors.sampling.sampler import SamplingOptions, TailSampler
+from obs.collector.receivers.jaeger.columns import from_body
 from obs.collector.receivers.jaeger.spans import from_thrift
+from obs.collector.receivers.zipkin import columns
 from obs.collector.receivers.zipkin.messages import from_json
 from obs.collector.receivers.zipkin.spans import spans
 from obs.model.batch import Batch, Signal
@@ -127,8 +129,10 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         steps: list[tuple[str, Callable[[int], None]]] = [
-            ("decode Zipkin v2 JSON", lambda at: void(decoded(spans(from_json(zipkin[at]), 0)))),
-            ("decode Jaeger Thrift", lambda at: void(decoded(from_thrift(jaeger[at])))),
+            ("decode Zipkin v2 JSON", lambda at: void(columns.from_json(zipkin[at], 0))),
+            ("Zipkin's span by span", lambda at: void(decoded(spans(from_json(zipkin[at]), 0)))),
+            ("decode Jaeger Thrift", lambda at: void(from_body(jaeger[at]))),
+            ("Jaeger's span by span", lambda at: void(decoded(from_thrift(jaeger[at])))),
             ("span metrics", lambda at: metrics.observe(tables[at])),
             ("service graph", graph_step),
             ("tail sampling, journal included", sampler_step(tables, Path(folder))),

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from span_senders import SENDERS, Sent, ZipkinThrift
 
 from obs.collector.receivers import thrift
+from obs.collector.receivers.jaeger.columns import from_body
 from obs.collector.receivers.jaeger.spans import from_thrift
 from obs.collector.receivers.zipkin import messages, v1
+from obs.collector.receivers.zipkin.columns import from_json
 from obs.collector.receivers.zipkin.model import ZipkinSpan
 from obs.collector.receivers.zipkin.spans import spans
 from obs.errors import UserError
@@ -30,10 +32,12 @@ def zipkin(parse: Callable[[bytes], Iterable[ZipkinSpan]]) -> Callable[[bytes], 
 
 READERS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {
     "v2 json": (zipkin(messages.from_json), V2),
+    "v2 json by columns": (lambda body: from_json(body, 1), V2),
     "v1 json": (zipkin(v1.from_json), V1),
     "protobuf": (zipkin(messages.from_protobuf), PROTOBUF),
     "v1 thrift": (zipkin(v1.from_thrift), ZIPKIN_THRIFT),
     "jaeger": (lambda body: decoded(from_thrift(body)), JAEGER),
+    "jaeger by columns": (from_body, JAEGER),
 }
 
 
@@ -87,7 +91,7 @@ OBJECTS = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=
     st.dictionaries(KEYS, VALUES, max_size=4), max_size=2), max_size=8)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["v1 json", "v2 json"])
+@pytest.mark.parametrize("name", ["v1 json", "v2 json", "v2 json by columns"])
 @given(objects=st.lists(OBJECTS, max_size=3))
 def test_any_json_is_read_or_refused(name: str, objects: list[Any]) -> None:
     valid = {"traceId": "1", "id": "2", "timestamp": 5}

@@ -11,12 +11,11 @@ from starlette.routing import Route
 
 from obs.collector import limits
 from obs.collector.receivers.bodies import Bodies
-from obs.collector.receivers.jaeger.spans import from_thrift
+from obs.collector.receivers.jaeger.columns import from_body
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.span_answers import error_response, refusal
 from obs.errors import ObsError, UnsupportedMedia
-from obs.model.batch import Decoded, Signal
-from obs.otlp.spans import decoded
+from obs.model.batch import Signal
 
 RECEIVER = "jaeger"
 PATH = "/jaeger/api/traces"
@@ -45,7 +44,7 @@ class JaegerSpans:
     async def _post(self, request: Request) -> Response:
         try:
             check_media(request.headers.get("content-type", ""))
-            found = await self._bodies.take(request, _decoded)
+            found = await self._bodies.take(request, from_body)
         except ClientDisconnect:
             return Response(status_code=400)
         except ObsError as e:
@@ -57,7 +56,3 @@ def check_media(content_type: str) -> None:
     """Raises: UnsupportedMedia where a body is no Thrift."""
     if content_type.partition(";")[0].strip().lower() not in MEDIA:
         raise UnsupportedMedia(f"cannot read content type {content_type!r}: send {' or '.join(MEDIA)}")
-
-
-def _decoded(body: bytes) -> Decoded:
-    return decoded(from_thrift(body))

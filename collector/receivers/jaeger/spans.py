@@ -22,11 +22,12 @@ _STATUS = {"OK": OK, "ERROR": ERROR}
 def from_thrift(body: bytes) -> Iterator[Span]:
     """The spans of a Batch. Raises: UserError."""
     batch = Reader(body).whole_struct()
-    resource = _resource(member(batch, 1))
+    resource = resource_of(member(batch, 1))
     return (_span(span, resource) for span in members(batch, 2))
 
 
-def _resource(process: Struct) -> Mapping[str, Cell]:
+def resource_of(process: Struct) -> Mapping[str, Cell]:
+    """The cells of a process."""
     found = _tags(process, 2)
     if "hostname" in found:
         found.setdefault("host.name", found.pop("hostname"))
@@ -38,17 +39,17 @@ def _resource(process: Struct) -> Mapping[str, Cell]:
 def _span(given: Struct, resource: Mapping[str, Cell]) -> Span:
     trace_id, span_id = _word(given, 2) + _word(given, 1), _word(given, 3)
     references = members(given, 6)
-    parent = _parent(given, trace_id, references)
+    parent = parent_of(given, trace_id, references)
     tags = _tags(given, 10)
     kind = KINDS.get(taken(tags, "span.kind").lower(), UNSPECIFIED)
-    status, message = _status(tags)
+    status, message = status_of(tags)
     start_ns = integer(given, 8) * 1000
     scope, version = (taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
     return Span(
         trace_id, span_id, start_ns, start_ns + integer(given, 9) * 1000, text(given, 5),
         parent, kind, status, message, taken(tags, "w3c.tracestate"), scope, version,
-        [_event(log) for log in members(given, 11)],
-        [_link(ref) for ref in references if integer(ref, 1) != _CHILD_OF or _word(ref, 4) != parent],
+        [span_event(log) for log in members(given, 11)],
+        [found for ref in references if (found := link_of(ref, parent)) is not None],
         resource, _typed(tags),
     )  # fmt: skip
 
@@ -57,7 +58,7 @@ def _word(given: Struct, number: int) -> bytes:
     return (integer(given, number) & (1 << 64) - 1).to_bytes(8, "big")
 
 
-def _parent(given: Struct, trace_id: bytes, references: list[Struct]) -> bytes:
+def parent_of(given: Struct, trace_id: bytes, references: list[Struct]) -> bytes:
     """The parent it names, else the first reference within its trace, a child's before a follower's."""
     if integer(given, 4):
         return _word(given, 4)
@@ -94,7 +95,7 @@ def _typed(tags: Mapping[str, Any]) -> dict[str, Cell]:
     return found
 
 
-def _status(tags: dict[str, Any]) -> tuple[int, str]:
+def status_of(tags: dict[str, Any]) -> tuple[int, str]:
     """Status and its message: a true `error` wins over the exporter's own word."""
     status = _STATUS.get(taken(tags, "otel.status_code").upper(), UNSET)
     if tags.get("error") in (True, "true"):
@@ -103,7 +104,8 @@ def _status(tags: dict[str, Any]) -> tuple[int, str]:
     return status, taken(tags, "otel.status_description")
 
 
-def _event(log: Struct) -> dict[str, Any]:
+def span_event(log: Struct) -> dict[str, Any]:
+    """A log as an event."""
     fields = {key: _in_json(value) for key, value in _tags(log, 2).items()}
     return event(integer(log, 1) * 1000, taken(fields, "event"), fields)
 
@@ -120,6 +122,11 @@ def special(value: Any) -> Any:
     return value
 
 
-def _link(ref: Struct) -> dict[str, Any]:
-    kind = "child_of" if integer(ref, 1) == _CHILD_OF else "follows_from"
-    return link(_word(ref, 3) + _word(ref, 2), _word(ref, 4), {"opentracing.ref_type": kind})
+def link_of(ref: Struct, parent: bytes) -> dict[str, Any] | None:
+    """A reference as a link; None: it is the parent."""
+    child = integer(ref, 1) == _CHILD_OF
+    if child and _word(ref, 4) == parent:
+        return None
+    return link(
+        _word(ref, 3) + _word(ref, 2), _word(ref, 4), {"opentracing.ref_type": "child_of" if child else "follows_from"}
+    )

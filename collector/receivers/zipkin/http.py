@@ -18,6 +18,7 @@ from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.span_answers import error_response, refusal
 from obs.collector.receivers.zipkin import messages, v1
+from obs.collector.receivers.zipkin.columns import from_json
 from obs.collector.receivers.zipkin.model import ZipkinSpan
 from obs.collector.receivers.zipkin.spans import spans
 from obs.errors import ObsError, UnsupportedMedia
@@ -77,4 +78,6 @@ def parser(path: str, content_type: str) -> Parse:
 
 
 def _decoded(parse: Parse, body: bytes) -> Decoded:
+    if parse is messages.from_json:
+        return from_json(body, time.time_ns())
     return decoded(spans(parse(body), time.time_ns()))

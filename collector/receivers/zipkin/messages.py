@@ -6,7 +6,7 @@ Source: github.com/openzipkin/zipkin-api, zipkin2-api.yaml; zipkin.proto for fie
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -119,7 +119,12 @@ def parsed(body: bytes) -> list[Mapping[str, Any]]:
 
 def from_json(body: bytes) -> Iterator[ZipkinSpan]:
     """The spans of a JSON list."""
-    return (_from_object(span, f"span {at}") for at, span in enumerate(parsed(body)))
+    return from_objects(parsed(body))
+
+
+def from_objects(spans: Sequence[Mapping[str, Any]]) -> Iterator[ZipkinSpan]:
+    """The same of its objects. Raises: UserError."""
+    return (_from_object(span, f"span {at}") for at, span in enumerate(spans))
 
 
 def _from_object(span: Mapping[str, Any], where: str) -> ZipkinSpan:

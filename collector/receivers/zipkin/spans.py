@@ -31,7 +31,7 @@ def spans(found: Iterable[ZipkinSpan], now_ns: int) -> Iterator[Span]:
 def _span(given: ZipkinSpan, now_ns: int) -> Span:
     tags = dict(given.tags)
     scope, version = (taken(tags, f"otel.scope.{n}", f"otel.library.{n}") for n in ("name", "version"))
-    status, message = _status(tags)
+    status, message = status_of(tags)
     kind = KINDS.get(given.kind.lower(), UNSPECIFIED) or KINDS.get(taken(tags, "span.kind"), UNSPECIFIED)
     start_ns = _start(given, tags, now_ns)
     resource = {key: tags.pop(key) for key in list(tags) if key.startswith(RESOURCE)}
@@ -41,12 +41,12 @@ def _span(given: ZipkinSpan, now_ns: int) -> Span:
     return Span(
         given.trace_id, given.span_id, start_ns, start_ns + given.duration_us * 1000, given.name,
         b"" if given.parent_id == given.span_id else given.parent_id, kind, status, message,
-        taken(tags, "w3c.tracestate"), scope, version, [_event(a) for a in given.annotations], [],
+        taken(tags, "w3c.tracestate"), scope, version, [span_event(a) for a in given.annotations], [],
         clean_cells(resource), clean_cells(tags),
     )  # fmt: skip
 
 
-def _status(tags: dict[str, Any]) -> tuple[int, str]:
+def status_of(tags: dict[str, Any]) -> tuple[int, str]:
     """Status and its message. The tag `error` says that there was one, and may say which."""
     status = _STATUS.get(taken(tags, "otel.status_code").upper(), UNSET)
     message = taken(tags, "otel.status_description")
@@ -80,7 +80,7 @@ def _add_endpoints(given: ZipkinSpan, tags: dict[str, Any]) -> None:
             tags.setdefault(key, value)
 
 
-def _event(annotation: Annotation) -> dict[str, Any]:
+def span_event(annotation: Annotation) -> dict[str, Any]:
     """An annotation; the Collector writes events with attributes as `name|{…}|dropped`."""
     time_ns = annotation.time_us * 1000
     name, _, rest = annotation.value.partition("|")
