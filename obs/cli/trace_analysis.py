@@ -5,6 +5,7 @@ Each takes the conditions of a search; `--output json` gives the API's answer.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -58,6 +59,8 @@ def search(
     found = ObsClient(server).traces.analysis("search", _asked(query, service, start, end, limit=limit, order=order))
     rows = ((t["traceId"], t["rootService"], t["rootName"], _ms(t["durationNs"]), t["spans"], t["errors"])
             for t in found["traces"])  # fmt: skip
+    for warning in found.get("warnings", ()):
+        print(warning, file=sys.stderr)
     return _write(found, ["trace id", "service", "root", "ms", "spans", "errors"], rows, output)
 
 

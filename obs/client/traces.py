@@ -28,13 +28,26 @@ class Traces:
 
         Durations are written `250ms`; `order` (newest, oldest, longest, shortest, spans, errors) holds over the range.
         """
+        found: list[dict[str, Any]] = self.found(
+            service=service, operation=operation, tags=tags, min_duration=min_duration, max_duration=max_duration,
+            start_ns=start_ns, end_ns=end_ns, status=status, traceql=traceql, order=order, limit=limit,
+        )["traces"]  # fmt: skip
+        return found
+
+    def found(
+        self, *, service: str | None = None, operation: str | None = None, tags: Mapping[str, str] | None = None,
+        min_duration: str | None = None, max_duration: str | None = None, start_ns: int | None = None,
+        end_ns: int | None = None, status: str | None = None, traceql: str | None = None, order: str | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The same as `traces`, and `warnings`: what was not searched, and why."""
         params: Params = [
             ("service", service), ("operation", operation), ("tags", json.dumps(dict(tags)) if tags else None),
             ("minDuration", min_duration), ("maxDuration", max_duration), ("start", start_ns), ("end", end_ns),
             ("status", status), ("q", traceql), ("order", order), ("limit", limit),
         ]  # fmt: skip
-        found: list[dict[str, Any]] = self._transport.json("/api/traces/search", params)["traces"]
-        return found
+        answer: dict[str, Any] = self._transport.json("/api/traces/search", params)
+        return answer
 
     def trace(self, trace_id: str, most_spans: int = MOST_SPANS) -> dict[str, Any]:
         """One trace with its spans in the order of the tree; very large ones are read in pages.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -33,29 +34,70 @@ class Node:
 
 
 def merged_stacks(source: MemorySource) -> list[Node]:
-    """One node a stack; depth by depth, so that each span is looked at once."""
-    codes, count = operation_codes(source)
-    parents = parent_rows(source.traces.starts, source.dag.parent)
-    own, whole = self_times(source), source.spans.duration
-    node = np.full(len(codes), -1)
-    found: list[Node] = []
+    """One node a stack, depth by depth: each span is looked at once. Those of a depth stand by parent and code."""
+    found = _Stacks(source)
     for level in _by_depth(source.dag.depth):
-        above = np.where(parents[level] >= 0, node[parents[level]], -1)
-        keys, place = np.unique((above + 1) * count + codes[level], return_inverse=True)
-        node[level] = len(found) + place
-        sums = zip(keys.tolist(), np.bincount(place).tolist(), _sums(place, own[level]), _sums(place, whole[level]),
-                   strict=True)  # fmt: skip
-        for key, spans, self_ns, total_ns in sums:
-            parent, code = divmod(key, count)
-            found.append(Node(parent - 1, *operation_of(source, code), spans, self_ns, total_ns))
-    return found
+        if len(level) < _FEW:
+            found.add_few(level.tolist())
+        else:
+            found.add_many(level)
+    return found.nodes
+
+
+_FEW = 48
+"""Spans of one depth below which numpy's calls cost more than Python's steps: a chain has one span a depth."""
+
+
+class _Stacks:
+    """The nodes so far, and which one each row is of."""
+
+    def __init__(self, source: MemorySource) -> None:
+        self._source, self.nodes = source, list[Node]()
+        self._codes, self._count = operation_codes(source)
+        self._parents = parent_rows(source.traces.starts, source.dag.parent)
+        self._own, self._whole = self_times(source), source.spans.duration
+        self._node = np.full(len(self._codes), -1)
+
+    def add_many(self, level: Rows) -> None:
+        """The rows of one depth."""
+        above = np.where(self._parents[level] >= 0, self._node[self._parents[level]], -1)
+        keys, place = np.unique((above + 1) * self._count + self._codes[level], return_inverse=True)
+        self._node[level] = len(self.nodes) + place
+        for key, spans, *times in zip(
+            keys.tolist(), np.bincount(place).tolist(), _sums(place, self._own[level]),
+            _sums(place, self._whole[level]), strict=True,
+        ):  # fmt: skip
+            self._add(key, spans, *times)
+
+    def add_few(self, level: list[int]) -> None:
+        """The same, row by row."""
+        sums: dict[int, list[int]] = {}
+        keys = []
+        for row in level:
+            parent = int(self._parents[row])
+            above = int(self._node[parent]) if parent >= 0 else -1
+            keys.append((above + 1) * self._count + int(self._codes[row]))
+            total = sums.setdefault(keys[-1], [0, 0, 0])
+            total[0] += 1
+            total[1] += int(self._own[row])
+            total[2] += int(self._whole[row])
+        place = {key: len(self.nodes) + at for at, key in enumerate(sorted(sums))}
+        for row, key in zip(level, keys, strict=True):
+            self._node[row] = place[key]
+        for key in place:
+            self._add(key, *sums[key])
+
+    def _add(self, key: int, spans: int, self_ns: int, total_ns: int) -> None:
+        parent, code = divmod(key, self._count)
+        self.nodes.append(Node(parent - 1, *operation_of(self._source, code), spans, self_ns, total_ns))
 
 
 def _by_depth(depth: npt.NDArray[np.int32]) -> Iterator[Rows]:
     """The rows of each depth, from the top."""
     order = np.argsort(depth, kind="stable")
-    edges = np.flatnonzero(np.diff(depth[order])) + 1
-    yield from np.split(order, edges)
+    edges = [0, *(np.flatnonzero(np.diff(depth[order])) + 1).tolist(), len(order)]
+    for first, end in pairwise(edges):
+        yield order[first:end]
 
 
 def _sums(place: Rows, values: Rows) -> list[int]:

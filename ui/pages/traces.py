@@ -158,24 +158,28 @@ def _register_results(app: Any, client: ObsClient) -> None:
         view, span = View.parse(search), span_of(search, offset_s)
         hidden = {"display": "none"}
         try:
-            found = find(client, view, span)
+            answer = find(client, view, span)
         except (ClientError, ValueError) as e:
             error = e if isinstance(e, ClientError) else ClientError(str(e))
             return figures.blank("", span), [], hidden, None, failure(error), ""
-        if not found:
-            return figures.blank("no traces in this range", span), [], hidden, _nothing(view), None, ""
-        rows = [table_row(trace, view) for trace in found]
+        traces, waits = answer["traces"], " · ".join(answer.get("warnings", ()))
+        if not traces:
+            return figures.blank("no traces in this range", span), [], hidden, _nothing(view), None, waits
+        rows = [table_row(trace, view) for trace in traces]
         longest = max(row["duration"] for row in rows)
-        figure = figures.durations([_dot(trace) for trace in found], span)
-        return figure, [{**r, "of": longest} for r in rows], fitted(len(rows), 18), None, None, _note(found, view)
+        figure, note = figures.durations([_dot(t) for t in traces], span), _note(traces, view, waits)
+        return figure, [{**r, "of": longest} for r in rows], fitted(len(rows), 18), None, None, note
 
 
-def find(client: ObsClient, view: View, span: TimeRange) -> list[dict[str, Any]]:
-    """The summaries a view asks for. Raises: ClientError, ValueError where the attributes cannot be read."""
+def find(client: ObsClient, view: View, span: TimeRange) -> dict[str, Any]:
+    """The summaries a view asks for, and what was not searched.
+
+    Raises: ClientError, ValueError where the attributes cannot be read.
+    """
     text = view.get("tags").strip()
     traceql = text if is_traceql(text) else None
     limit = view.get("limit", LIMITS[0])
-    return client.traces.search(
+    return client.traces.found(
         service=view.get("service") or None,
         operation=view.get("operation") or None,
         tags=None if traceql else parse_tags(text),
@@ -235,12 +239,12 @@ def _root(trace: Mapping[str, Any]) -> str:
     return " ".join(part for part in (trace.get("rootService"), trace.get("rootName")) if part)
 
 
-def _note(found: list[dict[str, Any]], view: View) -> str:
+def _note(found: list[dict[str, Any]], view: View, waits: str) -> str:
     failed = sum(1 for trace in found if trace.get("errors"))
     limit = view.get("limit", LIMITS[0])
     order = dict(ORDERS).get(view.get("order", "newest"), "").lower()
     many = f"{len(found)} traces" + (f", {order} first; there may be more" if str(len(found)) == limit else "")
-    return f"{many} · {failed} with errors · click a dot to open its trace"
+    return f"{many} · {failed} with errors · click a dot to open its trace" + (f" · {waits}" if waits else "")
 
 
 def _nothing(view: View) -> Any:
