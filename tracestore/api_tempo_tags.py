@@ -11,7 +11,8 @@ from starlette.responses import Response
 from obs.errors import QueryError
 from obs.tracestore import limits, tempo_shape
 from obs.tracestore.answering import Given, Params, json_answer
-from obs.tracestore.expressions import Expr
+from obs.tracestore.expressions import SCOPES, Expr
+from obs.tracestore.item_keys import COLUMNS
 from obs.tracestore.store import TraceStore
 from obs.tracestore.traceql import parse
 
@@ -44,7 +45,10 @@ def add_tags(api: APIRouter, store: TraceStore) -> None:
 
 
 def _names(store: TraceStore, given: Params) -> dict[str, list[str]]:
-    return store.tag_names(_where(given), *given.span(S))
+    """Keys by the column's name of their scope."""
+    scope, range_ns = given.text("scope"), given.span(S)
+    items = {} if scope in SCOPES or scope == "intrinsic" else store.item_keys(*range_ns)
+    return items if scope in COLUMNS else items | store.tag_names(_where(given), *range_ns)
 
 
 def _values(store: TraceStore, tag: str, given: Params) -> list[tuple[str, str]]:

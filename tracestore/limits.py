@@ -77,6 +77,12 @@ TRACES_JOINED_AT_ONE_TIME = 50_000
 MAX_TAG_VALUES = 1_000
 """Values that a tag's list shows; a longer list cannot be picked from."""
 
+GROUPS_FOR_KEYS = 4
+"""Groups of rows whose events and links are read for their keys: 65,000 spans, some 50 ms where each has events."""
+
+TEXTS_FOR_KEYS = 5_000
+"""Distinct texts of attributes of one place that are looked into for keys: texts of errors have the same keys."""
+
 SPANS_PER_SPANSET = 3
 """Matching spans that a TraceQL search shows of each trace; Tempo's number."""
 

@@ -25,6 +25,7 @@ from obs.tracestore.catalog import Operations, join_operations
 from obs.tracestore.expressions import Expr
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.graph import GraphEdge, dependencies
+from obs.tracestore.item_keys import item_keys
 from obs.tracestore.layout import SpanLayout
 from obs.tracestore.linkgraph import LinkGraph, follow, incoming
 from obs.tracestore.links import Link
@@ -161,6 +162,10 @@ class TraceStore:
     ) -> dict[str, list[str]]:
         """Keys of attributes by scope (`resource`, `attr`, `scope`), sorted; see `tags`."""
         return self._answer(lambda snapshot: tag_names(snapshot.sources, Condition(where, start_ns, end_ns)))
+
+    def item_keys(self, start_ns: int = -MAX_NS, end_ns: int = MAX_NS) -> dict[str, list[str]]:
+        """Keys of attributes of events and links, of a part of the spans; see `item_keys`."""
+        return self._answer(lambda snapshot: item_keys(snapshot.sources, start_ns, end_ns))
 
     def tag_values(self, tag: str, start_ns: int, end_ns: int, where: Expr | None = None) -> list[tuple[str, str]]:
         """(type, value as text) of an attribute or intrinsic field; see `tags`."""

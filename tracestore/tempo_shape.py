@@ -126,14 +126,17 @@ def metrics(stats: ReadStats) -> Json:
     return {"inspectedTraces": stats.traces_matched, "inspectedSpans": str(stats.rows_read + stats.rows_head)}
 
 
+_TAG_SCOPES = {**SCOPES, "event": "event", "link": "link"}
+
+
 def tag_names(names: Mapping[str, Sequence[str]], scope: str | None) -> Json:
     """Keys of all scopes, or of one."""
-    chosen = {SCOPES[scope]} if scope in SCOPES else set(names)
+    chosen = {_TAG_SCOPES[scope]} if scope in _TAG_SCOPES else set(names)
     return {"tagNames": sorted({k for s, keys in names.items() if s in chosen for k in keys}), "metrics": {}}
 
 
 def tag_names_v2(names: Mapping[str, Sequence[str]], scope: str | None) -> Json:
     """Keys by scope, and the intrinsic fields as a scope of their own."""
-    scopes = [{"name": name, "tags": list(names[column])} for name, column in SCOPES.items()]
+    scopes = [{"name": name, "tags": list(names.get(column, ()))} for name, column in _TAG_SCOPES.items()]
     scopes.append({"name": "intrinsic", "tags": list(INTRINSIC_TAGS)})
     return {"scopes": [s for s in scopes if scope in (None, "none", s["name"])], "metrics": {}}

@@ -275,6 +275,11 @@ def test_tempo_tags(client: TestClient) -> None:
     scopes = {s["name"]: s["tags"] for s in get(client, "/tempo/api/v2/search/tags")["scopes"]}
     assert scopes["span"] == ["http.route", "http.status_code", "n", "ok", "raw", "x"]
     assert scopes["resource"] == ["host.name", "service.name"]
+    assert (scopes["event"], scopes["link"]) == (["exception.type", "n"], [])
+    for scope in ("span", "event", "link"):
+        found = get(client, "/tempo/api/v2/search/tags", scope=scope)["scopes"]
+        assert found == [{"name": scope, "tags": scopes[scope]}]
+        assert get(client, "/tempo/api/search/tags", scope=scope)["tagNames"] == scopes[scope]
     assert get(client, "/tempo/api/search/tag/service.name/values")["tagValues"] == ["cart", "web"]
     values = get(client, "/tempo/api/v2/search/tag/span.http.status_code/values")["tagValues"]
     assert values == [{"type": "int", "value": "500"}]
