@@ -66,6 +66,8 @@ def planned(items: Sequence[Any]) -> Plan:
             raise fault(at, "an order or a metric comes last, and once; topk and bottomk may follow a metric")
     if isinstance(first.made, OrderBy):
         return Plan(pipeline, first.made)
+    if isinstance(first.made, Comparison) and (first.points or later):
+        raise fault(first.at, "nothing follows compare()")
     points = (*first.points, *(p for item in later for p in (item.made, *item.points)))
     if isinstance(first.made, Plan):
         return Plan(first.made.pipeline, None, first.made.metric, (*first.made.later, *points))

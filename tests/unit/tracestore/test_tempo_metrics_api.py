@@ -158,6 +158,14 @@ def test_what_compare_keeps_is_bounded(client: TestClient, monkeypatch: pytest.M
     assert (answer.status_code, "take a longer step" in answer.text) == (422, True)
 
 
+def test_compare_says_which_attributes_have_more_values(client: TestClient) -> None:
+    found = got(client, "metrics/query", q="{ } | compare({ status = error }, 1)", start=NOW // S, end=NOW // S + 20)
+    cut = [s["labels"][1] for s in found["series"] if s["labels"][0]["key"] == "__meta_error"]
+    assert {"key": "name", "value": {"stringValue": "nil"}} in cut
+    names = [s["labels"] for s in found["series"] if s["labels"][1]["key"] == "name"]
+    assert len(names) == 5  # the most frequent and the total of each side, and that there are more
+
+
 def test_spansets_of_a_search(client: TestClient) -> None:
     query = "{ } | by(resource.service.name) | count() > 0 | select(span.n, event:name)"
     found = got(client, "search", q=query, limit=5)["traces"]

@@ -24,6 +24,7 @@ from obs.tracestore.traceql.spansets import everything
 from obs.tracestore.traceql.stages.stage import Stage
 
 META, BASELINE, SELECTION = "__meta_type", "baseline", "selection"
+TOO_MANY = ("__meta_error", "__too_many_values__")
 _INTRINSICS = ("name", "kind", "status", "statusMessage", "rootName", "rootServiceName", "scopeName")
 _KEPT = 3
 
@@ -131,14 +132,19 @@ class Comparison:
         cells.join((((META, side), (label_of(field), field), value), 0), sums.astype(np.float64)[None, :])
 
     def series(self, cells: Cells, window: Window) -> list[tuple[Key, Series]]:
-        """Of each attribute and side the most frequent values."""
+        """Of each attribute and side the most frequent values; attributes with more are named after them."""
         by_attribute = _by_attribute(cells)
         found = []
+        cut: dict[str, Key] = {}
         for label, side in sorted(by_attribute, key=lambda pair: (pair[1], pair[0])):
-            for key, sums in _most(by_attribute[label, side], self.top):
+            counted = by_attribute[label, side]
+            if len(counted) > self.top:
+                cut.setdefault(label, counted[0][0])
+            for key, sums in _most(counted, self.top):
                 _, (_, field), (_, value) = key[0]
                 found.append((key, Series(((META, side), (label, named(field, value))), sums[0])))
-        return found
+        nothing = np.zeros(window.steps)
+        return found + [(key, Series((TOO_MANY, (label, None)), nothing)) for label, key in sorted(cut.items())]
 
 
 def label_of(field: Field) -> str:
