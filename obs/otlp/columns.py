@@ -5,50 +5,68 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS, OVERFLOW, attribute_column, column_type
 from obs.otlp.values import Cell, cell_text
 
+Key = tuple[str, str, str]
+"""What a column is for: scope, the attribute's key, its type."""
+
 
 class Rows:
-    """Collects the rows of one table; attribute columns come after the fixed ones, sorted by name."""
+    """Collects the rows of one table; attribute columns come after the fixed ones, sorted by name.
+
+    A column holds the rows that have a value, so that the work is by values, not by rows times columns.
+    """
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
         self._fixed: list[tuple[Any, ...]] = []
-        self._cells: list[dict[tuple[str, str, str], Any]] = []
+        self._columns: dict[Key, tuple[list[int], list[Any]]] = {}
+        self._overflow: dict[int, list[tuple[str, str]]] = {}
 
     def add(self, fixed: tuple[Any, ...], *scoped: tuple[str, Mapping[str, Cell]]) -> None:
-        """Add a row: its fixed values in the schema's order, and its attributes by scope."""
+        """Add a row: its fixed values in the schema's order, and its attributes by scope, each scope once."""
+        row = len(self._fixed)
         self._fixed.append(fixed)
-        self._cells.append({(scope, key, type_): v for scope, cs in scoped for key, (type_, v) in cs.items()})
+        for scope, cells in scoped:
+            for key, (type_, value) in cells.items():
+                self._set(row, (scope, key, type_), value)
+
+    def _set(self, row: int, key: Key, value: Any) -> None:
+        column = self._columns.get(key)
+        if column is None:
+            if len(self._columns) == MAX_ATTRIBUTE_COLUMNS:
+                text = cell_text((key[2], value))
+                self._overflow.setdefault(row, []).append((attribute_column(*key), text))
+                return
+            column = self._columns[key] = ([], [])
+        column[0].append(row)
+        column[1].append(value)
 
     def batch(self) -> pa.RecordBatch:
         """Everything added so far."""
-        columns = self._columns()
         fields, arrays = list(self._schema), self._fixed_arrays()
-        for name, (scope, key, type_) in sorted((attribute_column(*c), c) for c in columns):
-            fields.append(pa.field(name, column_type(scope, type_)))
-            values = [cells.get((scope, key, type_)) for cells in self._cells]
-            arrays.append(pa.array(values, column_type(scope, type_)))
-        overflow = [self._overflow(cells, columns) for cells in self._cells]
-        if any(overflow):
+        for name, key in sorted((attribute_column(*key), key) for key in self._columns):
+            type_ = column_type(key[0], key[2])
+            fields.append(pa.field(name, type_))
+            arrays.append(self._spread(*self._columns[key], type_))
+        if self._overflow:
             fields.append(pa.field(OVERFLOW, LABELS))
-            arrays.append(pa.array([o or None for o in overflow], LABELS))
+            arrays.append(self._spread(list(self._overflow), list(self._overflow.values()), LABELS))
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
     def _fixed_arrays(self) -> list[pa.Array]:
         values = zip(*self._fixed, strict=True) if self._fixed else [[] for _ in self._schema]
         return [pa.array(v, field.type) for v, field in zip(values, self._schema, strict=True)]
 
-    def _columns(self) -> dict[tuple[str, str, str], None]:
-        found: dict[tuple[str, str, str], None] = {}
-        for cells in self._cells:
-            found.update(dict.fromkeys(cells))
-        return dict.fromkeys(list(found)[:MAX_ATTRIBUTE_COLUMNS])
-
-    def _overflow(
-        self, cells: Mapping[tuple[str, str, str], Any], columns: Mapping[tuple[str, str, str], None]
-    ) -> list[tuple[str, str]]:
-        return [(attribute_column(*c), cell_text((c[2], v))) for c, v in cells.items() if c not in columns]
+    def _spread(self, rows: list[int], values: list[Any], type_: pa.DataType) -> pa.Array:
+        """The values of `rows` (rising) as a column of all rows, null elsewhere."""
+        found = pa.array(values, type_)
+        if len(values) == len(self._fixed):
+            return found
+        places = np.full(len(self._fixed), -1, np.int32)
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        return found.take(pa.array(places, mask=places < 0))
