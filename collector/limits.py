@@ -1,11 +1,14 @@
 """Each number the collector holds senders to, with its reason."""
 
+from dataclasses import dataclass
+
 MAX_BODY_BYTES = 64 << 20
 """A request body as it arrives. The OpenTelemetry Collector sends at most a few MiB; 64 MiB leaves room for
 bulk imports while two such bodies still fit the memory limit of a small machine."""
 
 MAX_INFLATED_BYTES = 256 << 20
 """A body after decompression: a gzip bomb of 1 MiB inflates a thousandfold; telemetry inflates 5 to 20 times."""
+
 
 MAX_IN_FLIGHT_BYTES = 512 << 20
 """Inflated bodies being decoded at one time; past it senders are told to come back."""
@@ -38,3 +41,11 @@ RETRY_AFTER_S = 1.0
 
 DECODE_THREADS = 4
 """Requests decoded at one time: the kernels release the GIL, and a thread that waits for the WAL costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodySizes:
+    """The largest body, in bytes, that a receiver takes: as it arrives, and after decompression."""
+
+    body: int = MAX_BODY_BYTES
+    inflated: int = MAX_INFLATED_BYTES

@@ -19,6 +19,7 @@ from obs import warm
 from obs.alertmanager import api as alerts_api
 from obs.alertmanager.service import AlertService
 from obs.collector.ledger import Ledger
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline, Processor
 from obs.collector.processors.cut import Cut
 from obs.collector.processors.redact import Redaction, Rule
@@ -205,6 +206,7 @@ class App:
 
     def _make_intake(self) -> None:
         limits = self.config.limits
+        sizes = BodySizes(limits.body, limits.inflated_body)
         self.ledger = Ledger()
         processors = _processors(self.config.processors)
         derived = partial(self.consume, Signal.METRICS)
@@ -214,11 +216,11 @@ class App:
         self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
         self.intake = Intake(self.pipeline, self.ledger)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body, queries=grpc_jaeger.services(self.traces))
-        self._otlp_http = OtlpHttp(self.intake, limits.body, limits.inflated_body)
-        self._remote_write = RemoteWrite(self.intake, limits.body, limits.inflated_body)
-        self._log_receivers = LogReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
+        self._otlp_http = OtlpHttp(self.intake, sizes)
+        self._remote_write = RemoteWrite(self.intake, sizes)
+        self._log_receivers = LogReceivers(self.intake, self.config.receivers, sizes)
         self._closers.append(self._log_receivers.close)
-        self._trace_receivers = TraceReceivers(self.intake, self.config.receivers, limits.body, limits.inflated_body)
+        self._trace_receivers = TraceReceivers(self.intake, self.config.receivers, sizes)
         self._closers.append(self._trace_receivers.close)
         self._push = Push(self.intake, self._clock, self.config.data / "push")
         self._scraper = Scraper(self.intake, self._clock, Path())

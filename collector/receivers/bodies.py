@@ -14,6 +14,7 @@ from starlette.requests import Request
 from obs.collector import limits
 from obs.collector.body import read_body
 from obs.collector.inflate import Grow, inflate
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError
@@ -26,16 +27,9 @@ Inflate = Callable[[bytes, str, int, Grow], bytes]
 class Bodies:
     """Takes bodies of one signal for the receiver `name`; one thread pool for each."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        signal: Signal,
-        name: str,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
+    def __init__(self, intake: Intake, signal: Signal, name: str, sizes: BodySizes = BodySizes()) -> None:
         self._intake, self._signal, self._name = intake, signal, name
-        self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
+        self._sizes = sizes
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix=name)
 
     def close(self) -> None:
@@ -49,7 +43,7 @@ class Bodies:
         """
         with self._intake.room() as room:
             try:
-                body = await read_body(request, self._max_body, room)
+                body = await read_body(request, self._sizes.body, room)
             except ObsError as e:
                 self._intake.refuse(self._signal, self._name, e)
                 raise
@@ -59,6 +53,6 @@ class Bodies:
 
     def _stored(self, body: bytes, encoding: str, decode: Decode, inflated: Inflate, room: Room) -> Decoded:
         def decoded() -> Decoded:
-            return decode(inflated(body, encoding, self._max_inflated, room.grow))
+            return decode(inflated(body, encoding, self._sizes.inflated, room.grow))
 
         return self._intake.take_decoded(self._signal, decoded, self._name)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.elasticsearch import http as elasticsearch
 from obs.collector.receivers.elasticsearch.http import Elasticsearch
 from obs.collector.receivers.fluent.server import Fluent
@@ -25,11 +26,10 @@ from obs.serving.front import AsgiApp
 class LogReceivers:
     """All of them. Binds the ports that the configuration names at once. Raises: ConfigError."""
 
-    def __init__(self, intake: Intake, config: ReceiversConfig, max_body_bytes: int, max_inflated_bytes: int) -> None:
-        sizes = (max_body_bytes, max_inflated_bytes)
-        self._loki = LokiPush(intake, *sizes)
-        self._elasticsearch = Elasticsearch(intake, *sizes)
-        self._splunk = SplunkHec(intake, config.splunk_hec.tokens, *sizes)
+    def __init__(self, intake: Intake, config: ReceiversConfig, sizes: BodySizes) -> None:
+        self._loki = LokiPush(intake, sizes)
+        self._elasticsearch = Elasticsearch(intake, sizes)
+        self._splunk = SplunkHec(intake, config.splunk_hec.tokens, sizes)
         self._fluent = Fluent(intake, config.fluent.shared_key)
         self._syslog = Syslog(intake)
         self._sockets: dict[str, socket.socket] = {}

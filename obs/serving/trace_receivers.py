@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.routing import Route
 
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.jaeger.http import PATH as JAEGER
 from obs.collector.receivers.jaeger.http import JaegerSpans
 from obs.collector.receivers.jaeger.sampling import PATH as SAMPLING
@@ -24,10 +25,9 @@ READ_TOO = (JAEGER, V2)
 class TraceReceivers:
     """All of them. Binds the ports that the configuration names at once. Raises: ConfigError."""
 
-    def __init__(self, intake: Intake, config: ReceiversConfig, max_body_bytes: int, max_inflated_bytes: int) -> None:
-        sizes = (max_body_bytes, max_inflated_bytes)
-        self._zipkin = ZipkinSpans(intake, *sizes)
-        self._jaeger = JaegerSpans(intake, *sizes)
+    def __init__(self, intake: Intake, config: ReceiversConfig, sizes: BodySizes) -> None:
+        self._zipkin = ZipkinSpans(intake, sizes)
+        self._jaeger = JaegerSpans(intake, sizes)
         self.sampling = Sampling(config.jaeger.sampling.file)
         self._sockets: dict[str, socket.socket] = {}
         self._prefixes: dict[str, str] = {}

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from obs.collector import limits
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.bodies import Bodies, Decode
 from obs.collector.receivers.elasticsearch.bulk import Item, parse, record
 from obs.collector.receivers.elasticsearch.bulk import loads as read_json
@@ -42,13 +42,8 @@ THERE = ("GET", "HEAD", "PUT", "POST", "DELETE")
 class Elasticsearch:
     """The endpoints as an ASGI app, at its root."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
-        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, sizes)
         self.app = Starlette(routes=[*self._writing(), *_asking()])
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from obs.collector import limits
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.jaeger.columns import from_body
 from obs.collector.receivers.otlp.intake import Intake
@@ -25,13 +25,8 @@ MEDIA = ("application/x-thrift", "application/vnd.apache.thrift.binary")
 class JaegerSpans:
     """The HTTP transport."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
-        self._bodies = Bodies(intake, Signal.TRACES, RECEIVER, max_body_bytes, max_inflated_bytes)
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
+        self._bodies = Bodies(intake, Signal.TRACES, RECEIVER, sizes)
 
     def routes(self) -> list[Route]:
         """The endpoint."""

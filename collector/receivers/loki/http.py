@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from obs.collector import limits
 from obs.collector.inflate import Grow, inflate, unsnapped
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.loki.messages import from_json, from_protobuf
 from obs.collector.receivers.loki.push import records
@@ -32,13 +32,8 @@ JSON, PROTOBUF = "application/json", "application/x-protobuf"
 class LokiPush:
     """The HTTP transport."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
-        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, sizes)
 
     def routes(self) -> list[Route]:
         """The endpoint under both paths."""

@@ -21,6 +21,7 @@ from obs import otlp
 from obs.collector import limits
 from obs.collector.body import read_body
 from obs.collector.inflate import inflate
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, Unavailable, UnsupportedMedia
@@ -46,15 +47,9 @@ _CODES = {
 class OtlpHttp:
     """The HTTP transport: reads requests, answers in the encoding they came in."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
         self._intake = intake
-        self._max_body = max_body_bytes
-        self._max_inflated = max_inflated_bytes
+        self._sizes = sizes
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="otlp-http")
 
     def routes(self, prefixes: Sequence[str] = PREFIXES) -> list[Route]:
@@ -74,7 +69,7 @@ class OtlpHttp:
         with self._intake.room() as room:
             try:
                 as_json = is_json(request.headers.get("content-type", ""))
-                body = await read_body(request, self._max_body, room)
+                body = await read_body(request, self._sizes.body, room)
             except ClientDisconnect:
                 return Response(status_code=400)
             except ObsError as e:
@@ -85,7 +80,7 @@ class OtlpHttp:
 
     def _take(self, signal: Signal, body: bytes, encoding: str, as_json: bool, room: Room) -> Response:
         try:
-            body = inflate(body, encoding, self._max_inflated, room.grow)
+            body = inflate(body, encoding, self._sizes.inflated, room.grow)
             if as_json:
                 body = otlp.json_to_protobuf(signal, body)
         except ObsError as e:

@@ -20,6 +20,7 @@ from obs.collector import limits
 from obs.collector.body import read_body, too_slow
 from obs.collector.crew import Crew
 from obs.collector.inflate import Grow, inflate, unsnapped
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import ObsError, Unavailable, UnsupportedMedia
@@ -38,14 +39,9 @@ WRITTEN = Response(status_code=204)
 class RemoteWrite:
     """The HTTP transport of both protocols."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
         self._intake = intake
-        self._max_body, self._max_inflated = max_body_bytes, max_inflated_bytes
+        self._sizes = sizes
         self._cache = remote_write.SeriesCache()
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="remote-write")
         self._crew = Crew(limits.DECODE_THREADS, "remote-write")
@@ -65,7 +61,7 @@ class RemoteWrite:
 
     def begin(self, headers: Mapping[bytes, bytes], nbytes: int) -> Visit | None:
         """See `obs.serving.whole`: usual bodies; a kind that is to be refused comes the other way."""
-        usual = nbytes <= limits.WHOLE_BYTES and nbytes <= self._max_body
+        usual = nbytes <= limits.WHOLE_BYTES and nbytes <= self._sizes.body
         if not usual or headers.get(b"content-encoding", b"snappy") != b"snappy":
             return None
         try:
@@ -92,7 +88,7 @@ class RemoteWrite:
         with self._intake.room() as room:
             try:
                 second = is_second(request.headers.get("content-type", ""))
-                body = await read_body(request, self._max_body, room)
+                body = await read_body(request, self._sizes.body, room)
             except ClientDisconnect:
                 return Response(status_code=400)
             except ObsError as e:
@@ -104,7 +100,7 @@ class RemoteWrite:
     def take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
         """Store what a body holds; the answer."""
         try:
-            body = inflated(body, encoding, self._max_inflated, room.grow)
+            body = inflated(body, encoding, self._sizes.inflated, room.grow)
         except ObsError as e:
             self._intake.refuse(Signal.METRICS, RECEIVER, e)
             return error_response(e)

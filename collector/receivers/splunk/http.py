@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from obs.collector import limits
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.splunk.events import ENVELOPE, BadEvent, from_events, from_lines
@@ -37,14 +37,8 @@ Parse = Callable[[bytes, Mapping[str, str]], Iterator[Record]]
 class SplunkHec:
     """The endpoints as an ASGI app. `tokens`: those that may send; none: everybody."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        tokens: Sequence[str] = (),
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
-        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, max_body_bytes, max_inflated_bytes)
+    def __init__(self, intake: Intake, tokens: Sequence[str] = (), sizes: BodySizes = BodySizes()) -> None:
+        self._bodies = Bodies(intake, Signal.LOGS, RECEIVER, sizes)
         self._tokens = tuple(tokens)
         self._acks = itertools.count()
         self.app = Starlette(routes=list(self._routes()))

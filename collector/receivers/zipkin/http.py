@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from obs.collector import limits
+from obs.collector.limits import BodySizes
 from obs.collector.receivers.bodies import Bodies
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.span_answers import error_response, refusal
@@ -37,13 +37,8 @@ Parse = Callable[[bytes], Iterator[ZipkinSpan]]
 class ZipkinSpans:
     """The HTTP transport."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        max_body_bytes: int = limits.MAX_BODY_BYTES,
-        max_inflated_bytes: int = limits.MAX_INFLATED_BYTES,
-    ) -> None:
-        self._bodies = Bodies(intake, Signal.TRACES, RECEIVER, max_body_bytes, max_inflated_bytes)
+    def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
+        self._bodies = Bodies(intake, Signal.TRACES, RECEIVER, sizes)
 
     def routes(self) -> list[Route]:
         """The two endpoints."""

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from obs.collector.ledger import Ledger
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline
 from obs.collector.receivers.elasticsearch.http import Elasticsearch
 from obs.collector.receivers.fluent.server import Fluent
@@ -69,9 +70,9 @@ HTTP: Mapping[str, tuple[str, bytes, dict[str, str], int]] = {
 @pytest.fixture
 def apps(intake: Intake) -> Iterator[Mapping[str, Starlette]]:
     loki, elastic, splunk = (
-        LokiPush(intake, 4096, 8192),
-        Elasticsearch(intake, 4096, 8192),
-        SplunkHec(intake, (), 4096, 8192),
+        LokiPush(intake, BodySizes(4096, 8192)),
+        Elasticsearch(intake, BodySizes(4096, 8192)),
+        SplunkHec(intake, (), BodySizes(4096, 8192)),
     )
     yield {"loki": Starlette(routes=loki.routes()), "elasticsearch": elastic.app, "splunk_hec": splunk.app}
     for receiver in (loki, elastic, splunk):

@@ -15,6 +15,7 @@ from obs_process import eventually
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 
 from obs.collector.ledger import Ledger
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline
 from obs.collector.receivers.otlp.http import OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
@@ -50,7 +51,7 @@ class Server:
         self.store, self.ledger = Keep(), Ledger()
         self.pipeline = Pipeline({Signal.TRACES: self.store}, max_in_flight_bytes=IN_FLIGHT)
         intake = Intake(self.pipeline, self.ledger)
-        self.transport = OtlpHttp(intake, max_body_bytes=200_000, max_inflated_bytes=1_000_000)
+        self.transport = OtlpHttp(intake, BodySizes(body=200_000, inflated=1_000_000))
         self.sock = listen("127.0.0.1:0", "listen")
         config = uvicorn.Config(Front(self.transport.routes(), not_found), log_config=None, lifespan="off")
         self.server = uvicorn.Server(config)

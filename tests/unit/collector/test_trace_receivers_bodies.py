@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from obs.collector.ledger import Ledger
+from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline
 from obs.collector.receivers import thrift
 from obs.collector.receivers.jaeger.http import JaegerSpans
@@ -58,7 +59,7 @@ def ledger() -> Ledger:
 @pytest.fixture
 def client(store: Taken, ledger: Ledger) -> Iterator[TestClient]:
     intake = Intake(Pipeline({Signal.TRACES: store}), ledger)
-    zipkin, jaeger = ZipkinSpans(intake, 4096, 8192), JaegerSpans(intake, 4096, 8192)
+    zipkin, jaeger = ZipkinSpans(intake, BodySizes(4096, 8192)), JaegerSpans(intake, BodySizes(4096, 8192))
     with TestClient(Starlette(routes=[*zipkin.routes(), *jaeger.routes()])) as found:
         yield found
     zipkin.close()
