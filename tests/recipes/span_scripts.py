@@ -1,4 +1,4 @@
-"""Spans in the notation of tests/scripts/traceql/README.md, and the scripts' commands."""
+"""Spans in the notation of tests/scripts/traceql/README.md."""
 
 from __future__ import annotations
 
@@ -6,40 +6,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from span_batches import SpanRow, trace_id
 
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.names import KINDS, STATUSES
-
-COMMAND = re.compile(r"(load|search|traces|fail|metric|instant)\b([^:]*?)(?:: (.*))?$")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One command of a script."""
-
-    line: int
-    command: str
-    options: str
-    query: str
-    body: list[str]
-
-
-def read_script(path: Path) -> list[Step]:
-    """The steps in order."""
-    steps: list[Step] = []
-    for at, line in enumerate(path.read_text().splitlines(), 1):
-        if line.startswith("  "):
-            steps[-1].body.append(line[2:])
-        elif line.strip() and not line.startswith("#"):
-            found = COMMAND.fullmatch(line)
-            assert found, f"{path.name}:{at}: not a command: {line}"
-            steps.append(Step(at, found.group(1), found.group(2).strip(), found.group(3) or "", []))
-    return steps
 
 
 def span_number(letter: str) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from log_recipes import NS, Record, logs_batch
+from script_files import Step, read_script
 
 from obs import warm
 from obs.errors import QueryError
@@ -17,28 +17,7 @@ from obs.logstore.responses import number
 from obs.logstore.store import LogStore
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scripts" / "logql").glob("*.test"))
-COMMAND = re.compile(r"(load|records|instant|range|refused|fail)\b([^:]*?)(?:: (.*))?$")
-
-
-@dataclass(frozen=True)
-class Step:
-    line: int
-    command: str
-    options: str
-    query: str
-    body: list[str]
-
-
-def read_script(path: Path) -> list[Step]:
-    steps: list[Step] = []
-    for at, line in enumerate(path.read_text().splitlines(), 1):
-        if line.startswith("  "):
-            steps[-1].body.append(line[2:])
-        elif line.strip() and not line.startswith("#"):
-            found = COMMAND.fullmatch(line)
-            assert found, f"{path.name}:{at}: not a command: {line}"
-            steps.append(Step(at, found.group(1), found.group(2).strip(), found.group(3) or "", []))
-    return steps
+COMMANDS = "load records instant range refused fail"
 
 
 def record(line: str) -> Record:
@@ -109,7 +88,7 @@ def test_script(script: Path, where: str, tmp_path: Path) -> None:
     store.open()
     logql = LogQL(store)
     try:
-        for step in read_script(script):
+        for step in read_script(script, COMMANDS):
             if step.command == "load":
                 load(store, step.body, where)
             else:

@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
+from script_files import Step, read_script
 from span_batches import SpanRow, spans_batch
-from span_scripts import Step, read_script, span_letter, spans_of
+from span_scripts import span_letter, spans_of
 
 from obs.errors import QueryError
 from obs.tracestore.durations import duration_ns
@@ -17,6 +18,7 @@ from obs.tracestore.traceql import plan
 from obs.tracestore.traceql.metrics.window import Window
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scripts" / "traceql").glob("*.test"))
+COMMANDS = "load search traces fail metric instant"
 
 
 def load(store: TraceStore, rows: list[SpanRow], where: str) -> None:
@@ -90,7 +92,7 @@ def test_script(script: Path, where: str, tmp_path: Path) -> None:
     store = TraceStore(tmp_path)
     store.open()
     try:
-        for step in read_script(script):
+        for step in read_script(script, COMMANDS):
             if step.command == "load":
                 load(store, list(spans_of(step.body)), where)
             else:
