@@ -15,25 +15,25 @@ import pytest
 from obs_process import ObsProcess, eventually
 from prometheus_api_client import PrometheusConnect
 from prometheus_process import PrometheusProcess, program
-from remote_read_client import part
+from protobuf_fields import field
 
 NOW_S = int(time.time()) - 5
 N = 40
 
 
 def series(labels: dict[str, str], *parts: bytes) -> bytes:
-    named = b"".join(part(1, part(1, k.encode()) + part(2, v.encode())) for k, v in sorted(labels.items()))
-    return part(1, named + b"".join(parts))
+    named = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+    return field(1, named + b"".join(parts))
 
 
 @pytest.fixture(scope="module")
 def obs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObsProcess]:
     """Two counters that rise by 15 every 15 s, with an exemplar and a description."""
-    exemplar = part(3, part(1, part(1, b"trace_id") + part(2, b"abc")) + part(2, 0.5) + part(3, NOW_S * 1000))
-    body = part(3, part(1, 1) + part(2, b"shop_orders") + part(4, b"Orders taken."))
+    exemplar = field(3, field(1, field(1, b"trace_id") + field(2, b"abc")) + field(2, 0.5) + field(3, NOW_S * 1000))
+    body = field(3, field(1, 1) + field(2, b"shop_orders") + field(4, b"Orders taken."))
     for job in ("api", "db"):
-        samples = [part(2, part(1, 15.0 * k) + part(2, (NOW_S - (N - 1 - k) * 15) * 1000)) for k in range(N)]
-        samples.append(part(2, part(1, 15.0 * (N - 1)) + part(2, int(time.time()) * 1000)))  # NOW_S may be long ago
+        samples = [field(2, field(1, 15.0 * k) + field(2, (NOW_S - (N - 1 - k) * 15) * 1000)) for k in range(N)]
+        samples.append(field(2, field(1, 15.0 * (N - 1)) + field(2, int(time.time()) * 1000)))  # NOW_S may be long ago
         body += series({"__name__": "shop_orders_total", "job": job}, *samples, exemplar)
     with ObsProcess(tmp_path_factory.mktemp("clients") / "data") as process:
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}

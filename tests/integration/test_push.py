@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from prometheus_client import (
     push_to_gateway,
     pushadd_to_gateway,
 )
+from protobuf_fields import field
 
 
 def value(obs: ObsProcess, query: str) -> list[tuple[dict[str, str], str]]:
@@ -62,14 +62,10 @@ def test_a_job_pushes(tmp_path: Path) -> None:
         assert value(obs, "size_count")[0][0] == {"__name__": "size_count", "job": "other"}
 
 
-def field(number: int, wire: int, payload: bytes) -> bytes:
-    return bytes([number << 3 | wire]) + (bytes([len(payload)]) if wire == 2 else b"") + payload
-
-
 def test_other_forms_and_faults(tmp_path: Path) -> None:
-    label = field(1, 2, field(1, 2, b"mode") + field(2, 2, b"x"))
-    metric = field(4, 2, label + field(2, 2, field(1, 1, struct.pack("<d", 2.5))))
-    family = field(1, 2, b"level") + field(2, 2, b"How high.") + field(3, 0, b"\x01") + metric
+    label = field(1, field(1, "mode") + field(2, "x"))
+    metric = field(4, label + field(2, field(1, 2.5)))
+    family = field(1, "level") + field(2, "How high.") + field(3, 1) + metric
     kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
     with ObsProcess(tmp_path / "data") as obs:
         assert send(obs, "PUT", "/metrics/job@base64/YS9i/dir@base64/=", bytes([len(family)]) + family, kind)[0] == 200

@@ -14,7 +14,7 @@ import pytest
 import remote_read_client as client
 from obs_process import ObsProcess
 from prometheus_process import PrometheusProcess
-from remote_read_client import part
+from protobuf_fields import field
 
 from obs.tsdb.promql.values import STALE
 from obs.tsdb.remote_read import xor
@@ -27,19 +27,19 @@ OPTIONS = ("--enable-feature=native-histograms", "--web.enable-remote-write-rece
 
 
 def series(labels: dict[str, str], *parts: bytes) -> bytes:
-    named = b"".join(part(1, part(1, k.encode()) + part(2, v.encode())) for k, v in sorted(labels.items()))
-    return part(1, named + b"".join(parts))
+    named = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+    return field(1, named + b"".join(parts))
 
 
 def sample(t_ms: int, value: float) -> bytes:
-    return part(2, part(1, value) + part(2, t_ms))
+    return field(2, field(1, value) + field(2, t_ms))
 
 
 def native(t_ms: int, count: float) -> bytes:
     """A float histogram of schema 0 with observations in the buckets 3 and 5."""
-    spans = part(11, part(1, 6) + part(2, 1)) + part(11, part(1, 2) + part(2, 1))
-    counts = part(13, count / 2) * 2
-    return part(4, part(2, count) + part(3, 21.5) + spans + counts + part(15, t_ms))
+    spans = field(11, field(1, 6) + field(2, 1)) + field(11, field(1, 2) + field(2, 1))
+    counts = field(13, count / 2) * 2
+    return field(4, field(2, count) + field(3, 21.5) + spans + counts + field(15, t_ms))
 
 
 def write(url: str, body: bytes) -> None:

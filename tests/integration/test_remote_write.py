@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import struct
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -12,25 +11,9 @@ from urllib.parse import urlparse
 import cramjam
 import pytest
 from obs_process import ObsProcess
+from protobuf_fields import field, varint
 
 V2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
-
-
-def varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def field(number: int, value: bytes | int | float) -> bytes:
-    """One protobuf field."""
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    if isinstance(value, float):
-        return varint(number << 3 | 1) + struct.pack("<d", value)
-    return varint(number << 3) + varint(value)
 
 
 def labels(**pairs: str) -> bytes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from protobuf_fields import field
 
 from obs import warm
 from obs.errors import ObsError
@@ -17,24 +16,6 @@ from obs.remote_write import fast, slow
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
     warm.load_now("obs.remote_write.kernels")
-
-
-def varint(n: int) -> bytes:
-    n &= 2**64 - 1
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def field(number: int, value: bytes | int | float) -> bytes:
-    """One field: bytes as a message or text, int as a varint, float as a double."""
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    if isinstance(value, float):
-        return varint(number << 3 | 1) + struct.pack("<d", value)
-    return varint(number << 3) + varint(value)
 
 
 def label(name: bytes, value: bytes) -> bytes:

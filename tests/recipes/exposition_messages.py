@@ -5,42 +5,12 @@ Source of the field numbers: client_model's metrics.proto.
 
 from __future__ import annotations
 
-import struct
-
-
-def varint(value: int) -> bytes:
-    """A number, seven bits a byte."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def text(number: int, value: str | bytes) -> bytes:
-    """A field of text or a message."""
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def integer(number: int, value: int) -> bytes:
-    """A field with an unsigned number."""
-    return varint(number << 3) + varint(value)
-
-
-def signed(number: int, value: int) -> bytes:
-    """A field with a zig-zag number."""
-    return integer(number, value * 2 if value >= 0 else -value * 2 - 1)
-
-
-def double(number: int, value: float) -> bytes:
-    """A field with a 64-bit float."""
-    return varint(number << 3 | 1) + struct.pack("<d", value)
+from protobuf_fields import field, signed, varint
 
 
 def family(name: str, kind: int, *metrics: bytes, told: str = "Help.") -> bytes:
     """A MetricFamily. `kind` is the number of its type: 4 is a histogram, 5 a gauge histogram."""
-    return text(1, name) + text(2, told) + integer(3, kind) + b"".join(text(4, metric) for metric in metrics)
+    return field(1, name) + field(2, told) + field(3, kind) + b"".join(field(4, metric) for metric in metrics)
 
 
 def delimited(*messages: bytes) -> bytes:
@@ -50,8 +20,8 @@ def delimited(*messages: bytes) -> bytes:
 
 def exemplar(trace_id: str, value: float, seconds: int) -> bytes:
     """An Exemplar."""
-    label = text(1, "trace_id") + text(2, trace_id)
-    return text(1, label) + double(2, value) + text(3, integer(1, seconds))
+    label = field(1, "trace_id") + field(2, trace_id)
+    return field(1, label) + field(2, value) + field(3, field(1, seconds))
 
 
 def native_histogram() -> bytes:
@@ -59,9 +29,9 @@ def native_histogram() -> bytes:
 
     Schema 0; positive buckets 0 (0.5, 1]: 1, 1 (1, 2]: 3, 3 (4, 8]: 1, so that there is a gap.
     """
-    spans = text(12, signed(1, 0) + integer(2, 2)) + text(12, signed(1, 1) + integer(2, 1))
+    spans = field(12, signed(1, 0) + field(2, 2)) + field(12, signed(1, 1) + field(2, 1))
     deltas = b"".join(signed(13, delta) for delta in (1, 2, -2))
-    classic = text(3, integer(1, 2) + double(2, 1.0)) + text(3, integer(1, 5) + double(2, 4.0))
-    numbers = integer(1, 6) + double(2, 12.5) + signed(5, 0) + double(6, 1e-128) + integer(7, 1)
-    example = text(16, exemplar("ab", 1.5, 1_700_000_000))
-    return text(1, text(1, "path") + text(2, "/")) + text(7, numbers + classic + spans + deltas + example)
+    classic = field(3, field(1, 2) + field(2, 1.0)) + field(3, field(1, 5) + field(2, 4.0))
+    numbers = field(1, 6) + field(2, 12.5) + signed(5, 0) + field(6, 1e-128) + field(7, 1)
+    example = field(16, exemplar("ab", 1.5, 1_700_000_000))
+    return field(1, field(1, "path") + field(2, "/")) + field(7, numbers + classic + spans + deltas + example)

@@ -16,6 +16,7 @@ from urllib.parse import urlparse
 import cramjam
 import msgpack
 from obs_process import ObsProcess
+from protobuf_fields import field
 
 TOKEN = "token-of-a-test"
 
@@ -104,15 +105,15 @@ class LokiProtobuf(LokiJson):
 
     def body(self, lines: Sequence[Line]) -> bytes:
         """A logproto.PushRequest."""
-        streams = b"".join(_field(1, self._stream(line)) for line in lines)
+        streams = b"".join(field(1, self._stream(line)) for line in lines)
         return bytes(cramjam.snappy.compress_raw(streams))
 
     def _stream(self, line: Line) -> bytes:
         labels = f'{{host_name="{line.host}", service_name="{line.service}"}}'
-        time = _number(1, line.time_ns // 10**9) + _number(2, line.time_ns % 10**9)
-        pair = _field(1, b"level") + _field(2, line.level.encode())
-        entry = _field(1, time) + _field(2, line.text.encode()) + _field(3, pair)
-        return _field(1, labels.encode()) + _field(2, entry)
+        time = field(1, line.time_ns // 10**9) + field(2, line.time_ns % 10**9)
+        pair = field(1, b"level") + field(2, line.level.encode())
+        entry = field(1, time) + field(2, line.text.encode()) + field(3, pair)
+        return field(1, labels.encode()) + field(2, entry)
 
 
 class ElasticsearchBulk:
@@ -266,19 +267,3 @@ def _read(client: socket.socket) -> Any:
         reader.feed(data)
         for value in reader:
             return value
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)

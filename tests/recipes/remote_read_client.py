@@ -8,11 +8,13 @@ from __future__ import annotations
 import http.client
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as kept
 from urllib.parse import urlparse
 
 import cramjam
 import google_crc32c
+from protobuf_fields import field
 
 from obs.remote_write import wire
 
@@ -21,33 +23,15 @@ Matcher = tuple[int, str, str]  # type, name, value
 Sample = tuple[int, float]
 
 
-def varint(n: int) -> bytes:
-    n &= 2**64 - 1
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes([*out, n])
-
-
-def part(number: int, value: bytes | int | float) -> bytes:
-    """One protobuf field."""
-    if isinstance(value, bytes):
-        return varint(number << 3 | 2) + varint(len(value)) + value
-    if isinstance(value, float):
-        return varint(number << 3 | 1) + struct.pack("<d", value)
-    return varint(number << 3) + varint(value)
-
-
 def query(start_ms: int, end_ms: int, *matchers: Matcher) -> bytes:
     """A Query."""
-    given = b"".join(part(3, part(1, t) + part(2, n.encode()) + part(3, v.encode())) for t, n, v in matchers)
-    return part(1, start_ms) + part(2, end_ms) + given
+    given = b"".join(field(3, field(1, t) + field(2, n.encode()) + field(3, v.encode())) for t, n, v in matchers)
+    return field(1, start_ms) + field(2, end_ms) + given
 
 
 def request(queries: Sequence[bytes], accepted: Sequence[int] = ()) -> bytes:
     """A ReadRequest, packed."""
-    body = b"".join(part(1, q) for q in queries) + b"".join(part(2, a) for a in accepted)
+    body = b"".join(field(1, q) for q in queries) + b"".join(field(2, a) for a in accepted)
     return bytes(cramjam.snappy.compress_raw(body))
 
 
@@ -68,9 +52,9 @@ class Series:
     """What was read of a series: floats, and of histograms their time, count, sum and counts by bucket index."""
 
     labels: dict[str, str]
-    samples: list[Sample] = field(default_factory=list)
-    histograms: list[tuple[int, float, float, dict[int, float]]] = field(default_factory=list)
-    chunks: list[tuple[int, int, int, bytes]] = field(default_factory=list)  # type, min, max, data
+    samples: list[Sample] = kept(default_factory=list)
+    histograms: list[tuple[int, float, float, dict[int, float]]] = kept(default_factory=list)
+    chunks: list[tuple[int, int, int, bytes]] = kept(default_factory=list)  # type, min, max, data
 
 
 def read_samples(body: bytes) -> list[list[Series]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exposition_messages import delimited, double, family, integer, text
+from exposition_messages import delimited, family
+from protobuf_fields import field
 
 from obs.collector.ledger import Ledger
 from obs.collector.pipeline import Pipeline
@@ -91,8 +92,8 @@ def test_without_a_type_nothing_is_changed() -> None:
 
 
 def test_protobuf_edges_are_the_same_as_those_of_text() -> None:
-    bucket = text(3, integer(1, 2) + double(2, 1e6))
-    classic = text(7, integer(1, 2) + double(2, 1.0) + bucket)
+    bucket = field(3, field(1, 2) + field(2, 1e6))
+    classic = field(7, field(1, 2) + field(2, 1.0) + bucket)
     found, _ = taken(target(), parse_delimited(delimited(family("took", 4, classic))))
     assert {dict(labels).get("le") for labels in found} == {"1e+06", "+Inf", None}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from exposition_messages import delimited, double, exemplar, family, integer, native_histogram, signed, text
+from exposition_messages import delimited, exemplar, family, native_histogram
+from protobuf_fields import field, signed
 
 from obs.exposition import series_labels
 from obs.exposition.delimited import Histograms, parse_delimited
@@ -38,8 +39,8 @@ def test_classic_buckets_stand_beside_native_ones_where_asked() -> None:
 
 
 def test_a_classic_histogram_is_never_taken_for_a_native_one() -> None:
-    bucket = text(3, integer(1, 2) + double(2, 1.0) + text(3, exemplar("cd", 0.5, 1)))
-    classic = text(7, integer(1, 2) + double(2, 1.0) + bucket)
+    bucket = field(3, field(1, 2) + field(2, 1.0) + field(3, exemplar("cd", 0.5, 1)))
+    classic = field(7, field(1, 2) + field(2, 1.0) + bucket)
     first, *_ = parse_delimited(delimited(family("took", 4, classic)), NATIVE).rows
     assert first.native is None and first.exemplar is not None and first.exemplar.t_ms == 1000
 
@@ -47,15 +48,15 @@ def test_a_classic_histogram_is_never_taken_for_a_native_one() -> None:
 @pytest.mark.parametrize(
     "histogram",
     [
-        text(12, signed(1, 0) + integer(2, 3)) + signed(13, 1),  # more buckets than counts
-        text(12, signed(1, 0) + integer(2, 1)) + signed(13, 1) + signed(13, 1),  # fewer
-        text(12, signed(1, 0) + integer(2, 1)) + signed(13, 1) + signed(5, 9),  # no such schema
-        text(12, signed(1, 2**31) + integer(2, 1)) + signed(13, 1),  # an index out of reach
+        field(12, signed(1, 0) + field(2, 3)) + signed(13, 1),  # more buckets than counts
+        field(12, signed(1, 0) + field(2, 1)) + signed(13, 1) + signed(13, 1),  # fewer
+        field(12, signed(1, 0) + field(2, 1)) + signed(13, 1) + signed(5, 9),  # no such schema
+        field(12, signed(1, 2**31) + field(2, 1)) + signed(13, 1),  # an index out of reach
     ],
 )
 def test_a_histogram_that_does_not_fit_is_an_error(histogram: bytes) -> None:
     with pytest.raises(ExpositionError, match="malformed"):
-        parse_delimited(delimited(family("took", 4, text(7, integer(1, 1) + histogram))), NATIVE)
+        parse_delimited(delimited(family("took", 4, field(7, field(1, 1) + histogram))), NATIVE)
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))

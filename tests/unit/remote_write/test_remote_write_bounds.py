@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
+from protobuf_fields import field
 
 from obs.errors import TooLarge, UserError
 from obs.model.batch import Decoded
@@ -18,15 +19,6 @@ from obs.remote_write.wire import MAX_PACKED_BYTES
 Decode = Callable[[bytes, SeriesCache], Decoded]
 FEW = 10_000
 MANY = FEW + 1
-
-
-def field(number: int, value: bytes) -> bytes:
-    """A text or message."""
-    size, length = len(value), bytearray()
-    while size > 127:
-        length.append(size & 127 | 128)
-        size >>= 7
-    return bytes([number << 3 | 2, *length, size]) + value
 
 
 SERIES = field(1, field(1, b"__name__") + field(2, b"many"))
