@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from obs_process import ObsProcess, eventually
@@ -16,40 +12,26 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
+from web_hook import Hook, listening
 
 RULES = """
 groups:
   - name: queue
-    interval: 1s
+    interval: 300ms
     rules:
       - {record: "job:shop_queue:max", expr: "max by (job) (shop_queue)"}
       - alert: QueueLong
         expr: job:shop_queue:max > 10
-        for: 1s
+        for: 300ms
         labels: {severity: page}
         annotations: {summary: "{{ $labels.job }} has {{ $value }} waiting"}
 """
 
 
 @pytest.fixture
-def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A webhook's URL and what it was sent."""
-    bodies: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", bodies
-    server.shutdown()
-    server.server_close()
+def hook() -> Iterator[Hook]:
+    with listening() as found:
+        yield found
 
 
 class Queue:
@@ -71,18 +53,17 @@ def rule_health(obs: ObsProcess) -> list[str]:
     return [rule["health"] for rule in obs.client.prometheus.rules()[0]["rules"]]
 
 
-def test_from_a_rule_to_a_webhook(tmp_path: Path, hook: tuple[str, list[dict[str, Any]]]) -> None:
-    url, bodies = hook
+def test_from_a_rule_to_a_webhook(tmp_path: Path, hook: Hook) -> None:
     (tmp_path / "rules.yml").write_text(RULES)
-    route = "{receiver: ops, group_by: [alertname], group_wait: 1s, group_interval: 1s}"
+    route = "{receiver: ops, group_by: [alertname], group_wait: 100ms, group_interval: 300ms}"
     (tmp_path / "obs.yml").write_text(
         f"rule_files: [{tmp_path}/rules.yml]\n"
-        f"alerting:\n  route: {route}\n  receivers: [{{name: ops, webhook_configs: [{{url: '{url}'}}]}}]\n"
+        f"alerting:\n  route: {route}\n  receivers: [{{name: ops, webhook_configs: [{{url: '{hook.url}'}}]}}]\n"
     )
     with ObsProcess(tmp_path / "data", "--config", str(tmp_path / "obs.yml")) as obs:
         Queue(obs).report(25)
-        eventually(lambda: bodies)
-        (page,) = bodies
+        eventually(lambda: hook.bodies)
+        (page,) = hook.bodies
         assert (page["status"], page["version"], page["receiver"]) == ("firing", "4", "ops")
         assert page["alerts"][0]["annotations"] == {"summary": "cart has 25 waiting"}
         assert page["commonLabels"] == {"alertname": "QueueLong", "job": "cart", "severity": "page"}
@@ -99,8 +80,8 @@ def test_from_a_rule_to_a_webhook(tmp_path: Path, hook: tuple[str, list[dict[str
         health = eventually(lambda: rule_health(obs), lambda found: "unknown" not in found)
         assert health == ["ok", "ok"]
         Queue(obs).report(2)
-        eventually(lambda: len(bodies) > 1)
-        assert [b["status"] for b in bodies] == ["firing", "resolved"]
+        eventually(lambda: len(hook.bodies) > 1)
+        assert [b["status"] for b in hook.bodies] == ["firing", "resolved"]
 
 
 def test_a_receiver_that_hangs_keeps_obs_from_nothing(tmp_path: Path) -> None:
@@ -108,7 +89,7 @@ def test_a_receiver_that_hangs_keeps_obs_from_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung:
         url = f"http://127.0.0.1:{hung.getsockname()[1]}/"
         rule = "{alert: Always, expr: vector(1)}"
-        (tmp_path / "rules.yml").write_text(f"groups: [{{name: a, interval: 1s, rules: [{rule}]}}]")
+        (tmp_path / "rules.yml").write_text(f"groups: [{{name: a, interval: 300ms, rules: [{rule}]}}]")
         hook = f"{{url: '{url}', timeout: 1h}}"
         (tmp_path / "obs.yml").write_text(
             f"rule_files: [{tmp_path}/rules.yml]\n"

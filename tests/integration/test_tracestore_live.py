@@ -1,11 +1,7 @@
-"""The store while it lives: searched while it takes spans, flushes and merges; killed; damaged; hard input."""
+"""The store while it lives: searched while it takes spans, flushes and merges; damaged; hard input."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -80,43 +76,6 @@ def test_every_acknowledged_trace_is_found_at_every_moment(tmp_path: Path) -> No
     (edge,) = store.dependencies(TraceQuery())
     assert (edge.parent, edge.child, edge.calls) == ("shop", "cart", 3 * rounds)
     assert {t.spans for t in store.search(TraceQuery(limit=1000)).traces} == {2}
-    store.close()
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from obs.tracestore.store import TraceStore
-from span_batches import SpanRow, spans_batch
-store = TraceStore(Path(sys.argv[1]))
-store.open()
-number = 0
-while True:
-    number += 1
-    store.consume(spans_batch(SpanRow(number, 1, start=number), SpanRow(number, 2, parent=1, start=number)))
-    print(number, flush=True)
-    if number == 40:
-        store.flush()
-"""
-
-
-def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path) -> None:
-    recipes = str(Path(__file__).parents[1] / "recipes")
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path / "t")], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": recipes},
-    )  # fmt: skip
-    assert process.stdout is not None
-    acknowledged = 0
-    for line in process.stdout:
-        acknowledged = int(line)
-        if acknowledged == 70:
-            os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    store = opened(tmp_path / "t")
-    found = store.search(TraceQuery(limit=1000, order="start", descending=False)).traces
-    assert len(found) in (acknowledged, acknowledged + 1)
-    assert {t.spans for t in found} == {2}
     store.close()
 
 

@@ -33,16 +33,12 @@ class Line:
 
 
 class Sender(Protocol):
-    """Sends lines; returns when the server has acknowledged them. Raises: Refused."""
+    """Sends lines; returns when the server has acknowledged them, where the protocol can. Raises: Refused."""
 
     name: str
-    acknowledges: bool
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
         """Send."""
-
-    def garbage(self, obs: ObsProcess) -> str:
-        """Send what is no message of the protocol; returns what the server says of it."""
 
 
 class Refused(Exception):
@@ -67,7 +63,7 @@ def good(answer: tuple[int, bytes]) -> bytes:
 class LokiJson:
     """Loki's push in JSON, gzip."""
 
-    name, acknowledges = "loki", True
+    name = "loki"
     kind = "application/json"
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
@@ -119,7 +115,7 @@ class LokiProtobuf(LokiJson):
 class ElasticsearchBulk:
     """Elasticsearch's bulk, as Filebeat sends it."""
 
-    name, acknowledges = "elasticsearch", True
+    name = "elasticsearch"
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
         body = "".join(
@@ -148,7 +144,7 @@ class ElasticsearchBulk:
 class SplunkEvents:
     """Splunk's HTTP event collector."""
 
-    name, acknowledges = "splunk_hec", True
+    name = "splunk_hec"
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
         events = (
@@ -176,7 +172,7 @@ class SplunkEvents:
 class FluentForward:
     """Fluentd's forward protocol, packed and compressed, with an acknowledgement."""
 
-    name, acknowledges = "fluent", True
+    name = "fluent"
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
         events = b"".join(msgpack.packb([_event_time(line.time_ns), self._event(line)]) for line in lines)
@@ -205,7 +201,7 @@ class FluentForward:
 class SyslogTcp:
     """Syslog in RFC 5424 over TCP, counted."""
 
-    name, acknowledges = "syslog", False
+    name = "syslog"
 
     def __call__(self, obs: ObsProcess, lines: Sequence[Line]) -> None:
         host, port = obs.receivers["syslog.tcp"].rsplit(":", 1)
@@ -220,10 +216,6 @@ class SyslogTcp:
         priority = 16 * 8 + {"error": 3, "info": 6}[line.level]
         return f"<{priority}>1 {iso(line.time_ns)} {line.host} {line.service} - - - {line.text}".encode()
 
-    def garbage(self, obs: ObsProcess) -> str:
-        """There is none: what is no syslog message is a line of text."""
-        return "cannot"
-
 
 class SyslogUdp(SyslogTcp):
     """The same in datagrams."""
@@ -233,19 +225,6 @@ class SyslogUdp(SyslogTcp):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             for line in lines:
                 client.sendto(self.message(line), (host, int(port)))
-
-
-SENDERS: tuple[Sender, ...] = (
-    LokiJson(), LokiProtobuf(), ElasticsearchBulk(), SplunkEvents(), FluentForward(), SyslogTcp(), SyslogUdp(),
-)  # fmt: skip
-
-CONFIG = f"""
-receivers:
-  splunk_hec: {{tokens: [{TOKEN}]}}
-  fluent: {{listen: "127.0.0.1:0"}}
-  syslog: {{tcp: "127.0.0.1:0", udp: "127.0.0.1:0"}}
-"""
-PORTS = 3
 
 
 def iso(time_ns: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from jaeger_client.thrift_gen.jaeger import ttypes as jaeger
 from jaeger_client.thrift_gen.zipkincore import ttypes as zipkincore
-from log_senders import Refused, good, post
+from log_senders import good, post
 from obs_process import ObsProcess
 from py_zipkin import Encoding, Kind
 from py_zipkin.encoding import create_endpoint, get_encoder
@@ -19,8 +19,6 @@ from py_zipkin.encoding._helpers import Span as PyZipkinSpan
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.Thrift import TType
 from thrift.transport.TTransport import TMemoryBuffer
-
-__all__ = ["CONFIG", "PORTS", "SENDERS", "Refused", "Sender", "Sent"]
 
 
 @dataclass(frozen=True)
@@ -220,10 +218,3 @@ def signed(number: int) -> int:
 SENDERS: tuple[Sender, ...] = (
     ZipkinJson(), PyZipkinV2(), PyZipkinV1(), PyZipkinProtobuf(), ZipkinThrift(), JaegerThrift(),
 )  # fmt: skip
-
-CONFIG = """
-receivers:
-  zipkin: {listen: "127.0.0.1:0"}
-  jaeger: {listen: "127.0.0.1:0"}
-"""
-PORTS = 2

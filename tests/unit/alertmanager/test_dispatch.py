@@ -1,14 +1,12 @@
 """From the intake to a real webhook on a virtual clock: routes, group timers, repeats, resolves, retries, restarts."""
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
+from web_hook import Hook, listening
 
 from obs.alertmanager.alert import Alert
 from obs.alertmanager.config import parse
@@ -24,45 +22,10 @@ from obs.model.labels import Matcher, MatchOp, make_labels
 S = 1_000_000_000
 
 
-class Hook:
-    """A webhook that keeps what it was sent; `status` is what it answers."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.status = 200
-        self.retry_after = ""
-        self.asked = 0
-        self.open = Event()  # it answers while this is set
-        self.open.set()
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                hook.asked += 1
-                hook.open.wait(10)
-                if hook.status == 200:
-                    hook.bodies.append(body)
-                self.send_response(hook.status)
-                if hook.retry_after:
-                    self.send_header("Retry-After", hook.retry_after)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    found = Hook()
-    yield found
-    found.open.set()
-    found.server.shutdown()
-    found.server.server_close()
+    with listening() as found:
+        yield found
 
 
 class Pipe:
