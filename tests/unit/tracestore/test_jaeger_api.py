@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from span_batches import SpanRow, spans_batch, trace_id
+from standing_spans import StandingClock, asked, standing
 
 from obs import otlp
 from obs.model.batch import Signal
@@ -33,29 +34,12 @@ ROWS = [
 ]  # fmt: skip
 
 
-class Clock:
-    """Stands a little after the spans."""
-
-    def now_ns(self) -> int:
-        return NOW + 60 * S
-
-
 @pytest.fixture(scope="module", params=["head", "block", "split"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder: Path = tmp_path_factory.mktemp("traces") / "traces"
-    store = TraceStore(folder, None, Clock())
-    store.open()
-    store.consume(spans_batch(*ROWS[1:]))
-    if request.param == "split":
-        store.flush()
-    store.consume(spans_batch(ROWS[0]))
-    if request.param == "block":
-        store.flush()
-    app = FastAPI()
-    app.include_router(api.router(store))
-    with TestClient(app) as test_client:
-        yield test_client
-    store.close()
+    folder = tmp_path_factory.mktemp("traces") / "traces"
+    clock = StandingClock(NOW + 60 * S)
+    with standing(folder, request.param, ROWS[1:], ROWS[:1], clock) as store, asked(store) as client:
+        yield client
 
 
 def get(client: TestClient, path: str, **params: Any) -> Any:

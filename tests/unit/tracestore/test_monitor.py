@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from span_batches import SpanRow, spans_batch
+from span_batches import SpanRow
+from standing_spans import standing
 
 from obs.tracestore import api, limits
 from obs.tracestore.monitor import MonitorQuery
@@ -42,17 +42,9 @@ ROWS = rows()
 
 @pytest.fixture(scope="module", params=["head", "block", "split"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceStore]:
-    folder: Path = tmp_path_factory.mktemp("traces") / "traces"
-    store = TraceStore(folder)
-    store.open()
-    store.consume(spans_batch(*ROWS[:250]))
-    if request.param == "split":
-        store.flush()
-    store.consume(spans_batch(*ROWS[200:]))  # fifty come twice
-    if request.param == "block":
-        store.flush()
-    yield store
-    store.close()
+    folder = tmp_path_factory.mktemp("traces") / "traces"
+    with standing(folder, request.param, ROWS[:250], ROWS[200:]) as store:  # fifty come twice
+        yield store
 
 
 def plainly(query: MonitorQuery) -> dict[tuple[str, str | None], list[float]]:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from span_batches import SpanRow, spans_batch
+from span_batches import SpanRow
+from standing_spans import StandingClock, asked, standing
 
-from obs.tracestore import api, limits
-from obs.tracestore.store import TraceStore
+from obs.tracestore import limits
 
 S = 10**9
 NOW = 1_700_000_000 * S
 MS = 10**6
-
-
-class Clock:
-    """Stands a little after the spans."""
-
-    def now_ns(self) -> int:
-        return NOW + 60 * S
 
 
 EVENT = {"time_ns": NOW + 5, "name": "exception", "attributes": '{"exception.type":"Boom"}', "dropped": 0}
@@ -36,21 +27,10 @@ ROWS = [
 
 @pytest.fixture(scope="module", params=["head", "block", "split"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder: Path = tmp_path_factory.mktemp("traces") / "traces"
-    store = TraceStore(folder, None, Clock())
-    store.open()
-    if request.param == "split":
-        store.consume(spans_batch(*ROWS[1:]))
-        store.flush()
-        store.consume(spans_batch(ROWS[0]))
-    else:
-        store.consume(spans_batch(*ROWS))
-    if request.param == "block":
-        store.flush()
-    app = FastAPI()
-    app.include_router(api.router(store))
-    yield TestClient(app)
-    store.close()
+    folder = tmp_path_factory.mktemp("traces") / "traces"
+    clock = StandingClock(NOW + 60 * S)
+    with standing(folder, request.param, ROWS[1:], ROWS[:1], clock) as store, asked(store) as client:
+        yield client
 
 
 def got(client: TestClient, path: str, **params: Any) -> Any:

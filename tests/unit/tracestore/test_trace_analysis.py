@@ -8,16 +8,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from span_batches import SpanRow, spans_batch
+from standing_spans import asked, standing
 
 from obs.errors import QueryLimit
-from obs.tracestore import api, catalog
+from obs.tracestore import catalog
 from obs.tracestore.analysis.flame import folded, merged_stacks
 from obs.tracestore.analysis.two_traces import compared
 from obs.tracestore.sources import MemorySource
-from obs.tracestore.store import TraceStore
 
 MS = 10**6
 NOW = 1_700_000_000 * 10**9
@@ -48,21 +47,9 @@ ROWS = [
 
 @pytest.fixture(scope="module", params=["head", "block", "split"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    store = TraceStore(tmp_path_factory.mktemp("traces") / "traces")
-    store.open()
-    if request.param == "split":
-        store.consume(spans_batch(*ROWS[::2]))
-        store.flush()
-        store.consume(spans_batch(*ROWS[1::2]))
-    else:
-        store.consume(spans_batch(*ROWS))
-    if request.param == "block":
-        store.flush()
-    app = FastAPI()
-    app.include_router(api.router(store))
-    with TestClient(app) as test_client:
-        yield test_client
-    store.close()
+    folder = tmp_path_factory.mktemp("traces") / "traces"
+    with standing(folder, request.param, ROWS[::2], ROWS[1::2]) as store, asked(store) as client:
+        yield client
 
 
 def get(client: TestClient, path: str, **params: Any) -> Any:

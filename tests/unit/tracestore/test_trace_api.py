@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, TracesData
-from span_batches import SpanRow, spans_batch, trace_id
+from span_batches import SpanRow, trace_id
+from standing_spans import StandingClock, asked, standing
 
-from obs.tracestore import api, limits
-from obs.tracestore.store import TraceStore
+from obs.tracestore import limits
 from obs.wire_messages import message_class
 
 S = 10**9
@@ -22,13 +20,6 @@ NOW = 1_700_000_000 * S
 MS = 10**6
 LONG = f"{1:032x}"
 SHORT = f"{2:016x}"
-
-
-class Clock:
-    """Stands a little after the spans."""
-
-    def now_ns(self) -> int:
-        return NOW + 60 * S
 
 
 EVENT = {"time_ns": NOW + 5, "name": "exception", "attributes": '{"exception.type":"Boom","n":3}', "dropped": 0}
@@ -48,27 +39,10 @@ LONG = f"{BIG:032x}"
 
 @pytest.fixture(scope="module", params=["head", "block", "reopened", "split"])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    folder: Path = tmp_path_factory.mktemp("traces") / "traces"
-    store = TraceStore(folder, None, Clock())
-    store.open()
-    if request.param == "split":
-        store.consume(spans_batch(*ROWS[1:]))
-        store.flush()
-        store.consume(spans_batch(ROWS[0]))
-    else:
-        store.consume(spans_batch(*ROWS))
-    if request.param == "block":
-        store.flush()
-    if request.param == "reopened":
-        store.close()
-        store = TraceStore(folder, None, Clock())
-        store.open()
-        assert store.engine.wait_recovered()
-    app = FastAPI()
-    app.include_router(api.router(store))
-    with TestClient(app) as test_client:
-        yield test_client
-    store.close()
+    folder = tmp_path_factory.mktemp("traces") / "traces"
+    clock = StandingClock(NOW + 60 * S)
+    with standing(folder, request.param, ROWS[1:], ROWS[:1], clock) as store, asked(store) as client:
+        yield client
 
 
 ENVELOPE = {"Enveloped": (("trace", 1, 11, 1, "Trace"),), "Trace": (("resource_spans", 1, 12, 3, ""),)}

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from span_batches import SpanRow, spans_batch, trace_id
+from span_batches import SpanRow, trace_id
+from standing_spans import asked, standing
 
-from obs.columnar.options import EngineOptions
 from obs.sql.engine import SqlEngine
-from obs.tracestore import api, limits
+from obs.tracestore import limits
 from obs.tracestore.store import TraceStore
 
 NOW = 1_700_000_000 * 10**9
@@ -42,27 +41,15 @@ ROWS = [*BY_CHANCE, *CHAIN, *ODD]
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceStore]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "LINK_GROUP_ROWS", 7)
-        folder: Path = tmp_path_factory.mktemp("data") / "traces"
-        store = TraceStore(folder, EngineOptions(compact_interval_s=3600))
-        store.open()
-        store.consume(spans_batch(*ROWS[:60]))
-        if request.param in ("split", "merged"):
-            store.flush()
-        store.consume(spans_batch(*ROWS[40:]))  # twenty come twice
-        if request.param in ("block", "merged"):
-            store.flush()
-        if request.param == "merged":
-            store.engine.compact()
-        yield store
-        store.close()
+        folder = tmp_path_factory.mktemp("data") / "traces"
+        with standing(folder, request.param, ROWS[:60], ROWS[40:]) as store:  # twenty come twice
+            yield store
 
 
 @pytest.fixture(scope="module")
 def client(store: TraceStore) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(api.router(store))
-    with TestClient(app) as test_client:
-        yield test_client
+    with asked(store) as client:
+        yield client
 
 
 def get(client: TestClient, path: str, **params: Any) -> Any:
