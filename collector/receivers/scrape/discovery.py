@@ -1,6 +1,7 @@
 """Where targets come from: files, URLs, name servers, Docker. Each is asked again and again and gives all its groups.
 
 A source that cannot be asked for now keeps what it gave last.
+What only some sources need (HTTP, DNS, Docker) is imported when such a source is asked.
 Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/
 """
 
@@ -12,10 +13,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
-import dns.asyncresolver
 import yaml
 
 from obs.collector.receivers.scrape.config import (
@@ -26,12 +25,14 @@ from obs.collector.receivers.scrape.config import (
     Job,
     StaticTargets,
 )
-from obs.collector.receivers.scrape.docker_targets import containers
 from obs.collector.receivers.scrape.fetching import request_options
 from obs.collector.receivers.scrape.targets import Group
 from obs.errors import UserError
 
-Ask = Callable[[aiohttp.ClientSession], Awaitable[list[Group]]]
+if TYPE_CHECKING:
+    import aiohttp
+
+Ask = Callable[["aiohttp.ClientSession"], Awaitable[list[Group]]]
 
 
 class DiscoveryError(UserError):
@@ -108,12 +109,14 @@ def groups_of(entries: Any, source: str, meta: Mapping[str, str]) -> list[Group]
 
 def _url(config: HttpDiscovery) -> Ask:
     async def ask(session: aiohttp.ClientSession) -> list[Group]:
+        from aiohttp import ClientError
+
         try:
             async with session.get(config.url, **request_options(config)) as response:
                 if response.status != 200:
                     raise DiscoveryError(f"cannot read targets of {config.url!r}: HTTP status {response.status}")
                 entries = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, ValueError) as e:
+        except (ClientError, TimeoutError, ValueError) as e:
             raise DiscoveryError(f"cannot read targets of {config.url!r}: {e or type(e).__name__}") from None
         return groups_of(entries, config.url, {"__meta_url": config.url})
 
@@ -128,9 +131,12 @@ def _names(config: DnsDiscovery) -> Ask:
 
 
 async def _resolved(config: DnsDiscovery, name: str) -> Group:
+    from dns.asyncresolver import resolve
+    from dns.exception import DNSException
+
     try:
-        answer = await dns.asyncresolver.resolve(name, config.type)
-    except dns.exception.DNSException as e:
+        answer = await resolve(name, config.type)
+    except DNSException as e:
         raise DiscoveryError(f"cannot resolve {config.type} records of {name!r}: {e}") from None
     targets = []
     for record in answer:
@@ -150,6 +156,8 @@ async def _resolved(config: DnsDiscovery, name: str) -> Group:
 
 def _docker(config: DockerDiscovery) -> Ask:
     async def ask(session: aiohttp.ClientSession) -> list[Group]:
+        from obs.collector.receivers.scrape.docker_targets import containers
+
         return [tuple(await asyncio.to_thread(containers, config))]
 
     return ask

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from obs.collector.receivers.scrape.config import HttpClient, Job
 from obs.collector.receivers.scrape.targets import Target
@@ -16,6 +14,9 @@ from obs.exposition import Page, parse
 from obs.exposition.delimited import Histograms, parse_delimited
 from obs.exposition.text import ExpositionError
 from obs.version import __version__
+
+if TYPE_CHECKING:
+    import aiohttp
 
 PROTOBUF = "application/vnd.google.protobuf"
 PROTOCOLS = {
@@ -51,7 +52,9 @@ def _headers(config: HttpClient) -> dict[str, str]:
     if config.basic_auth is not None:
         auth = config.basic_auth
         user, password = auth.username or _read(auth.username_file), auth.password or _read(auth.password_file)
-        headers["Authorization"] = aiohttp.BasicAuth(user, password).encode()
+        from aiohttp import BasicAuth
+
+        headers["Authorization"] = BasicAuth(user, password).encode()
     elif config.authorization is not None:
         given = config.authorization
         headers["Authorization"] = f"{given.type} {given.credentials or _read(given.credentials_file)}"
@@ -109,6 +112,8 @@ def read_page(body: bytes, kind: str, job: Job) -> Page:
 
 async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[str, Any]) -> tuple[bytes, str]:
     """The page and its content type. Raises: ScrapeError."""
+    from aiohttp import ClientError
+
     headers = {
         **options["headers"],
         "Accept": accepted(target.job),
@@ -126,7 +131,7 @@ async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[st
             return body, answer.headers.get("Content-Type", "")
     except TimeoutError:
         raise ScrapeError(f"context deadline exceeded: no whole page within {target.timeout_s:g} s") from None
-    except (aiohttp.ClientError, OSError, ValueError) as e:
+    except (ClientError, OSError, ValueError) as e:
         raise ScrapeError(f"cannot get {target.url!r}: {e or type(e).__name__}") from None
 
 

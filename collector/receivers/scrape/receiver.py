@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.scrape.config import Job
@@ -28,6 +26,9 @@ from obs.exposition.text import ExpositionError, Family
 from obs.model.batch import Decoded, Signal
 from obs.model.clock import Clock
 from obs.otlp import SeriesCache
+
+if TYPE_CHECKING:
+    import aiohttp
 
 log = logging.getLogger("obs.scrape")
 RECEIVER = "scrape"
@@ -124,8 +125,10 @@ class Scraper:
 
     async def _discover(self, pool: Pool, number: int) -> None:
         """Ask one source for ever."""
+        from aiohttp import ClientSession, ClientTimeout
+
         source = pool.sources[number]
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        async with ClientSession(timeout=ClientTimeout(total=30)) as session:
             while True:
                 try:
                     groups = await source.ask(session)
@@ -160,12 +163,14 @@ class Scraper:
         await self._cancel([scraped.task for scraped in gone if scraped.task])
 
     async def _scrape_for_ever(self, scraped: Scraped, error: str) -> None:
+        from aiohttp import ClientSession
+
         target = scraped.target
         series = TargetSeries(target)
         loop = asyncio.get_running_loop()
         stopping = False
         try:
-            async with aiohttp.ClientSession(auto_decompress=True) as session:
+            async with ClientSession(auto_decompress=True) as session:
                 now = self._clock.now_ns() / 1e9
                 due = now + (target.offset_s - now) % target.interval_s
                 while True:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -93,12 +91,6 @@ def test_until_it_is_loaded_a_library_sees_that_the_server_is_there() -> None:
     with TestClient(app) as client:
         answer = client.get("/")
         assert (answer.status_code, "_dash-config" in answer.text) == (200, False)
-
-
-def test_mounting_imports_no_dash() -> None:
-    program = "import sys, obs.ui.app; print([m for m in ('dash', 'plotly', 'dash_ag_grid') if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
 
 
 def test_a_callback_works_in_a_thread_while_the_loop_goes_on() -> None:
