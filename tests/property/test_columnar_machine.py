@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import orjson
-from hypothesis import HealthCheck, settings
+from examples import examples
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from obs.columnar.engine import Engine
@@ -180,6 +180,4 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 TestColumnarEngine = EngineMachine.TestCase
-TestColumnarEngine.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestColumnarEngine.settings = examples(40, stateful_step_count=30)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from log_recipes import Record, logs_batch
 
@@ -63,7 +64,7 @@ GROUPS: dict[str, Callable[[Record], tuple[str, ...]]] = {
     st.sampled_from([1, 10, 60, 3600, 9000]),
     st.sampled_from([0, 1, 10**9 // 2]),
 )
-@settings(max_examples=120, deadline=None)
+@examples(120)
 def test_counts_are_those_of_the_records(
     seeds: list[Record], copies: int, keep: str, by: str, op: str, start_s: int, step_s: int, range_s: int, off_ns: int
 ) -> None:

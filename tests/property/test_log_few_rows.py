@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from log_recipes import NS, Record, logs_batch
 
@@ -59,7 +60,7 @@ def index_of(store: LogStore) -> BlockIndex:
 
 
 @given(st.integers(0, ROWS // GROUP - 1), st.lists(st.integers(0, GROUP - 1), max_size=20))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_columns_of_some_rows_are_those_of_all(store: LogStore, group: int, rows: list[int]) -> None:
     index = index_of(store)
     some = group_rows(index, group, index.columns, np.array(rows, np.int64))

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from obs import warm
@@ -38,7 +39,7 @@ def plain_tokens(text: str) -> set[bytes]:
 
 
 @given(st.lists(TEXT, max_size=40))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_token_hashes_equal_the_plain_ones(texts: list[str]) -> None:
     from obs.logstore.kernels import token_hashes
 
@@ -58,7 +59,7 @@ def test_token_hashes_of_many_words_that_come_again() -> None:
 
 
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=60))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_id_hashes_are_those_of_their_digits(ids: list[bytes]) -> None:
     from obs.logstore.kernels import id_hashes
 
@@ -76,7 +77,7 @@ def test_marked_codes_are_those_that_occur(codes: list[int]) -> None:
 
 
 @given(st.lists(TEXT, max_size=20))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_trigrams_equal_the_plain_ones(texts: list[str]) -> None:
     from obs.logstore.kernels import trigrams
 
@@ -92,7 +93,7 @@ def test_trigrams_equal_the_plain_ones(texts: list[str]) -> None:
 
 
 @given(st.sets(st.integers(1, (1 << 64) - 1), min_size=1, max_size=300))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_bloom_filter_equals_the_plain_one(hashes: set[int]) -> None:
     from obs.logstore.kernels import bloom_fill
 
@@ -110,7 +111,7 @@ BODIES = st.lists(st.none() | TEXT | st.sampled_from(["", "took 12ms", "x" * 300
 
 
 @given(BODIES, st.integers(1, 5), st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_texts_read_by_pages_are_those_arrow_reads(bodies: list[str | None], copies: int, page_rows: int) -> None:
     values = pa.array(bodies * copies, pa.string())
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +132,7 @@ NUMBERS = [*range(1, 12), 120, 300]  # lengths as bytes: what is looked for may 
 
 
 @given(BODIES, st.data(), st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_texts_found_by_pages_are_those_python_finds(
     bodies: list[str | None], data: st.DataObject, page_rows: int
 ) -> None:
@@ -151,7 +152,7 @@ def test_texts_found_by_pages_are_those_python_finds(
 
 
 @given(st.lists(TEXT, min_size=1, max_size=60), st.data())
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_rows_holding_a_text_are_those_python_finds(texts: list[str], data: st.DataObject) -> None:
     chosen = data.draw(st.sampled_from(texts))
     cut = sorted(data.draw(st.tuples(*[st.integers(0, len(chosen))] * 2)))
@@ -177,7 +178,7 @@ PATTERNS = [
 @given(
     st.lists(TEXT | st.sampled_from(["took 5ms", "TOOK 5", "took x", "axbc"]), min_size=1), st.sampled_from(PATTERNS)
 )
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_a_regex_is_found_where_re2_finds_it(texts: list[str], pattern: str) -> None:
     values = pa.array(texts * 300)
     assert matches(values, pattern).tolist() == pc.match_substring_regex(values, pattern).to_pylist()
@@ -200,7 +201,7 @@ def test_pages_that_are_broken_are_an_error(tmp_path: Path) -> None:
 
 
 @given(st.lists(TEXT, min_size=30, max_size=200), st.lists(st.integers(0, 29), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_texts_of_some_rows_are_those_of_all(bodies: list[str], rows: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.parquet"

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from examples import examples
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from log_recipes import Record, logs_batch
@@ -160,7 +160,5 @@ class LogStoreMachine(RuleBasedStateMachine):
             assert got == count
 
 
-LogStoreMachine.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+LogStoreMachine.TestCase.settings = examples(15, stateful_step_count=12)
 TestLogStore = LogStoreMachine.TestCase

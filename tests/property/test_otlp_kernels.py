@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
@@ -17,8 +16,7 @@ from obs.errors import UserError
 from obs.otlp import KERNELS, slow, warm_bodies
 
 NOW = 1_700_000_000_000_000_000
-EXAMPLES = int(os.environ.get("OBS_PROPERTY_EXAMPLES", "60"))
-check = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+check = examples(60)
 
 texts = st.text(max_size=12) | st.sampled_from(["", "a", 'quote " \\ \n\x01', "naïve ✓ 🎉", "x" * 40])
 keys = st.sampled_from(["a", "b", "http.route", "", "long.key.of.more.than.sixteen.bytes", "ü"]) | st.text(max_size=6)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
@@ -31,8 +31,7 @@ from obs import warm
 from obs.errors import UserError
 from obs.otlp import KERNELS, SeriesCache, slow_metrics, warm_bodies
 
-EXAMPLES = int(os.environ.get("OBS_PROPERTY_EXAMPLES", "60"))
-check = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+check = examples(60)
 
 texts = st.sampled_from(["", "a", "b c", "ü", "shop.requests", "9lives", "x_total", "__"])
 units = st.sampled_from(["", "1", "s", "By/s", "{call}", "ms", "%", "m/h", "odd unit"])

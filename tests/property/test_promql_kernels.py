@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from obs.tsdb.promql import kernels, kernels_groups, kernels_trends, kernels_windows
@@ -141,7 +142,7 @@ def same(got: float, want: float) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(data=st.lists(series, max_size=3), grid=grids, range_s=st.integers(1, 120))
 def test_windows(name: str, data: list[Window], grid: tuple[int, int, int], range_s: int) -> None:
     kernel, twin = KERNELS[name]
@@ -157,7 +158,7 @@ def test_windows(name: str, data: list[Window], grid: tuple[int, int, int], rang
                 assert same(float(out[i, j]), want), (window, end)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(data=st.lists(series, max_size=3), grid=grids, lookback_s=st.integers(1, 120))
 def test_last_sample(data: list[Window], grid: tuple[int, int, int], lookback_s: int) -> None:
     data = [[(t, STALE if v == 7 else v) for t, v in s] for s in data]
@@ -177,7 +178,7 @@ def test_last_sample(data: list[Window], grid: tuple[int, int, int], lookback_s:
 matrices = st.lists(st.lists(st.one_of(st.none(), values), min_size=3, max_size=3), min_size=1, max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(rows=matrices, seed=st.integers(0, 3))
 def test_folds(rows: list[list[float | None]], seed: int) -> None:
     present = np.array([[v is not None for v in row] for row in rows])
@@ -199,7 +200,7 @@ def test_folds(rows: list[list[float | None]], seed: int) -> None:
                 assert top is not None and same(best[g, step], top)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(rows=matrices, k=st.integers(0, 5))
 def test_pick(rows: list[list[float | None]], k: int) -> None:
     present = np.array([[v is not None for v in row] for row in rows])

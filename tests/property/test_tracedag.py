@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from obs.tracestore import kernels
@@ -29,7 +30,7 @@ def plain(trace: list[Span]) -> list[list[int]]:
     return [*tree, *trace_times(tree[0], tree[1], kind, clock, start, end)]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(traces=TRACES | LARGE)
 def test_kernels_equal_plain(traces: list[list[Span]]) -> None:
     traces = [by_start(trace) for trace in traces]
@@ -45,7 +46,7 @@ def test_kernels_equal_plain(traces: list[list[Span]]) -> None:
         assert array.tolist() == [value for values in twin for value in values]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(trace=st.lists(SPAN, min_size=1, max_size=30))
 def test_nested_sets_are_the_tree(trace: list[Span]) -> None:
     trace = by_start(trace)
@@ -57,7 +58,7 @@ def test_nested_sets_are_the_tree(trace: list[Span]) -> None:
         assert 0 <= covered[i] <= max(0, trace[i][5] - trace[i][4])
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(trace=st.lists(SPAN, min_size=1, max_size=30))
 def test_the_critical_path_is_as_long_as_the_trace_but_for_gaps(trace: list[Span]) -> None:
     trace = by_start(trace)

@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from span_batches import SpanRow, spans_batch
 
@@ -64,7 +65,7 @@ CUTS = st.lists(st.booleans(), min_size=24, max_size=24)
 
 
 @given(rows=st.lists(ROWS, max_size=24), cuts=CUTS, op=st.sampled_from(OPS))
-@settings(max_examples=60)
+@examples(60)
 def test_operators_do_what_a_walk_does(rows: list[SpanRow], cuts: list[bool], op: str) -> None:
     unique = list({(r.trace, r.span): r for r in rows}.values())
     with tempfile.TemporaryDirectory() as folder:

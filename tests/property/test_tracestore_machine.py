@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
+from examples import examples
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from span_batches import SpanRow, spans_batch, trace_id
@@ -179,5 +179,5 @@ class TraceMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TraceMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TraceMachine.TestCase.settings = examples(40, stateful_step_count=20)
 TestTraceMachine = TraceMachine.TestCase

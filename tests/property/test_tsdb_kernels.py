@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 
 from obs import warm
 from obs.tsdb import decimals, sorting, spans
@@ -56,7 +57,7 @@ def flat(series: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(series_values)
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_scales(series: list[list[int]]) -> None:
     column, offsets = flat(series)
     fast, plain = decimals.scale(column, offsets), decimals.scale_plainly(column, offsets)
@@ -67,7 +68,7 @@ def test_scales(series: list[list[int]]) -> None:
 
 
 @given(series_values)
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_every_double_comes_back(series: list[list[int]]) -> None:
     column, offsets = flat(series)
     scaled = decimals.scale(column, offsets)
@@ -85,7 +86,7 @@ def test_every_double_comes_back(series: list[list[int]]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.one_of(st.integers(0, 9), INT64)), max_size=60))
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_sort_rows(rows: list[tuple[int, int]]) -> None:
     rank = np.array([r for r, _ in rows], np.int32)
     t_ms = np.array([t for _, t in rows], np.int64)
@@ -100,7 +101,7 @@ span_times = st.sets(st.one_of(st.integers(0, 12), INT64), max_size=8).map(sorte
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), span_times), min_size=1, max_size=8), st.integers(-2, 14), INT64)
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_merge(pieces: list[tuple[int, list[int]]], start: int, end: int) -> None:
     model: list[dict[int, float]] = [{} for _ in range(4)]
     number = 0.0
@@ -125,7 +126,7 @@ def test_merge(pieces: list[tuple[int, list[int]]], start: int, end: int) -> Non
 
 
 @given(st.lists(st.sets(st.one_of(st.integers(0, 40), st.integers(0, (1 << 64) - 1)), max_size=40), max_size=5))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_id_table(groups: list[set[int]]) -> None:
     table, model = IdTable(1), dict[int, int]()
     for group in groups:
@@ -144,7 +145,7 @@ def test_id_table(groups: list[set[int]]) -> None:
 
 
 @given(st.lists(st.lists(st.integers(-20, 20), unique=True, max_size=9), max_size=6), st.integers(-25, 25), INT64)
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_take(series: list[list[int]], start: int, end: int) -> None:
     times = [sorted(each) for each in series]
     given_spans = part_of(times)
@@ -156,7 +157,7 @@ def test_take(series: list[list[int]], start: int, end: int) -> None:
 
 
 @given(st.lists(st.lists(span_times, max_size=4), min_size=1, max_size=4), INT64, INT64)
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_take_of_several_parts(parts: list[list[list[int]]], start: int, end: int) -> None:
     taken = spans.take([part_of(part) for part in parts], start, end)
     rows = [taken.t_ms[a:b].tolist() for a, b in zip(taken.starts, taken.stops, strict=True)]
@@ -173,7 +174,7 @@ def part_of(series: list[list[int]]) -> spans.Spans:
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.integers(1, 1 << 40), st.integers(-60, 60))
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_take_of_uneven_gaps(gaps: list[int], scale: int, at: int) -> None:
     times = np.unique(np.cumsum(np.array(gaps, np.int64)) * scale + np.arange(len(gaps)))
     part = spans.Spans(np.arange(1), np.zeros(1, np.int64), np.array([len(times)]), times, times / 4)

@@ -1,10 +1,12 @@
 """The metric store against a dict, every step exactly: appends in any order, deletes, merges, retention, crashes.
 
-The long run: `OBS_PROPERTY_EXAMPLES=2000 pytest tests/property/test_tsdb_machine.py`.
+The long run: `OBS_PROPERTY_TIMES=100 pytest tests/property/test_tsdb_machine.py`.
 """
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
 import shutil
 import struct
@@ -12,12 +14,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import HealthCheck, settings
+from examples import examples
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from metric_rows import Exemplar, Held, Value, bits, held, mixed_batch
 
@@ -78,6 +81,20 @@ class ManualClock:
         return self.ms * 1_000_000
 
 
+RUNS = itertools.count()
+"""Each run of a machine counts its lives from a thousand of its own: their folders stand side by side."""
+
+
+@cache
+def workplace() -> tuple[Path, list[MetricStore], SqlEngine]:
+    """A folder for the data of all runs, and SQL over the stores in the list: its process is started once."""
+    base, sources = Path(tempfile.mkdtemp(prefix="tsdb-")), list[MetricStore]()
+    sql = SqlEngine(sources, base, 1 << 28, 30.0)
+    atexit.register(shutil.rmtree, base)
+    atexit.register(sql.close)
+    return base, sources, sql
+
+
 def chosen(labels: Labels, wanted: list[Matcher]) -> bool:
     return all(m.matches(dict(labels).get(m.name, "")) for m in wanted)
 
@@ -93,13 +110,11 @@ class StoreMachine(RuleBasedStateMachine):
             warm.load_now(KERNELS)
         else:
             warm._state.ready.discard(KERNELS)
-        self.base = Path(tempfile.mkdtemp(prefix="tsdb-"))
-        self.sql_sources: list[MetricStore] = []
-        self.sql = SqlEngine(self.sql_sources, self.base, 1 << 28, 30.0)
+        self.base, self.sql_sources, self.sql = workplace()
         self.clock = ManualClock()
         self.rows: Held = {}
         self.exemplars: set[Exemplar] = set()
-        self.lives = 0
+        self.lives = 1000 * next(RUNS)
 
     @initialize(retention=st.booleans())
     def begin(self, retention: bool) -> None:
@@ -329,12 +344,12 @@ class StoreMachine(RuleBasedStateMachine):
         return held(found)
 
     def teardown(self) -> None:
-        self.sql.close()
         if hasattr(self, "store"):
             self.store.close()
             counters = self.store.engine.counters
             assert (counters.quarantined, counters.flush_failures) == (0, 0)
-        shutil.rmtree(self.base)
+        for folder in self.base.iterdir():
+            shutil.rmtree(folder)
 
 
 class PlainStoreMachine(StoreMachine):
@@ -343,17 +358,7 @@ class PlainStoreMachine(StoreMachine):
     compiled = False
 
 
-def long_or(examples: int) -> settings:
-    """Few examples, unless the environment asks for more."""
-    return settings(
-        max_examples=int(os.environ.get("OBS_PROPERTY_EXAMPLES", examples)),
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
 TestMetricStore = StoreMachine.TestCase
-TestMetricStore.settings = long_or(15)
+TestMetricStore.settings = examples(15, stateful_step_count=25)
 TestMetricStoreUncompiled = PlainStoreMachine.TestCase
-TestMetricStoreUncompiled.settings = long_or(8)
+TestMetricStoreUncompiled.settings = examples(8, stateful_step_count=25)

@@ -1,9 +1,10 @@
 """The docs say what is true: every setting, verb and option is documented."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from pydantic import BaseModel
@@ -36,12 +37,31 @@ def test_every_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in text
 
 
-def test_every_verb_is_documented() -> None:
+def verbs(command: Any, name: str = "obs") -> Iterator[tuple[str, list[str]]]:
+    """Every verb with what stands below it, and its long options."""
+    yield name, [option for each in command.params for option in each.opts if option.startswith("--")]
+    for verb, below in getattr(command, "commands", {}).items():
+        yield from verbs(below, f"{name} {verb}")
+
+
+@pytest.mark.parametrize(("verb", "options"), verbs(typer.main.get_command(app)), ids=str)
+def test_every_verb_and_option_is_documented(verb: str, options: list[str]) -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
-    group = typer.main.get_command(app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
-    for verb in group.commands:  # type: ignore[attr-defined]
-        assert f"`obs {verb}" in text
+    assert f"`{verb}" in text or verb == "obs"
+    assert [option for option in options if option not in text] == []
+
+
+ENVIRONMENT = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|envvar=)\"(\w+)\"|\$\{(\w+):-")
+SHELLS_OWN = {"APT_UPDATED"}
+
+
+def test_every_variable_of_the_environment_is_documented() -> None:
+    """Those that users set, and those that tests read."""
+    texts = "".join(path.read_text() for path in [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "configuration.md"])
+    read = {ROOT / "dev", *(path for root in ("obs", "agent", "tests") for path in (ROOT / root).rglob("*.py"))}
+    names = {a or b for path in read for a, b in ENVIRONMENT.findall(path.read_text())} - SHELLS_OWN
+    assert len(names) > 8
+    assert sorted(name for name in names if f"`{name}" not in texts and f" {name}=" not in texts) == []
 
 
 @pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=str)
