@@ -8,11 +8,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shop_data
 from obs_process import ObsProcess, eventually
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 from watched_page import Watched, watch
 
 from obs.client import ClientError
@@ -23,6 +24,7 @@ FLAGS = [
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 expect.set_options(timeout=30_000)  # a busy machine may take seconds to draw a page
+SCREEN = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 RULES = """
 groups:
   - name: shop
@@ -69,24 +71,30 @@ def _post(url: str, body: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Ends with its module: while Playwright is open, its loop keeps `asyncio.run` from working in other tests."""
+def chromium() -> Iterator[BrowserContext]:
+    """One profile, so that scripts are fetched and compiled once, as they are for a user who comes again.
+
+    Ends with its module: while Playwright is open, its loop keeps `asyncio.run` from working in other tests.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium here; on Debian: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
+        yield browser.new_context()
         browser.close()
 
 
 @pytest.fixture
-def visit(chromium: Browser, shop: ObsProcess, request: pytest.FixtureRequest) -> Iterator[Watched]:
+def visit(chromium: BrowserContext, shop: ObsProcess, request: pytest.FixtureRequest) -> Iterator[Watched]:
     """A page that must stay free of faults; its parameter, where there is one, says on what screen."""
-    options = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", **getattr(request, "param", {})}
-    context = chromium.new_context(**options)
-    watched = watch(context, shop.url)
+    screen: dict[str, Any] = {**SCREEN, **getattr(request, "param", {})}
+    watched = watch(chromium, shop.url)
+    watched.page.set_viewport_size(screen["viewport"])
+    watched.page.emulate_media(color_scheme=screen["color_scheme"])
     yield watched
-    context.close()
+    if watched.page.url.startswith(shop.url):
+        watched.page.evaluate("localStorage.clear()")
+    watched.page.close()
     assert watched.faults == []
 
 

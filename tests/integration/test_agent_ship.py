@@ -18,6 +18,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from otlp_sink import attributes, otlp_sink, wait_until
 
+from obs.agent.limits import REFUSED_TRIES_MAX
 from obs.agent.main import run
 from obs.errors import UserError
 
@@ -105,7 +106,8 @@ def test_a_busy_server_is_asked_again(tmp_path: Path, start: Start) -> None:
     delay = AnyMessage()
     delay.Pack(RetryInfo(retry_delay=Duration(nanos=50_000_000)))
     status = Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="full", details=[delay])
-    refusals = iter(range(12))
+    times = REFUSED_TRIES_MAX + 1  # one more than would do without a hint when to come back
+    refusals = iter(range(times))
 
     def answer(signal_name: str, context: Any) -> None:
         if signal_name == "logs" and next(refusals, None) is not None:
@@ -118,7 +120,7 @@ def test_a_busy_server_is_asked_again(tmp_path: Path, start: Start) -> None:
         wait_until(lambda: len(sink.bodies()) >= 10, "all lines")
         assert sink.bodies() == written and next(refusals, None) is None
         failures = {"signal": "logs", "code": "RESOURCE_EXHAUSTED"}
-        wait_until(lambda: 12.0 in sink.values("obs_agent_send_failures_total", **failures), "the count")
+        wait_until(lambda: float(times) in sink.values("obs_agent_send_failures_total", **failures), "the count")
 
 
 def test_resource_and_attributes(tmp_path: Path, start: Start) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import cramjam
+import obs_command
 from obs_process import ObsProcess, eventually
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
 
@@ -124,10 +123,7 @@ def told(obs: ObsProcess) -> None:
     assert limits["droppedSamplesByMetricName"][0] == {"name": "logins", "value": 6}
     with urllib.request.urlopen(f"{obs.url}/metrics") as answer:
         assert 'obs_cardinality_dropped_total{metric="logins",store="metrics"} 6.0' in answer.read().decode()
-    doctor = subprocess.run(
-        [sys.executable, "-m", "obs.cli.main", "doctor", "--server", obs.url, "--output", "json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    doctor = obs_command.obs("doctor", "--output", "json", server=obs.url)
     checks = {check["check"]: check for check in json.loads(doctor.stdout)}
     assert checks["series of logins"]["state"] == "warning"
     assert "6 samples of new series dropped" in checks["series of logins"]["detail"]

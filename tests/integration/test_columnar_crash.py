@@ -84,8 +84,8 @@ def open_engine(folder: Path) -> Engine:
 
 
 def rows_of(number: int) -> list[tuple[int, int, int]]:
-    """Append `number`'s rows: keys of its own, over three days, so that each flush makes several blocks."""
-    return [(number * ROWS + i, NOW - (i % 3) * DAY, number) for i in range(ROWS)]
+    """Append `number`'s rows: keys of its own, over two days, so that each flush makes several blocks."""
+    return [(number * ROWS + i, NOW - (i % 2) * DAY, number) for i in range(ROWS)]
 
 
 DELETES = {3: 0, 5: 4}

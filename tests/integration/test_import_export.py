@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import obs_command
 import pytest
 from metric_rows import Held, Value, held, mixed_batch
 from obs_process import ObsProcess
@@ -35,10 +34,9 @@ VALUES: tuple[Value, ...] = (
 ALL = '{__name__=~"odd|plain:x", job!="copy"}'
 
 
-def obs(*words: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+def obs(*words: str, code: int = 0, **options: Any) -> obs_command.Done:
     """Run the command line."""
-    argv = [sys.executable, "-m", "obs.cli.main", *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, **options)
+    done = obs_command.obs(*words, **options)
     assert done.returncode == code, done.stderr
     return done
 
@@ -144,8 +142,7 @@ def test_faults_are_counted_and_strict_stops(server: ObsProcess, tmp_path: Path)
     ],
 )
 def test_exit_codes(server: ObsProcess, tmp_path: Path, words: list[str], code: int, said: str) -> None:
-    environment = {**os.environ, "OBS_SERVER": server.url}
-    done = obs(*words, code=code, cwd=tmp_path, env=environment, input="metric,time,value\nup,1,1\n")
+    done = obs(*words, code=code, cwd=tmp_path, server=server.url, input="metric,time,value\nup,1,1\n")
     assert said in done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+import obs_command
 import pytest
 from obs_process import ObsProcess
 
@@ -32,13 +33,14 @@ def obs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObsProcess]:
         yield process
 
 
-def argv(obs: ObsProcess, *words: str) -> list[str]:
-    return [sys.executable, "-m", "obs.cli.main", "logs", "--server", obs.url, *words]
+def logs(obs: ObsProcess, *words: str) -> obs_command.Done:
+    return obs_command.obs("logs", *words, server=obs.url)
 
 
 def run(obs: ObsProcess, *words: str) -> tuple[list[str], str]:
     """The lines of what is written, without times and sources, and what is noted."""
-    done = subprocess.run(argv(obs, *words), capture_output=True, text=True, timeout=120, check=True)
+    done = logs(obs, *words)
+    assert done.returncode == 0, done.stderr
     return [line.split("cart  ")[-1] for line in done.stdout.splitlines()], done.stderr
 
 
@@ -52,7 +54,7 @@ def test_limits_are_told_and_all_is_all(obs: ObsProcess) -> None:
 
 
 def test_the_lines_around(obs: ObsProcess) -> None:
-    marked = subprocess.run(argv(obs, '"line 15"', "-C", "2"), capture_output=True, text=True, timeout=120, check=True)
+    marked = logs(obs, '"line 15"', "-C", "2")
     shown = [(line[:2], line.split("cart  ")[1]) for line in marked.stdout.splitlines()]
     assert shown == [("> " if i == 15 else "  ", f"line {i}") for i in range(13, 18)]
 
@@ -65,19 +67,14 @@ def test_names_of_columns_come_once(obs: ObsProcess) -> None:
 
 
 def test_lines_that_the_query_made_are_found_in_their_stream(obs: ObsProcess) -> None:
-    marked = subprocess.run(
-        argv(obs, '{app="cart"} |= "line 15" | line_format "got {{__line__}}"', "-C", "1"),
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    marked = logs(obs, '{app="cart"} |= "line 15" | line_format "got {{__line__}}"', "-C", "1")
     assert [(line[:2], line.split("cart  ")[1]) for line in marked.stdout.splitlines()] == [
         ("  ", "line 14"), ("> ", "line 15"), ("  ", "line 16"),
     ]  # fmt: skip
 
 
 def test_why_a_query_is_not_followed(obs: ObsProcess) -> None:
-    done = subprocess.run(
-        argv(obs, '{app="' + "é" * 200, "-f"), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = logs(obs, '{app="' + "é" * 200, "-f")
     assert (done.returncode, done.stderr.startswith("1:6: cannot parse LogQL")) == (2, True)
 
 
@@ -88,9 +85,9 @@ def test_the_plan(obs: ObsProcess) -> None:
 
 
 def test_following(obs: ObsProcess) -> None:
-    followed = subprocess.Popen(
-        argv(obs, '{app="cart"} |= "line"', "-f", "--limit", "2"), stdout=subprocess.PIPE, text=True
-    )
+    words = ["logs", '{app="cart"} |= "line"', "-f", "--limit", "2", "--server", obs.url]
+    argv = [sys.executable, "-m", "obs.cli.main", *words]
+    followed = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     try:
         assert followed.stdout is not None
         assert [followed.stdout.readline().rstrip()[-7:] for _ in range(2)] == LINES[-2:]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import obs_command
 import pytest
 from obs_process import ObsProcess, eventually
 from sdk_sender import Sent
@@ -72,7 +73,8 @@ def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool)
     rows = run(obs, "sql", f"SELECT count(*) AS n FROM spans WHERE trace_id = '{sent.trace_id}'", "-o", "csv")
     assert rows.split() == ['"n"', "1"]
     assert "error" not in run(obs, "doctor")
-    drawn = run(obs, "query", f'shop_orders_total{{job="{sent.service}"}}', "--start", "-5m", "--graph")
+    words = ["query", f'shop_orders_total{{job="{sent.service}"}}', "--start", "-5m", "--graph", "--server", obs.url]
+    drawn = subprocess.run([sys.executable, "-m", "obs.cli.main", *words], capture_output=True, text=True).stdout
     assert "┤" in drawn and sent.service in drawn
 
 
@@ -107,28 +109,21 @@ def test_the_command_line_analyses_traces(obs: ObsProcess, sent: Sent) -> None:
     ],
 )
 def test_faulty_commands_say_why(obs: ObsProcess, words: tuple[str, ...], code: int, said: str) -> None:
-    done = subprocess.run(command(*words), env=environment(obs), capture_output=True, text=True, check=False)
+    done = obs_command.obs(*words, server=obs.url)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert said in done.stderr
 
 
 def test_no_server_is_told() -> None:
+    argv = [sys.executable, "-m", "obs.cli.main", "query", "up"]
     env = {**os.environ, "OBS_SERVER": "http://127.0.0.1:9"}
-    done = subprocess.run(command("query", "up"), env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "obs up" in done.stderr
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "obs.cli.main", *words]
-
-
-def environment(obs: ObsProcess) -> dict[str, str]:
-    return {**os.environ, "OBS_SERVER": obs.url}
-
-
 def run(obs: ObsProcess, *words: str) -> str:
-    done = subprocess.run(command(*words), env=environment(obs), capture_output=True, text=True, check=False)
+    done = obs_command.obs(*words, server=obs.url)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

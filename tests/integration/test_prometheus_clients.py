@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import cramjam
 import httpx
+import obs_command
 import pytest
 from obs_process import ObsProcess, eventually
 from prometheus_api_client import PrometheusConnect
@@ -116,8 +116,7 @@ def test_what_grafana_asks(obs: ObsProcess) -> None:
     ],
 )
 def test_the_command_line_points_at_what_is_wrong(obs: ObsProcess, query: str, said: str) -> None:
-    argv = [sys.executable, "-m", "obs.cli.main", "query", query, "--why", "--server", obs.url]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = obs_command.obs("query", query, "--why", server=obs.url)
     assert said in done.stderr
     assert done.returncode == (2 if "^" in said else 0)
 

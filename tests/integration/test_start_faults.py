@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
+import obs_command
 import pytest
 from obs_process import ObsProcess, eventually
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -22,11 +23,17 @@ FREE = ("--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", 
 
 
 def up(*options: str) -> subprocess.CompletedProcess[str]:
+    """A start that ends by itself, as a process: what has begun by then ends as well."""
     argv = [sys.executable, "-m", "obs.cli.main", "up", *options]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
 
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def up_here(*options: str) -> obs_command.Done:
+    """A start that ends before anything has begun."""
+    return obs_command.obs("up", *options)
+
+
+def refused(done: subprocess.CompletedProcess[str] | obs_command.Done, *words: str) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (USAGE, False), done.stderr
     for word in words:
         assert word in done.stderr
@@ -38,27 +45,28 @@ def test_a_port_in_use(tmp_path: Path, option: str) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         options = dict(zip(FREE[:6:2], FREE[1:6:2], strict=True)) | {option: address}
         words = [w for pair in options.items() for w in pair]
-        refused(up("--data", str(tmp_path), "--no-agent", *words), address, option)
+        start = up if option == "--otlp-grpc" else up_here
+        refused(start("--data", str(tmp_path), "--no-agent", *words), address, option)
 
 
 def test_a_second_obs_on_the_folder(tmp_path: Path) -> None:
     with ObsProcess(tmp_path / "data") as first:
-        refused(up("--data", str(first.data), *FREE), "has it open", str(first.process.pid))
+        refused(up_here("--data", str(first.data), *FREE), "has it open", str(first.process.pid))
         assert first.client.ready()
 
 
 def test_an_unknown_key_and_an_unreadable_file(tmp_path: Path) -> None:
     config = tmp_path / "obs.yml"
     config.write_text("retention: 3d\n")
-    refused(up("--config", str(config), *FREE), "retention:", "known keys")
-    refused(up("--config", str(tmp_path / "none.yml"), *FREE), "none.yml")
+    refused(up_here("--config", str(config), *FREE), "retention:", "known keys")
+    refused(up_here("--config", str(tmp_path / "none.yml"), *FREE), "none.yml")
 
 
 def test_a_faulty_rule_names_file_and_place(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: 'sum('}]}]\n")
     config = tmp_path / "obs.yml"
     config.write_text(f"rule_files: [{tmp_path}/rules.yml]\n")
-    refused(up("--data", str(tmp_path / "data"), "--config", str(config), *FREE), "g.A.expr", "rules.yml")
+    refused(up_here("--data", str(tmp_path / "data"), "--config", str(config), *FREE), "g.A.expr", "rules.yml")
 
 
 @pytest.fixture
@@ -78,8 +86,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_read_only_folder(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    refused(up("--data", str(small_disk / "data"), *FREE), "data:", "--data")
-    refused(up("--data", str(small_disk), *FREE), "writable")
+    refused(up_here("--data", str(small_disk / "data"), *FREE), "data:", "--data")
+    refused(up_here("--data", str(small_disk), *FREE), "writable")
 
 
 def body(first: int) -> bytes:

@@ -41,22 +41,29 @@ class Source:
         yield [SqlView("things", f"SELECT * FROM read_parquet('{self.file}')")]
 
 
-@pytest.fixture
-def sql(tmp_path: Path) -> Iterator[SqlEngine]:
-    (tmp_path / "things" / "wal").mkdir(parents=True)
-    (tmp_path / "things" / "wal" / "1.csv").write_text("secret\n1\n")
-    (tmp_path / "lock").write_text("1")
-    made = SqlEngine([Source(tmp_path)], tmp_path, 64_000_000, 20)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sql")
+    (made / "things" / "wal").mkdir(parents=True)
+    (made / "things" / "wal" / "1.csv").write_text("secret\n1\n")
+    (made / "lock").write_text("1")
+    return made
+
+
+@pytest.fixture(scope="module")
+def sql(folder: Path) -> Iterator[SqlEngine]:
+    """One for all: what a query did to its process is no business of the next one."""
+    made = SqlEngine([Source(folder)], folder, 64_000_000, 20)
     yield made
     made.close()
 
 
-def test_blocks_are_read_and_nothing_else_of_the_folder(sql: SqlEngine, tmp_path: Path) -> None:
+def test_blocks_are_read_and_nothing_else_of_the_folder(sql: SqlEngine, folder: Path) -> None:
     assert sql.query("SELECT sum(a) AS n FROM things").to_pylist() == [{"n": 3}]
     for reader in ("read_text", "read_csv", "glob"):
         for place in ("things/wal/1.csv", "lock", "**", "things/blocks/../wal/1.csv"):
             with pytest.raises(QueryError, match="Permission Error"):
-                sql.query(f"SELECT * FROM {reader}('{tmp_path}/{place}')")
+                sql.query(f"SELECT * FROM {reader}('{folder}/{place}')")
 
 
 @pytest.mark.parametrize(
@@ -175,17 +182,14 @@ def test_what_has_no_form_is_told(sql: SqlEngine) -> None:
         "/* */ COPY (SELECT 1) TO '{file}'",
     ],
 )
-def test_no_query_writes_into_the_blocks(tmp_path: Path, query: str) -> None:
-    blocks = tmp_path / "logs" / "blocks"
-    blocks.mkdir(parents=True)
-    (blocks / "rows.parquet").write_bytes(b"as it was")
-    engine_ = SqlEngine([], tmp_path, 64_000_000, 20)
+def test_no_query_writes_into_the_blocks(sql: SqlEngine, folder: Path, query: str) -> None:
+    block = folder / "things" / "blocks" / "b1" / "rows.parquet"
+    before = block.read_bytes()
     for name in ("rows.parquet", "new.parquet"):
         with pytest.raises(QueryError):
-            engine_.query(query.format(file=blocks / name))
-    assert (blocks / "rows.parquet").read_bytes() == b"as it was"
-    assert [path.name for path in blocks.iterdir()] == ["rows.parquet"]
-    engine_.close()
+            sql.query(query.format(file=block.with_name(name)))
+    assert block.read_bytes() == before
+    assert [path.name for path in block.parent.iterdir()] == ["rows.parquet"]
 
 
 def test_the_process_of_queries_can_write_no_file(tmp_path: Path) -> None:
