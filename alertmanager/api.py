@@ -17,9 +17,9 @@ from obs.alertmanager.rules.alerting import Active, AlertingRule
 from obs.alertmanager.rules.evaluation import GroupState, Health
 from obs.alertmanager.rules.model import Rule
 from obs.alertmanager.service import AlertService
+from obs.cors import OpenRoute
 from obs.errors import QueryError
 from obs.gotemplate.gotext import scientific
-from obs.serving.cors import OpenRoute
 
 
 def router(service: AlertService, selecting: Selecting) -> APIRouter:

@@ -13,8 +13,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
+from obs.cors import OpenRoute
 from obs.errors import ObsError, QueryError
-from obs.serving.cors import OpenRoute
 from obs.tsdb import api_query, federate, status
 from obs.tsdb.admin import clean_tombstones, delete_series
 from obs.tsdb.api_query import BadParameter, error_response

@@ -15,8 +15,8 @@ from datetime import datetime
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from obs.cors import OpenRoute
 from obs.errors import ObsError, QueryError
-from obs.serving.cors import OpenRoute
 from obs.tsdb.forms import json_bytes, read_pairs
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.lexer import duration_ms

@@ -23,11 +23,11 @@ from starlette.requests import Request
 from obs.errors import ObsError
 from obs.model.labels import METRIC_NAME, Labels
 from obs.model.ports import SeriesSet
+from obs.model.stale import STALE_BITS
 from obs.tsdb.params import Params, read_params
 from obs.tsdb.promql.formatting import go_plain
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.limits import LOOKBACK_MS
-from obs.tsdb.promql.values import STALE_BITS
 from obs.tsdb.remote_read.histograms import spans
 from obs.tsdb.remote_read.wire import (
     bytes_field,

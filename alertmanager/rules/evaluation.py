@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +20,9 @@ from obs.model.batch import Batch
 from obs.model.build import metrics_batch
 from obs.model.labels import Labels
 from obs.model.ports import Evaluator
+from obs.model.stale import STALE
 
 log = logging.getLogger("obs.rules")
-
-STALE: float = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-"""The NaN that ends a series. Source: Prometheus's model/value, StaleNaN."""
 
 
 @dataclass(slots=True)

@@ -11,10 +11,11 @@ from operator import itemgetter
 from obs.errors import UserError
 from obs.interchange.faults import Faults, Unreadable
 from obs.interchange.limits import LINE_BYTES
+from obs.interchange.nans import STALE_TEXT
 from obs.interchange.pieces import Draft, LabelSets, Piece
-from obs.interchange.stale import STALE, STALE_TEXT
 from obs.interchange.times import NAMES, read_time
 from obs.model.labels import METRIC_NAME, Labels
+from obs.model.stale import STALE
 
 
 @dataclass(frozen=True, slots=True)

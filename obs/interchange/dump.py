@@ -1,6 +1,6 @@
 """The output of `promtool tsdb dump`: one `{labels} value t_ms` a line, labels quoted as Go quotes strings.
 
-Source: prometheus/cmd/promtool tsdb.go, "dumpSamples"; model/labels, "String"; go.dev/ref/spec, "String literals".
+Source: prometheus/cmd/promtool tsdb.go, "dumpSamples"; model/labels, "String".
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from obs.interchange.faults import Faults, Unreadable
 from obs.interchange.limits import FIRST_MS, LAST_MS
 from obs.interchange.pieces import Draft, LabelSets, Piece
 from obs.model.labels import Labels
+from obs.model.quoting import unquoted
 
 _STRING = r'"(?:\\.|[^"\\])*"'
 _PAIR = re.compile(rf"(?:({_STRING})|([^\s=\",{{}}]+))=({_STRING})(?:, ?|$)", re.DOTALL)
 _LABELS = re.compile(rf"\{{(?:[^\"}}]|{_STRING})*\}}", re.DOTALL)
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
-_NAMED = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 
 
 def read(file: str, lines: Iterable[tuple[int, bytes]], sets: LabelSets, faults: Faults) -> Iterator[Piece]:
@@ -66,30 +65,6 @@ def labels(head: bytes, sets: LabelSets) -> Labels:
     except UnicodeEncodeError:
         raise Unreadable("labels", text.encode("utf-8", "replace").decode(), "they are not UTF-8") from None
     return sets.make(pairs, text)
-
-
-def unquoted(text: str) -> str:
-    """The value of a quoted string of Go; bytes that are no UTF-8 become lone surrogates."""
-    body = text[1:-1]
-    if "\\" not in body:
-        return body
-    return _ESCAPE.sub(_unescaped, body).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    code = match[1]
-    if code[0] in "uU" and len(code) > 1:
-        return chr(int(code[1:], 16))
-    if len(code) == 1:
-        return chr(_NAMED.get(code, ord(code)))
-    byte = int(code[1:], 16) if code[0] == "x" else int(code, 8) & 0xFF
-    return bytes([byte]).decode("utf-8", "surrogateescape")
-
-
-def quoted(text: str) -> str:
-    """Text as Go quotes it, as far as lines need it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
 
 
 def why(line: bytes) -> Unreadable:

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from obs.interchange.dump import quoted
 from obs.interchange.limits import ROW_GROUP_ROWS
+from obs.interchange.nans import CANONICAL_NAN_BITS, STALE_TEXT
 from obs.interchange.pieces import F64, HISTOGRAM
 from obs.interchange.sources import Format
-from obs.interchange.stale import CANONICAL_NAN_BITS, STALE_TEXT, is_stale
 from obs.model.labels import METRIC_NAME
+from obs.model.quoting import quoted
+from obs.model.stale import is_stale
 
 LOST_NAN = "NaN that the format cannot tell from others (stale markers among them)"
 LOST_HISTOGRAM = "native histograms left out: only Parquet carries them"

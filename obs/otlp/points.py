@@ -9,17 +9,14 @@ where that cannot be, because it is a delta or too coarse, it is an ordinary his
 from __future__ import annotations
 
 import math
-import struct
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+from obs.model.stale import STALE
 from obs.otlp import reasons
 from obs.otlp.limits import MAX_TIME_NS
 from obs.otlp.messages import Message
 from obs.otlp.values import float_text
-
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-"""Prometheus's staleness marker: the one NaN that says that a series has ended."""
 
 NO_RECORDED_VALUE = 1
 MIN_SCALE, MAX_SCALE = -10, 20

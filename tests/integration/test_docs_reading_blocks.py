@@ -17,11 +17,11 @@ from obs.app import make_stores
 from obs.config import Config
 from obs.model.build import metrics_batch
 from obs.model.labels import Labels, make_labels
+from obs.model.stale import STALE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reading-blocks.md"
 T0_MS = 1_795_000_000_000
 NS = 1_000_000
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 ODD_VALUES = (0.1, -0.0, 1e300, float("inf"), STALE, 123456.789, 7.0, 5e-324)
 
 

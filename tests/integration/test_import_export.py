@@ -18,8 +18,8 @@ from metric_rows import Held, Value, held, mixed_batch
 from obs_process import ObsProcess
 from prometheus_process import program
 
-from obs.interchange.stale import STALE
 from obs.model.labels import Labels, make_labels
+from obs.model.stale import STALE
 from obs.tsdb.promql.histogram import GAUGE, Histogram
 from obs.tsdb.store import MetricStore
 

@@ -16,7 +16,7 @@ from obs_process import ObsProcess
 from prometheus_process import PrometheusProcess
 from protobuf_fields import field
 
-from obs.tsdb.promql.values import STALE
+from obs.model.stale import STALE
 from obs.tsdb.remote_read import xor
 
 NOW_MS = int(time.time()) * 1000

@@ -12,8 +12,8 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obs.model.stale import STALE
 from obs.tsdb.promql import kernels, kernels_groups, kernels_trends, kernels_windows
-from obs.tsdb.promql.values import STALE
 
 Window = list[tuple[int, float]]
 Twin = Callable[[Window, int, int], float | None]

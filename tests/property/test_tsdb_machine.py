@@ -9,7 +9,6 @@ import atexit
 import itertools
 import os
 import shutil
-import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from obs import warm
 from obs.columnar.filenames import segment_path
 from obs.columnar.options import EngineOptions
 from obs.model.labels import Labels, Matcher, MatchOp, make_labels
+from obs.model.stale import STALE
 from obs.sql.engine import SqlEngine
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.limits import StoreLimits
@@ -40,7 +40,6 @@ LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 NEAR = [NOW + k for k in range(6)]
 TIMES = [*NEAR, NOW - DAY, NOW - 40 * DAY, NOW - 4000 * DAY, NOW + 3 * DAY, 0, LEAST, GREATEST]
 FLEET = [make_labels({"__name__": f"m{i % 3}", "i": str(i)}) for i in range(6)]
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 VALUES: list[Value] = [0.0, -0.0, 1.0, 2.5, 1 / 3, STALE, float("inf"), 5e-324, 1e300, 12.75, 2.0**60]
 HISTOGRAMS: list[Value] = [
     Histogram(schema=s, count=21.0 + s, sum=k, zero_count=1.0, positive={-1: 2.0, 3: 18.0 + s})

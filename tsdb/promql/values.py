@@ -23,9 +23,6 @@ I64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
-STALE_BITS = 0x7FF0000000000002
-STALE = float(np.array([STALE_BITS], np.int64).view(np.float64)[0])
-
 SAME_LABELSET = "vector cannot contain metrics with the same labelset"
 
 

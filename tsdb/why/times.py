@@ -10,7 +10,7 @@ from obs.errors import QueryLimit
 from obs.model.durations import duration_text
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
-from obs.tsdb.promql.values import STALE_BITS
+from obs.model.stale import STALE_BITS
 from obs.tsdb.selection import FIRST_MS, LAST_MS
 from obs.tsdb.store import MetricStore
 from obs.tsdb.why.reasons import DAY, count, moment, span

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from obs.model.ports import SeriesSet
+from obs.model.stale import STALE_BITS
 from obs.tsdb.promql import PromQL, Result
 from obs.tsdb.promql.lexer import line_column
 from obs.tsdb.promql.parse import parse
@@ -25,7 +26,6 @@ from obs.tsdb.promql.plan import (
     unwrap,
 )  # fmt: skip
 from obs.tsdb.promql.printer import text
-from obs.tsdb.promql.values import STALE_BITS
 from obs.tsdb.store import MetricStore
 from obs.tsdb.why import calls, pairs, selectors, times
 from obs.tsdb.why.reasons import Reason

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from obs.collector.processors.derived.families import NATIVE_FIRST, NATIVE_SCHEMA, ZERO_THRESHOLD
 from obs.collector.processors.derived.state import Exemplar, Floats, Ints, State
-from obs.interchange.stale import STALE
 from obs.model.batch import Batch, Signal
 from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES
+from obs.model.stale import STALE
 
 
 def metrics(state: State, t_ms: int, zero_ms: int, idle: Ints, all_labels: bool) -> Batch:

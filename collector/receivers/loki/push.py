@@ -9,7 +9,7 @@ from functools import lru_cache
 from obs.collector.receivers.levels import line_severity, severity
 from obs.collector.receivers.loki.messages import Stream
 from obs.errors import UserError
-from obs.interchange.dump import unquoted
+from obs.model.quoting import unquoted
 from obs.model.resource import NAMING_ATTRIBUTES
 from obs.otlp.records import Record, mended, texts
 from obs.otlp.values import Cell

@@ -14,10 +14,10 @@ import orjson
 from fastapi import APIRouter, Response
 
 from obs.collector.receivers.scrape.receiver import Scraped, Scraper
+from obs.cors import OpenRoute
 from obs.errors import ObsError
 from obs.model.durations import duration_text
 from obs.model.labels import Matcher
-from obs.serving.cors import OpenRoute
 
 PREFIX = "/api/v1"
 

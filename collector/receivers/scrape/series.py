@@ -5,7 +5,6 @@ A series that is not on the next page, and all of them where a page cannot be ha
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,11 +21,9 @@ from obs.exposition.text import ExpositionError
 from obs.model.batch import Decoded
 from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels
 from obs.model.schema import SAMPLES
+from obs.model.stale import STALE
 from obs.otlp import SeriesCache
 from obs.otlp.draft import Draft
-
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-"""Prometheus's stale marker."""
 
 FORGET_AFTER = 4
 """A text that was on none of so many pages is forgotten, once there are more of these than of others."""

@@ -23,9 +23,9 @@ from obs.collector.processors.derived.span_metrics import (
 from obs.collector.processors.derived.span_names import SpanNames
 from obs.collector.processors.derived.state import OTHER
 from obs.errors import Overloaded
-from obs.interchange.stale import is_stale
 from obs.model.batch import Batch, Signal
 from obs.model.ports import UnknownSeries
+from obs.model.stale import is_stale
 
 LABELS = ("service", "span_name", "span_kind", "status_code")
 

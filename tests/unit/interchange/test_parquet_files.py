@@ -19,8 +19,8 @@ from obs.interchange.faults import Faults
 from obs.interchange.importing import pieces
 from obs.interchange.pieces import LabelSets
 from obs.interchange.sources import Source
-from obs.interchange.stale import STALE
 from obs.model.labels import make_labels
+from obs.model.stale import STALE
 from obs.tsdb.promql.histogram import GAUGE, Histogram
 from obs.tsdb.store import MetricStore
 

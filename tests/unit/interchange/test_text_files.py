@@ -12,8 +12,8 @@ from interchange_files import Samples, bits, imported
 
 from obs.errors import UserError
 from obs.interchange.sources import Format, Source
-from obs.interchange.stale import STALE
 from obs.model.labels import make_labels
+from obs.model.stale import STALE
 
 T = 1_395_066_363_000
 UP = make_labels({"__name__": "up", "job": "a"})

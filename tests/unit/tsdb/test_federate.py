@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from obs.model.build import metrics_batch
 from obs.model.labels import make_labels
+from obs.model.stale import STALE
 from obs.tsdb import federate
-from obs.tsdb.promql.values import STALE
 from obs.tsdb.store import MetricStore
 
 NOW_MS = 1_700_000_000_000

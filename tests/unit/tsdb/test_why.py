@@ -8,8 +8,8 @@ import pytest
 
 from obs.model.build import metrics_batch
 from obs.model.labels import make_labels
+from obs.model.stale import STALE
 from obs.tsdb.promql import PromQL
-from obs.tsdb.promql.values import STALE
 from obs.tsdb.store import MetricStore
 from obs.tsdb.why.walk import When, why_empty
 

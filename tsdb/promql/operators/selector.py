@@ -9,9 +9,10 @@ import numpy as np
 
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
+from obs.model.stale import STALE_BITS
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.plan import At, Edge, Node, RangeSelector, Selector
-from obs.tsdb.promql.values import F64, I64, STALE_BITS, Bool, Objects, Vector, Windows
+from obs.tsdb.promql.values import F64, I64, Bool, Objects, Vector, Windows
 
 
 def ends(frame: Frame, offset_ms: int, at: At) -> I64:

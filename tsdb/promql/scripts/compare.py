@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from obs.model.labels import Labels
+from obs.model.stale import STALE_BITS
 from obs.tsdb.promql.histogram import UNKNOWN, Histogram
 from obs.tsdb.promql.operators.matching import labels_text
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.scripts.dialect import Command
 from obs.tsdb.promql.scripts.notation import number, parse_series
-from obs.tsdb.promql.values import STALE_BITS
 
 TOLERANCE = 1e-6
 """Relative; what Prometheus's own runner allows."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from obs.model.labels import Labels, make_labels
+from obs.model.stale import STALE
 from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.selectors import selector
-from obs.tsdb.promql.values import STALE
 
 
 class Unsupported(Exception):

@@ -1,4 +1,4 @@
-"""Stale markers: the NaN that says that a series has ended, and the word for it where a format is ours.
+"""Stale markers: the NaN that says that a series has ended.
 
 Source: prometheus/model/value, "StaleNaN".
 """
@@ -12,10 +12,6 @@ import numpy.typing as npt
 
 STALE_BITS = 0x7FF0000000000002
 STALE: float = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
-STALE_TEXT = "stale"
-
-CANONICAL_NAN_BITS = (0x7FF8000000000000, 0x7FF8000000000001)
-"""The NaN of Python and numpy, and that of Go: text that says NaN is read as such."""
 
 
 def is_stale(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
