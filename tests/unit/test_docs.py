@@ -44,14 +44,14 @@ def verbs(command: Any, name: str = "obs") -> Iterator[tuple[str, list[str]]]:
         yield from verbs(below, f"{name} {verb}")
 
 
-@pytest.mark.parametrize(("verb", "options"), verbs(typer.main.get_command(app)), ids=str)
+@pytest.mark.parametrize(("verb", "options"), list(verbs(typer.main.get_command(app))), ids=str)
 def test_every_verb_and_option_is_documented(verb: str, options: list[str]) -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
     assert f"`{verb}" in text or verb == "obs"
     assert [option for option in options if option not in text] == []
 
 
-ENVIRONMENT = re.compile(r"(?:environ(?:\.get)?[\[(]|getenv\(|envvar=)\"(\w+)\"|\$\{(\w+):-")
+ENVIRONMENT = re.compile(r"(?:environ\.get\(|getenv\(|envvar=)\"(\w+)\"|environ\[\"(\w+)\"\](?! = )|\$\{(\w+):-")
 SHELLS_OWN = {"APT_UPDATED"}
 
 
@@ -59,7 +59,8 @@ def test_every_variable_of_the_environment_is_documented() -> None:
     """Those that users set, and those that tests read."""
     texts = "".join(path.read_text() for path in [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "configuration.md"])
     read = {ROOT / "dev", *(path for root in ("obs", "agent", "tests") for path in (ROOT / root).rglob("*.py"))}
-    names = {a or b for path in read for a, b in ENVIRONMENT.findall(path.read_text())} - SHELLS_OWN
+    found = (names for path in read for names in ENVIRONMENT.findall(path.read_text()))
+    names = {name for each in found for name in each if name} - SHELLS_OWN
     assert len(names) > 8
     assert sorted(name for name in names if f"`{name}" not in texts and f" {name}=" not in texts) == []
 

@@ -74,6 +74,18 @@ def test_what_is_written_after_a_delete_is_not_hidden_by_it_wherever_it_goes(fol
     engine.close()
 
 
+@pytest.mark.parametrize("bounds", [(NOW, NOW), (NOW - 5, NOW), (NOW, NOW + 5)])
+def test_a_delete_reaches_rows_at_its_bounds_and_none_beside(folder: Path, bounds: tuple[int, int]) -> None:
+    engine = opened(folder)
+    put(engine, (1, NOW, 1))
+    engine.flush()
+    put(engine, (1, bounds[0] - 1, 2), (1, bounds[1] + 1, 3))
+    engine.flush()
+    drop(engine, 1, bounds=bounds)
+    assert values(engine) == {(1, bounds[0] - 1): 2, (1, bounds[1] + 1): 3}
+    engine.close()
+
+
 def test_a_delete_before_the_head_is_flushed_is_read_back_from_the_wal(folder: Path, tmp_path: Path) -> None:
     engine = opened(folder)
     put(engine, (1, NOW, 1), (2, NOW, 1))
