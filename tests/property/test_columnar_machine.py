@@ -22,6 +22,9 @@ NEAR = [START + days * DAY for days in (0, -1, -14, -15, -16, -40, -400, 1, 2)]
 TIMES = [*NEAR, START - 5, START + 90 * DAY, 0, 1, -(1 << 63), (1 << 63) - 1]
 OPTIONS = EngineOptions(flush_rows=40, compact_interval_s=3600.0, retention_age_s=30 * 86_400)
 
+BOUNDS = st.sampled_from(NEAR).map(lambda t: (t, t)) | st.tuples(*[st.sampled_from(TIMES)] * 2)
+"""Of deletes: an instant, which is both the first and the last that is deleted, or any two."""
+
 rows = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(TIMES)), min_size=1, max_size=12)
 
 
@@ -96,7 +99,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.lives += 1
         self.open()
 
-    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=st.tuples(*[st.sampled_from(TIMES)] * 2))
+    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=BOUNDS)
     def crash_in_a_delete(self, deleted: set[int], bounds: tuple[int, int]) -> None:
         """Its file is there; nothing that it hides was written anew yet, in the WAL or in blocks."""
         self.engine.wait_recovered(30)
@@ -107,7 +110,7 @@ class EngineMachine(RuleBasedStateMachine):
         shutil.copytree(self.base / str(self.lives) / "tombstones", self.base / str(self.lives + 1) / "tombstones")
         self.go_on_with_the_copy()
 
-    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=st.tuples(*[st.sampled_from(TIMES)] * 2))
+    @rule(deleted=st.sets(st.integers(0, 3), min_size=1), bounds=BOUNDS)
     def delete(self, deleted: set[int], bounds: tuple[int, int]) -> None:
         low, high = min(bounds), max(bounds)
         self.engine.delete(orjson.dumps(sorted(deleted)), low, high)
