@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +23,8 @@ import pyarrow.parquet as pq
 from obs.columnar.filenames import parquet_name
 from obs.logstore import limits
 from obs.logstore.cells import Cells
-from obs.logstore.filenames import CELL_NS, CELLS, RECORDS, STREAMS, TOKENS
+from obs.logstore.fieldfile import FieldFile
+from obs.logstore.filenames import CELL_NS, CELLS, FIELDS, RECORDS, STREAMS, TOKENS
 from obs.logstore.foundrows import FoundRows
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.readers import Readers
@@ -72,6 +74,7 @@ class BlockIndex:
     cells: Cells | None
     readers: Readers
     found: FoundRows
+    fields: Callable[[], FieldFile | None]
     damaged: Callable[[], bool]
 
     @property
@@ -146,6 +149,7 @@ def read_index(path: Path, block: Block, found: FoundRows | None = None) -> Bloc
         cells=_cells(block, int(starts[-1])),
         readers=Readers(path, metadata, types),
         found=found or FoundRows(),
+        fields=cache(lambda: _fields(block, np.diff(starts).tolist())),
         damaged=lambda: is_damaged(block),
     )
 
@@ -168,6 +172,11 @@ def is_damaged(block: Block) -> bool:
 def _tokens(block: Block, row_groups: int) -> TokenIndex | None:
     """The filters, unless they are absent or damaged: wrong bits would hide records, no filter hides none."""
     return _beside(block, TOKENS, lambda path: TokenIndex(path), lambda index: index.row_groups == row_groups)
+
+
+def _fields(block: Block, rows: list[int]) -> FieldFile | None:
+    """What parsers find in the bodies, unless it is absent or damaged."""
+    return _beside(block, parquet_name(FIELDS), FieldFile, lambda found: found.rows == rows)
 
 
 def _cells(block: Block, rows: int) -> Cells | None:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from obs.columnar.overflow import as_text
 from obs.logstore.cells import SEVERITY, Amounts, Cells
+from obs.logstore.linefields import LineFields
 from obs.logstore.names import DETECTED_LEVEL, FIXED_LABELS, LABEL_ALIASES, LEVEL_WORDS, LEVELS
 from obs.logstore.overflow import overflow_label
 from obs.logstore.streams import StreamTable
@@ -49,6 +50,7 @@ class Chunk:
         find_texts: Callable[[bytes, Index], tuple[Index, pa.Array] | None] | None = None,
         remembered: Callable[[Hashable], Index | None] = lambda line_filter: None,
         remember: Callable[[Hashable, Index], None] = lambda line_filter, rows: None,
+        line_fields: Callable[[str, Sequence[str]], LineFields | None] | None = None,
     ) -> None:
         self.rows = rows
         self.amounts = amounts
@@ -57,6 +59,8 @@ class Chunk:
         self._load_some = load_some
         self._find_texts = find_texts
         self.remembered, self.remember = remembered, remember
+        self._load_fields = line_fields
+        self._fields: dict[tuple[str, ...], LineFields | None] = {}
         self.damaged = damaged
         self._load = load
         self.columns = frozenset(columns)
@@ -104,6 +108,13 @@ class Chunk:
             return None
         return self._find_texts(text.encode(), rows)
 
+    def line_fields(self, parser: str, labels: Sequence[str]) -> LineFields | None:
+        """What a parser finds of labels in the bodies; None where the chunk does not keep it."""
+        key = (parser, *labels)
+        if self._load_fields is not None and key not in self._fields:
+            self._fields[key] = self._load_fields(parser, labels)
+        return self._fields.get(key)
+
     @cached_property
     def stream_codes(self) -> Index:
         """For each row the position of its stream in `streams`."""
@@ -112,6 +123,7 @@ class Chunk:
     def release(self) -> None:
         """Forget what was read; it is read again when asked for."""
         self._cache.clear()
+        self._fields.clear()
 
 
 def head_chunk(table: pa.Table, attributes: Mapping[str, list[str]], streams: StreamTable, codes: Index) -> Chunk:
@@ -259,6 +271,20 @@ class Rows:
         held = self.take(at)
         held._columns["body"] = held._line = bodies
         return held
+
+    def lines_at(self, chosen: Index) -> pa.Array:
+        """The lines of the rows at positions `chosen`, without reading others where that can be."""
+        if self._line is None and "body" not in self._columns:
+            return Rows(self.chunk, self.index[chosen]).line()
+        return self.line().take(pa.array(chosen))
+
+    def line_fields(self, parser: str, labels: Sequence[str]) -> LineFields | None:
+        """What a parser finds of labels in the bodies, whatever the lines are by now; None where that is not kept."""
+        whole = self.chunk.line_fields(parser, labels)
+        if whole is None or self._all_in_order:
+            return whole
+        at = pa.array(self.index)
+        return LineFields(whole.covered[self.index], {name: v.take(at) for name, v in whole.columns.items()})
 
     def stream_codes(self) -> Index:
         """The position of each row's stream in `chunk.streams`."""

@@ -55,7 +55,7 @@ def plan_delete(query: str, stream_labels: frozenset[str]) -> LogPlan:
     syntax = parse(query)
     if not isinstance(syntax, LogQuery):
         raise QueryError(f"cannot delete {query!r}: it computes numbers; give a selector, with filters where needed")
-    return plan_records(syntax, stream_labels)
+    return plan_records(syntax, stream_labels, needed=frozenset())
 
 
 def encode(query: str, start_ns: int, end_ns: int) -> bytes:

@@ -20,5 +20,11 @@ CELLS = "cells"
 CELL_NS = "interval_ns"
 """In the block's `extra`: the nanoseconds of a cell's interval."""
 
+FIELDS = "fields"
+"""Table `fields.parquet`: labels that parsers find in the bodies; a block may lack it."""
+
+FIELDS_PARSER = "|parser"
+"""Its column that says which parser finds the row's labels; no label has such a name."""
+
 TOKENS = "tokens.idx"
 """Token filters and trigrams of the block; a block without it is read by text."""

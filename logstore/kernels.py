@@ -212,7 +212,7 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     import pyarrow as pa
 
-    from obs.logstore import kernels_pages, kernels_rows, kernels_text
+    from obs.logstore import kernels_fields, kernels_pages, kernels_rows, kernels_text
     from obs.logstore.patterns.shapes import codes
     from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL
 
@@ -227,3 +227,4 @@ def warm() -> None:
     kernels_text.warm()
     kernels_rows.warm()
     kernels_pages.warm()
+    kernels_fields.warm()

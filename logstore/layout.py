@@ -70,7 +70,7 @@ class LogLayout:
             return {"streams": 0}
         table = fold_columns(table, MAX_ATTRIBUTE_COLUMNS)
         order, streams = self._order(table)
-        rows, beside = OrderedRows(table, order), Beside()
+        rows, beside = OrderedRows(table, order), Beside(table.column("body"))
         middle = max(0, (len(order) - _SAMPLE_ROWS) // 2)
         options = write_options(rows.slice(middle, min(middle + _SAMPLE_ROWS, len(order))))
         groups = beside.seeing(rows.parts(limits.ROW_GROUP_ROWS))

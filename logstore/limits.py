@@ -80,6 +80,18 @@ QUERY_SECONDS = 60.0
 MAX_LABEL_VALUES = 10_000
 """Values `label/<name>/values` returns; a list longer than that cannot be picked from."""
 
+FIELD_SAMPLE_ROWS = 1_024
+"""Bodies of a block that are parsed to see which labels become columns: 5 ms."""
+
+FIELD_SHARE = 8
+"""Of so many records one at least has a label that becomes a column."""
+
+FIELD_COLUMNS = 24
+"""Labels of bodies that become columns of a block: those that most records have. Each costs some 40 ns a record."""
+
+FIELD_BYTES = 12
+"""Bytes of a value, on average, past which a label whose values do not repeat becomes no column."""
+
 PARSED_KEYS = 256
 """Labels that `| json` or `| logfmt` may make of any slice of rows; further keys are left in the line."""
 
@@ -96,6 +108,9 @@ FOLLOW_BYTES = 32 << 20
 
 FOLLOW_PAUSE_S = 0.1
 """How long a tail waits before it looks for new records: below what an eye calls late."""
+
+SETTLE_S = 10.0
+"""How long a tail waits for batches on their way to the disk as it begins; what takes longer may come twice."""
 
 MAX_UNWRAPPED = 20_000_000
 """Records whose label is worked on by one query: 16 bytes each."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from obs.logstore.blockindex import BlockIndex
 from obs.logstore.chunks import Chunk, Index
+from obs.logstore.linefields import LineFields
 from obs.logstore.pages import find_texts, read_texts, readable
 
 
@@ -41,7 +42,14 @@ def group_chunk(index: BlockIndex, group: int) -> Chunk:
         load_some=lambda names, rows: group_rows(index, group, names, rows),
         find_texts=lambda needle, rows: group_texts_holding(index, group, needle, rows),
         remembered=partial(index.found.get, index.path, group), remember=partial(index.found.put, index.path, group),
+        line_fields=lambda parser, labels: group_fields(index, group, parser, labels),
     )  # fmt: skip
+
+
+def group_fields(index: BlockIndex, group: int, parser: str, labels: Sequence[str]) -> LineFields | None:
+    """What a parser finds in the bodies of a row group, where the block keeps it. Raises: OSError."""
+    fields = index.fields()
+    return None if fields is None else fields.group(group, parser, labels)
 
 
 def group_rows(index: BlockIndex, group: int, names: Sequence[str], rows: Index) -> dict[str, pa.Array]:

@@ -18,11 +18,12 @@ from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.cells import known
 from obs.logstore.chunks import Chunk, Rows, cells_chunk, head_chunk
 from obs.logstore.matching import matches_stream
-from obs.logstore.names import STREAM_ID, attribute_columns
+from obs.logstore.names import FIXED_LABELS, STREAM_ID, attribute_columns
 from obs.logstore.rowgroups import group_chunk
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import Needle
 from obs.model.labels import Labels, Matcher
+from obs.model.schema import OVERFLOW
 
 Mask = npt.NDArray[np.bool_]
 Ranges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -31,10 +32,15 @@ ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Rows must contain the needle in one of these fields of the filter file."""
+    """Rows must contain the needle in one of these fields of the filter file.
+
+    With `label` that holds only where the label is no stored one and `parser` surely finds it as the body has it.
+    """
 
     fields: tuple[str, ...]
     needle: Needle
+    label: str = ""
+    parser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +251,20 @@ def _groups_alive(index: BlockIndex, wanted: Mask, selection: Selection, stats: 
     if index.tokens is not None and alive.any():
         held = len(alive[alive])
         for requirement in selection.requirements:
-            alive &= index.tokens.may_contain(requirement.fields, requirement.needle)
+            alive &= index.tokens.may_contain(requirement.fields, requirement.needle) | _unsure(index, requirement)
         stats.skipped_by_tokens += held - int(alive.sum())
     stats.row_groups += int(alive.sum())
     return alive
+
+
+def _unsure(index: BlockIndex, requirement: Requirement) -> Mask:
+    """The row groups that a requirement says nothing of."""
+    name, groups = requirement.label, len(index.group_start) - 1
+    if not name:
+        return np.zeros(groups, np.bool_)
+    stored = name in index.streams.names or name in index.attributes or name in FIXED_LABELS
+    fields = None if stored or OVERFLOW in index.columns else index.fields()
+    return np.ones(groups, np.bool_) if fields is None else ~fields.whole[requirement.parser]
 
 
 def _rows_before(

@@ -10,38 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from obs.logstore.chunks import Rows
-from obs.logstore.logql.stage_syntax import (
-    Decolorize,
-    IpLineFilter,
-    LabelFormat,
-    LineFormat,
-    PatternFilter,
-    PatternParser,
-    Pick,
-    RegexpParser,
-    Unpack,
-    Unwrap,
-)
-from obs.logstore.logql.stages.formats import LabelFormatStage, LineFormatStage
-from obs.logstore.logql.stages.full_text import FullTextStage
-from obs.logstore.logql.stages.json_parser import JsonStage
-from obs.logstore.logql.stages.label_filter import LabelFilterStage
-from obs.logstore.logql.stages.line_filter import LineFilterStage
-from obs.logstore.logql.stages.line_tests import DecolorizeStage, IpLineStage, PatternFilterStage
-from obs.logstore.logql.stages.logfmt_parser import LogfmtStage
-from obs.logstore.logql.stages.picking import PickStage
+from obs.logstore.logql.stage_syntax import Unwrap
 from obs.logstore.logql.stages.stage import Runnable
-from obs.logstore.logql.stages.text_parsers import PatternStage, RegexpStage, UnpackStage
+from obs.logstore.logql.staging import read_behind, runnable
 from obs.logstore.logql.syntax import (
     Binary,
     Comparison,
-    FullText,
     Grouping,
-    JsonParser,
     LabelFilter,
     LabelReplace,
-    LineFilter,
-    LogfmtParser,
     LogQuery,
     Matching,
     Metric,
@@ -54,24 +31,6 @@ from obs.logstore.logql.syntax import (
 from obs.logstore.logql.units import duration_text
 from obs.logstore.selection import Requirement
 from obs.model.labels import Labels, Matcher, MatchOp, make_labels
-
-STAGES: dict[type, type] = {
-    LineFilter: LineFilterStage,
-    FullText: FullTextStage,
-    LabelFilter: LabelFilterStage,
-    JsonParser: JsonStage,
-    LogfmtParser: LogfmtStage,
-    RegexpParser: RegexpStage,
-    PatternParser: PatternStage,
-    Unpack: UnpackStage,
-    Decolorize: DecolorizeStage,
-    LineFormat: LineFormatStage,
-    LabelFormat: LabelFormatStage,
-    Pick: PickStage,
-    PatternFilter: PatternFilterStage,
-    IpLineFilter: IpLineStage,
-}
-"""Every stage of the language and what runs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +144,19 @@ ADDITIVE = frozenset(("count_over_time", "rate", "bytes_over_time", "bytes_rate"
 """Aggregations of which the sum over groups is that of all their records."""
 
 
-def plan_records(query: LogQuery, stream_labels: frozenset[str]) -> LogPlan:
-    """How to find a query's records; matchers on what is not a stream's label become filters of records."""
+FOLDED = frozenset((("sum", "sum_over_time"), ("sum", "rate"), ("min", "min_over_time"), ("max", "max_over_time")))
+"""Aggregations of series, and those of samples, that are one when they come after each other."""
+
+
+def plan_records(query: LogQuery, stream_labels: frozenset[str], needed: frozenset[str] | None = None) -> LogPlan:
+    """How to find a query's records; matchers on what is not a stream's label become filters of records.
+
+    `needed`: the labels that are looked at behind its stages; None: all.
+    """
     on_stream = tuple(m for m in query.matchers if m.name in stream_labels)
     on_record = tuple(_as_filter(m) for m in query.matchers if m.name not in stream_labels)
     syntax: tuple[Stage, ...] = (*on_record, *query.stages)
-    stages = tuple(STAGES[type(s)](s) for s in syntax)
+    stages = runnable(syntax, needed)
     return LogPlan(on_stream, tuple(_requirements(stages)), syntax, stages)
 
 
@@ -201,12 +167,13 @@ def _as_filter(m: Matcher) -> LabelFilter:
 def _requirements(stages: tuple[Runnable, ...]) -> Iterator[Requirement]:
     """What every record of the answer must hold, as the filters know it.
 
-    A label of a parser may hide a stored one of its name, so what comes after a parser says nothing.
+    A label of a parser may hide a stored one of its name, so of what comes after a parser only that is asked for
+    which the parser itself vouches for.
     """
     for stage in stages:
+        yield from stage.requirements()
         if stage.makes_labels:
             return
-        yield from stage.requirements()
 
 
 def run_stages(plan: LogPlan, rows: Rows) -> Rows:
@@ -245,8 +212,9 @@ def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, 
 def _plan_range(
     query: RangeAggregation, stream_labels: frozenset[str], by: tuple[str, ...] | None, extra: tuple[str, ...] = ()
 ) -> RangePlan:
-    after = tuple(STAGES[type(s)](s) for s in query.after)
-    log = plan_records(query.query, stream_labels)
+    after = runnable(query.after)
+    named = None if by is None else frozenset((*by, *((query.unwrap.name,) if query.unwrap else ())))
+    log = plan_records(query.query, stream_labels, read_behind(query.after, named))
     without = query.grouping.names if query.grouping and query.grouping.without else ()
     fixed = make_labels({m.name: m.value for m in query.query.matchers if m.op is MatchOp.EQ and m.value})
     return RangePlan(
@@ -258,7 +226,7 @@ def _plan_range(
 def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], extra: tuple[str, ...]) -> MetricPlan:
     grouping = query.grouping
     names = grouping.names if grouping and not grouping.without else ()
-    if _pushes(query):
+    if _pushes(query, (*names, *extra)):
         inner = query.inner
         assert isinstance(inner, RangeAggregation)
         return _plan_range(inner, stream_labels, names)
@@ -266,8 +234,11 @@ def _plan_aggregation(query: VectorAggregation, stream_labels: frozenset[str], e
     return AggregatePlan(query.op, grouping, query.parameter, plan_metric(query.inner, stream_labels, further))
 
 
-def _pushes(query: VectorAggregation) -> bool:
-    """Whether counting by the outer labels at once gives the same sums."""
+def _pushes(query: VectorAggregation, names: tuple[str, ...]) -> bool:
+    """Whether counting or folding by the outer labels at once gives the same; what is unwrapped makes no group."""
     inner = query.inner
-    additive = isinstance(inner, RangeAggregation) and inner.op in ADDITIVE and inner.unwrap is None
-    return query.op == "sum" and additive and not (query.grouping and query.grouping.without)
+    if not isinstance(inner, RangeAggregation) or inner.grouping or (query.grouping and query.grouping.without):
+        return False
+    if inner.unwrap is None:
+        return query.op == "sum" and inner.op in ADDITIVE
+    return (query.op, inner.op) in FOLDED and inner.unwrap.name not in names

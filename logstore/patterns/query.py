@@ -65,7 +65,7 @@ class Patterns:
             raise QueryError(f"cannot find patterns of {query!r}: it computes numbers; give a selector")
         if not warm.ready(KERNELS):
             raise Unavailable("cannot find patterns yet: their kernels are being compiled; ask again", 5.0)
-        plan = plan_records(syntax, self._store.streams.label_names)
+        plan = plan_records(syntax, self._store.streams.label_names, needed=frozenset())
         parts = self._filtered(plan, start_ns, end_ns) if plan.stages else self._counted(plan, start_ns, end_ns)
         return _merged(list(parts), start_ns, end_ns, step_ns)
 

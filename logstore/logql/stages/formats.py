@@ -36,6 +36,11 @@ class Template:
         self._fields = list(dict.fromkeys(p.fields[0] for p in used if isinstance(p, Path) and p.fields))
         self._line, self._time = (name in text for name in (LINE, TIMESTAMP))
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels it looks at."""
+        return self._fields
+
     def of(self, rows: Rows) -> tuple[pa.Array, pa.Array | None]:
         """The text of each row, and why it has none where some row has not: string[rows]."""
         columns = [_column(rows.label(name), len(rows)) for name in self._fields]

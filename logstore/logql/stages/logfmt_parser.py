@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.stages.errors import LOGFMT, error_of
-from obs.logstore.logql.stages.made_labels import parsed_rows
+from obs.logstore.logql.stages.made_labels import Wanted, parsed_rows
 from obs.logstore.logql.syntax import LogfmtParser
 from obs.logstore.names import label_name
 from obs.logstore.selection import Requirement
@@ -29,17 +29,18 @@ class LogfmtStage:
 
     makes_labels = True
 
-    def __init__(self, syntax: LogfmtParser) -> None:
+    def __init__(self, syntax: LogfmtParser, wanted: Wanted | None = None) -> None:
+        self._few = wanted
         self._wanted = dict(syntax.extractions)
         self._keep_empty, self._strict = syntax.keep_empty, syntax.strict
 
     def apply(self, rows: Rows) -> Rows:
         """Parse each distinct line once."""
-        return parsed_rows(rows, self._labels)
+        return parsed_rows(rows, self._labels, self._few)
 
     def requirements(self) -> tuple[Requirement, ...]:
-        """Parsing keeps every row."""
-        return ()
+        """Parsing keeps every row; the filters behind it may not."""
+        return self._few.requires if self._few is not None and self._few.only else ()
 
     def _labels(self, line: str) -> Mapping[str, str]:
         if self._strict and not _STRICT.fullmatch(line):
