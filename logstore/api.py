@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import ObsError, QueryError
-from obs.logstore import detected, limits, responses
+from obs.logstore import detected, limits, parquet_answers, responses
 from obs.logstore.api_delete import add_deletes
 from obs.logstore.context import Wanted, lines_around
 from obs.logstore.delete_requests import DeleteRequests
@@ -21,9 +21,11 @@ from obs.logstore.detected import DetectedField
 from obs.logstore.logql import LogQL
 from obs.logstore.logql.matrix import Steps, make_steps
 from obs.logstore.logql.parse import parse
+from obs.logstore.logql.query import Entries
+from obs.logstore.logql.spaced import spaced_records
 from obs.logstore.logql.syntax import LogQuery
 from obs.logstore.names import DETECTED_LEVEL, LEVELS
-from obs.logstore.params import NS, Params, read_params
+from obs.logstore.params import NS, Params, duration, read_params
 from obs.logstore.patterns.query import Pattern, Patterns
 from obs.logstore.store import LogStore
 from obs.logstore.tail import add_tail
@@ -74,10 +76,11 @@ def _add_queries(api: APIRouter, store: LogStore, logql: LogQL) -> None:
         start_ns, end_ns = given.span()
         query = given.text("query")
         if logql.is_records(query):
-            after = given.text("after", "")
-            found = logql.records(query, start_ns, end_ns, given.limit(), given.newest_first(), after)
-            return responses.streams(found, _categorize(request))
-        return responses.matrix(*logql.range(query, start_ns, end_ns, given.step_ns(start_ns, end_ns)))
+            return _streams(request, _records(logql, query, (start_ns, end_ns), given))
+        found, steps, stats = logql.range(query, start_ns, end_ns, given.step_ns(start_ns, end_ns))
+        if parquet_answers.wanted(request):
+            return parquet_answers.matrix(found, steps)
+        return responses.matrix(found, steps, stats)
 
     @api.api_route("/api/v1/query", methods=BOTH, response_class=Response)
     def query(request: Request, given: Given) -> Response:
@@ -86,8 +89,10 @@ def _add_queries(api: APIRouter, store: LogStore, logql: LogQL) -> None:
         at_ns = given.time_ns("time", given.now_ns)
         if logql.is_records(query):
             found = logql.records(query, at_ns - 3600 * NS, at_ns + 1, given.limit(), given.newest_first())
-            return responses.streams(found, _categorize(request))
-        found_at, _, stats = logql.range(query, at_ns, at_ns, 1)
+            return _streams(request, found)
+        found_at, steps, stats = logql.range(query, at_ns, at_ns, 1)
+        if parquet_answers.wanted(request):
+            return parquet_answers.matrix(found_at, steps)
         return responses.vector(found_at, at_ns, stats)
 
     @api.api_route("/api/v1/context", methods=BOTH, response_class=Response)
@@ -109,8 +114,20 @@ def _add_queries(api: APIRouter, store: LogStore, logql: LogQL) -> None:
         return responses.success(logql.explain(given.text("query")))
 
 
-def _categorize(request: Request) -> bool:
-    return responses.CATEGORIZE in request.headers.get(responses.FLAGS_HEADER, "")
+def _records(logql: LogQL, query: str, span: tuple[int, int], given: Params) -> Entries:
+    """The records a request asks for, or of them some that are `interval` apart."""
+    interval = given.text("interval", "")
+    apart_ns = duration("interval", interval) if interval else 0
+    if apart_ns <= 0:
+        return logql.records(query, *span, given.limit(), given.newest_first(), given.text("after", ""))
+    return spaced_records(logql, query, span, given.limit(), given.newest_first(), apart_ns)
+
+
+def _streams(request: Request, found: Entries) -> Response:
+    if parquet_answers.wanted(request):
+        return parquet_answers.streams(found.entries)
+    categorize = responses.CATEGORIZE in request.headers.get(responses.FLAGS_HEADER, "")
+    return responses.streams(found, categorize)
 
 
 def _add_labels(api: APIRouter, store: LogStore, logql: LogQL) -> None:

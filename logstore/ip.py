@@ -7,6 +7,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 Address = IPv4Address | IPv6Address
 
 _IN_TEXT = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:])")
@@ -42,3 +46,11 @@ def holds(line: str, test: Callable[[Address], bool]) -> bool:
     """Whether some address within a line passes."""
     found = (parsed(match.group()) for match in _IN_TEXT.finditer(line))
     return any(address is not None and test(address) for address in found)
+
+
+def line_mask(lines: pa.Array, test: Callable[[Address], bool]) -> npt.NDArray[np.bool_]:
+    """Which lines hold such an address; each distinct one is looked at once."""
+    distinct = lines.dictionary_encode()
+    hits = np.array([holds(line, test) for line in distinct.dictionary.to_pylist()], np.bool_)
+    mask: npt.NDArray[np.bool_] = hits[distinct.indices.to_numpy(zero_copy_only=False)]
+    return mask

@@ -60,11 +60,11 @@ def stream_list(entries: Iterable[LogEntry], categorize: bool) -> list[dict[str,
         if categorize:
             grouped.setdefault(entry.stream, []).append([*value, _third(entry)])
         else:
-            grouped.setdefault(_all_labels(entry), []).append(value)
+            grouped.setdefault(all_labels(entry), []).append(value)
     return [{"stream": dict(labels), "values": values} for labels, values in grouped.items()]
 
 
-def _all_labels(entry: LogEntry) -> Labels:
+def all_labels(entry: LogEntry) -> Labels:
     """Without the time when the record was taken in, which would make every push a stream of its own."""
     found = {**dict(entry.stream), **entry.metadata, **entry.parsed}
     found.pop(OBSERVED, None)

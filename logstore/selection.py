@@ -77,6 +77,11 @@ class Stats:
     head_rows: int = 0
     columns_read: int = 0
 
+    def add(self, other: Stats) -> None:
+        """Count what another part of the query read, too."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def as_dict(self) -> dict[str, int]:
         """By name."""
         return {name: getattr(self, name) for name in self.__slots__}

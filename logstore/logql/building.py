@@ -45,11 +45,13 @@ from obs.logstore.logql.syntax import (
     LineOp,
     LogfmtParser,
     LogQuery,
+    LogRange,
     Matching,
     Number,
     Query,
     RangeAggregation,
     Unit,
+    Variants,
     VectorAggregation,
 )
 from obs.logstore.logql.texts import fail, unquote
@@ -119,14 +121,15 @@ class Builder(Transformer[Token, Any]):
         op = LineOp(children[0])
         values = [c for c in children[1:] if not (isinstance(c, Token) and c.type == "OR")]
         addresses = [c for c in values if isinstance(c, Addresses)]
-        if addresses:
-            if len(values) > 1 or op.is_regex:
-                self._refuse(children[0], "ip(…) stands alone, behind |= or !=")
+        if addresses and op.is_regex:
+            self._refuse(children[0], "ip(…) stands behind |= or !=")
+        if addresses and len(values) == 1:
             return IpLineFilter(addresses[0].text, op.negated)
+        strings = [v for v in values if not isinstance(v, Addresses)]
         if op.is_regex:
-            for string in values:
+            for string in strings:
                 self._check(string, unquote(string))
-        return LineFilter(op, tuple(unquote(s) for s in values))
+        return LineFilter(op, tuple(unquote(s) for s in strings), tuple(a.text for a in addresses))
 
     def ip(self, children: list[Token]) -> Addresses:
         text = unquote(children[1])
@@ -164,6 +167,10 @@ class Builder(Transformer[Token, Any]):
         return LineFormat(text)
 
     def label_format(self, children: list[Any]) -> LabelFormat:
+        names = [to for to, _, _ in children[1:]]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            self._refuse(children[0], f"label {twice} is changed twice; write a second | label_format")
         return LabelFormat(tuple(children[1:]))
 
     def label_change(self, children: list[Token]) -> tuple[str, str, bool]:
@@ -266,21 +273,28 @@ class Builder(Transformer[Token, Any]):
     def offset(self, children: list[Token]) -> int:
         return duration_ns(children[1])
 
-    def range_agg(self, children: list[Any]) -> RangeAggregation:
-        op, span = children[0], next(c for c in children if isinstance(c, Token) and c.type == "RANGE")
-        number = next((float(c) for c in children if isinstance(c, Token) and c.type == "NUMBER"), None)
+    def log_range(self, children: list[Any]) -> LogRange:
+        if isinstance(children[0], LogRange):
+            return children[0]
+        span = next(c for c in children if isinstance(c, Token))
         offset = next((c for c in children if isinstance(c, int)), 0)
-        grouping = next((c for c in children if isinstance(c, Grouping)), None)
-        matchers = next(c for c in children if isinstance(c, tuple))
-        rest = [c for c in children[1:] if c is not matchers and not isinstance(c, (Token, int, Grouping))]
+        rest = [c for c in children[1:] if not isinstance(c, (Token, int))]
         at = next((i for i, c in enumerate(rest) if isinstance(c, Unwrap)), len(rest))
         range_ns = duration_ns(span[1:-1].strip())
         if range_ns <= 0:
             self._refuse(span, "a range is longer than zero")
-        self._check_range(op, number, at < len(rest), grouping)
-        query, unwrap = LogQuery(matchers, tuple(rest[:at])), rest[at] if at < len(rest) else None
-        after = tuple(rest[at + 1 :])
-        return RangeAggregation(str(op), query, range_ns, offset, unwrap, after, grouping, number)
+        query, unwrap = LogQuery(children[0], tuple(rest[:at])), rest[at] if at < len(rest) else None
+        return LogRange(query, range_ns, offset, unwrap, tuple(rest[at + 1 :]))
+
+    def range_agg(self, children: list[Any]) -> RangeAggregation:
+        op, of = children[0], next(c for c in children if isinstance(c, LogRange))
+        number = next((float(c) for c in children[1:] if isinstance(c, Token)), None)
+        grouping = next((c for c in children if isinstance(c, Grouping)), None)
+        self._check_range(op, number, of.unwrap is not None, grouping)
+        return RangeAggregation(str(op), of.query, of.range_ns, of.offset_ns, of.unwrap, of.after, grouping, number)
+
+    def variants(self, children: list[Any]) -> Variants:
+        return Variants(tuple(c for c in children[:-1] if not isinstance(c, Token)), children[-1])
 
     def _check_range(self, op: Token, number: float | None, unwraps: bool, grouping: Grouping | None) -> None:
         if (op == "quantile_over_time") != (number is not None):

@@ -7,7 +7,7 @@ aggregation, so that only the labels it names are read; the stores' other column
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obs.logstore.chunks import Rows
 from obs.logstore.logql.stage_syntax import Unwrap
@@ -20,12 +20,14 @@ from obs.logstore.logql.syntax import (
     LabelFilter,
     LabelReplace,
     LogQuery,
+    LogRange,
     Matching,
     Metric,
     Number,
     RangeAggregation,
     Stage,
     Unit,
+    Variants,
     VectorAggregation,
 )
 from obs.logstore.logql.units import duration_text
@@ -137,7 +139,19 @@ class ReplacePlan:
         yield from (f"  {line}" for line in self.inner.lines())
 
 
-MetricPlan = RangePlan | AggregatePlan | BinaryPlan | NumberPlan | ReplacePlan
+@dataclass(frozen=True, slots=True)
+class VariantsPlan:
+    """Matrices under each other, told apart by a label."""
+
+    variants: tuple[MetricPlan, ...]
+
+    def lines(self) -> Iterator[str]:
+        """The plan as text."""
+        yield "variants"
+        yield from (f"  {line}" for variant in self.variants for line in variant.lines())
+
+
+MetricPlan = RangePlan | AggregatePlan | BinaryPlan | NumberPlan | ReplacePlan | VariantsPlan
 
 
 ADDITIVE = frozenset(("count_over_time", "rate", "bytes_over_time", "bytes_rate"))
@@ -205,8 +219,24 @@ def plan_metric(query: Metric, stream_labels: frozenset[str], extra: tuple[str, 
             by = query.grouping.names if query.grouping and not query.grouping.without else None
             by = () if query.op == "absent_over_time" else by
             return _plan_range(query, stream_labels, by, extra if by is None else ())
+        case Variants():
+            return VariantsPlan(tuple(plan_metric(within(v, query.of), stream_labels) for v in query.inner))
         case VectorAggregation():
             return _plan_aggregation(query, stream_labels, extra)
+
+
+def within(metric: Metric, of: LogRange) -> Metric:
+    """The metric of those records alone that another query lets through."""
+    match metric:
+        case RangeAggregation():
+            own = metric.query
+            matchers = tuple(dict.fromkeys((*of.query.matchers, *own.matchers)))
+            return replace(metric, query=LogQuery(matchers, (*of.query.stages, *own.stages)))
+        case Binary():
+            return replace(metric, left=within(metric.left, of), right=within(metric.right, of))
+        case VectorAggregation() | LabelReplace():
+            return replace(metric, inner=within(metric.inner, of))
+    return metric
 
 
 def _plan_range(

@@ -25,13 +25,14 @@ from obs.logstore.logql.plan import (
     NumberPlan,
     RangePlan,
     ReplacePlan,
+    VariantsPlan,
     plan_metric,
     plan_records,
     run_stages,
 )
 from obs.logstore.logql.records import LogEntry, entries_of
 from obs.logstore.logql.syntax import LogQuery
-from obs.logstore.logql.vectors import aggregate, replaced
+from obs.logstore.logql.vectors import aggregate, replaced, variants
 from obs.logstore.scan import Deadline, map_units, unless_damaged
 from obs.logstore.selection import ALL_TIME, Selection, Stats, StreamFilter, Unit, head_units
 from obs.model.ports import VectorSample
@@ -136,7 +137,7 @@ class LogQL:
         syntax = parse(query)
         if not isinstance(syntax, LogQuery):
             raise QueryError(f"cannot list labels of {query!r}: it computes numbers; give a selector")
-        plan = plan_records(syntax, self._store.streams.label_names)
+        plan = plan_records(syntax, self._store.streams.label_names, needed=frozenset((name,)))
         values: set[str] = set()
         with self._store.read(_selection(plan, start_ns, end_ns), Stats()) as units:
             for found in map_units(units, lambda unit: _values(plan, unit, name), Deadline()):
@@ -160,6 +161,8 @@ class LogQL:
                 left = self._evaluate(plan.left, steps, stats, deadline)
                 right = self._evaluate(plan.right, steps, stats, deadline)
                 return combine(plan.op, left, right, plan.returns_bool, plan.matching)
+            case VariantsPlan():
+                return variants([self._evaluate(p, steps, stats, deadline) for p in plan.variants])
             case ReplacePlan():
                 return replaced(self._evaluate(plan.inner, steps, stats, deadline), plan.syntax)
             case AggregatePlan():

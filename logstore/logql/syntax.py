@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
-from obs.logstore.logql.stage_syntax import LabelStage, Unwrap
+from obs.logstore.logql.stage_syntax import LabelStage, Unwrap, quoted
 from obs.logstore.logql.units import duration_text
 from obs.model.labels import Matcher
 
@@ -35,13 +35,15 @@ class LineOp(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """Keep lines by text; of several values any may match (negated: none may)."""
+    """Keep lines by text or by an address of a range in them; of several any may match (negated: none may)."""
 
     op: LineOp
     values: tuple[str, ...]
+    addresses: tuple[str, ...] = ()  # each one address, first-last, or CIDR
 
     def __str__(self) -> str:
-        return f"{self.op.value} " + " or ".join(json.dumps(v, ensure_ascii=False) for v in self.values)
+        said = (*map(quoted, self.values), *(f"ip({quoted(a)})" for a in self.addresses))
+        return f"{self.op.value} {' or '.join(said)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,22 @@ class Grouping:
 
 
 @dataclass(frozen=True, slots=True)
+class LogRange:
+    """`query [range] offset o`: records by windows, perhaps with a label that is worked on."""
+
+    query: LogQuery
+    range_ns: int
+    offset_ns: int = 0
+    unwrap: Unwrap | None = None
+    after: tuple[Stage, ...] = ()  # stages behind unwrap: filters of what it could not read
+
+    def __str__(self) -> str:
+        offset = f" offset {duration_text(self.offset_ns)}" if self.offset_ns else ""
+        stages = " ".join(map(str, (self.query, *([self.unwrap] if self.unwrap else []), *self.after)))
+        return f"{stages} [{duration_text(self.range_ns)}]{offset}"
+
+
+@dataclass(frozen=True, slots=True)
 class RangeAggregation:
     """`op(query [range] offset o)`; the window at t is (t - offset - range, t - offset]."""
 
@@ -177,11 +195,10 @@ class RangeAggregation:
     parameter: float | None = None  # the quantile
 
     def __str__(self) -> str:
-        offset = f" offset {duration_text(self.offset_ns)}" if self.offset_ns else ""
         lead = f"{self.parameter}, " if self.parameter is not None else ""
-        stages = " ".join(map(str, (self.query, *([self.unwrap] if self.unwrap else []), *self.after)))
         group = f" {self.grouping}" if self.grouping else ""
-        return f"{self.op}({lead}{stages} [{duration_text(self.range_ns)}]{offset}){group}"
+        windows = LogRange(self.query, self.range_ns, self.offset_ns, self.unwrap, self.after)
+        return f"{self.op}({lead}{windows}){group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,5 +274,16 @@ class LabelReplace:
         return f"label_replace({self.inner}, {rest})"
 
 
-Metric = RangeAggregation | VectorAggregation | Number | Binary | LabelReplace
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """Several metrics of the same records, told apart by `__variant__`; each sees what `of` lets through."""
+
+    inner: tuple[Metric, ...]
+    of: LogRange
+
+    def __str__(self) -> str:
+        return f"variants({', '.join(map(str, self.inner))}) of ({self.of})"
+
+
+Metric = RangeAggregation | VectorAggregation | Number | Binary | LabelReplace | Variants
 Query = LogQuery | Metric

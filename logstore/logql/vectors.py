@@ -16,6 +16,8 @@ from obs.logstore.logql.syntax import Grouping, LabelReplace
 from obs.logstore.matching import anchored
 from obs.model.labels import Labels, make_labels
 
+VARIANT = "__variant__"
+
 
 def aggregate(op: str, matrix: Matrix, grouping: Grouping | None, parameter: int | None) -> Matrix:
     """`op` within each group of rows; topk and bottomk keep rows as they are."""
@@ -29,6 +31,12 @@ def aggregate(op: str, matrix: Matrix, grouping: Grouping | None, parameter: int
         return _sorted(matrix, descending=op == "sort_desc")
     values, present = _reduce(op, matrix, codes, len(names))
     return Matrix(names, values, present)
+
+
+def variants(matrices: Sequence[Matrix]) -> Matrix:
+    """The rows of several matrices, each with the position of its own as `__variant__`."""
+    labels = [make_labels({**dict(row), VARIANT: str(i)}) for i, matrix in enumerate(matrices) for row in matrix.labels]
+    return Matrix(labels, np.vstack([m.values for m in matrices]), np.vstack([m.present for m in matrices]))
 
 
 def group_labels(labels: Labels, grouping: Grouping | None) -> Labels:

@@ -44,9 +44,12 @@ class JsonStage:
         if isinstance(value, str):
             return error_of(JSON, value)
         if self._paths:
-            found = ((name, _text_at(line, value, path)) for name, path in self._paths)
-            return {name: text for name, text in found if text is not None}
-        return {"_".join(map(label_name, path)): text for path, text in _texts(line, value)}
+            asked = ((name, _text_at(line, value, path)) for name, path in self._paths)
+            return {name: text for name, text in asked if text is not None}
+        found: dict[str, str] = {}
+        for path, text in _texts(line, value):
+            found.setdefault("_".join(map(label_name, path)), text)  # of a label that comes twice the first is kept
+        return found
 
 
 def json_fields(line: str) -> list[tuple[str, tuple[str, ...], str]] | None:

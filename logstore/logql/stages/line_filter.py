@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs.logstore import ip
 from obs.logstore.chunks import Rows
 from obs.logstore.indexing import BODY
 from obs.logstore.literals import required_literals
@@ -22,6 +23,7 @@ class LineFilterStage:
 
     def __init__(self, syntax: LineFilter) -> None:
         self._syntax = syntax
+        self._inside = [ip.in_range(text) for text in syntax.addresses]
 
     def apply(self, rows: Rows) -> Rows:
         """Keep by text; an empty value is in every line."""
@@ -32,11 +34,13 @@ class LineFilterStage:
         mask = np.zeros(len(rows), np.bool_)
         for value in self._syntax.values:
             mask |= self._test(line, value)
+        for test in self._inside:
+            mask |= ip.line_mask(line, test)
         return rows.keep(~mask if self._syntax.op.negated else mask)
 
     def _searched(self, rows: Rows) -> Rows | None:
         """The same without reading lines that lack a text; None where none is known or lines are at hand."""
-        if self._syntax.op.negated or len(self._syntax.values) != 1:
+        if self._syntax.op.negated or len(self._syntax.values) != 1 or self._inside:
             return None
         value, is_regex = self._syntax.values[0], self._syntax.op.is_regex
         kept = rows.remembered((is_regex, value))
@@ -51,7 +55,7 @@ class LineFilterStage:
 
     def requirements(self) -> tuple[Requirement, ...]:
         """The texts that a kept line contains; nothing is known of alternatives or of absence."""
-        if self._syntax.op.negated or len(self._syntax.values) != 1:
+        if self._syntax.op.negated or len(self._syntax.values) != 1 or self._syntax.addresses:
             return ()
         value = self._syntax.values[0]
         texts = required_literals(value) if self._syntax.op.is_regex else [value]

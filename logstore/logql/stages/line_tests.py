@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -57,9 +56,7 @@ class IpLineStage:
 
     def apply(self, rows: Rows) -> Rows:
         """Look at each distinct line once."""
-        distinct = rows.line().dictionary_encode()
-        hits = np.array([ip.holds(line, self._test) for line in distinct.dictionary.to_pylist()], np.bool_)
-        mask: npt.NDArray[np.bool_] = hits[distinct.indices.to_numpy(zero_copy_only=False)]
+        mask = ip.line_mask(rows.line(), self._test)
         return rows.keep(~mask if self._negated else mask)
 
     def requirements(self) -> tuple[Requirement, ...]:

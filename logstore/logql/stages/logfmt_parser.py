@@ -20,8 +20,12 @@ _STRICT = re.compile(r'\s*(?:[^\s="]+(?:=(?:"(?:\\.|[^"\\])*"|[^\s"=]*))?(?:\s+|
 
 
 def logfmt_pairs(line: str) -> dict[str, str]:
-    """Values by key; a key alone has an empty one."""
-    return {key: re.sub(r"\\(.)", r"\1", quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(line)}
+    """Values by key; a key alone has an empty one. Of a key that comes twice the first that is not empty is kept."""
+    found: dict[str, str] = {}
+    for key, quoted, bare in _PAIR.findall(line):
+        if not found.get(key):
+            found[key] = re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
+    return found
 
 
 class LogfmtStage:
@@ -48,4 +52,7 @@ class LogfmtStage:
         pairs = {key: value for key, value in logfmt_pairs(line).items() if value or self._keep_empty}
         if self._wanted:
             return {name: pairs[key] for name, key in self._wanted.items() if key in pairs}
-        return {label_name(key): value for key, value in pairs.items()}
+        found: dict[str, str] = {}
+        for key, value in pairs.items():
+            found.setdefault(label_name(key), value)
+        return found

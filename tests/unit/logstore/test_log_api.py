@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 from log_recipes import NS, Record, logs_batch
@@ -228,3 +230,42 @@ def test_times_past_64_bits_are_the_last_time(client: Client) -> None:
 )
 def test_times(text: str, expected: int) -> None:
     assert time_ns("start", text) == expected
+
+
+@pytest.mark.parametrize(("direction", "seconds"), [("forward", [0, 3, 6, 9]), ("backward", [9, 6, 3, 0])])
+def test_lines_an_interval_apart(tmp_path: Path, direction: str, seconds: list[int]) -> None:
+    store = LogStore(tmp_path)
+    store.open()
+    store.consume(logs_batch(Record(i // 100 * NS, f"{i // 100}", CART) for i in range(1000)))
+    app = FastAPI()
+    app.include_router(router(store, LogQL(store), DeleteRequests(store, tmp_path / "deletes.json")))
+    client = Client(app)
+
+    def lines(**more: str) -> list[str]:
+        found = client.data("query_range", query="{}", direction=direction, **more)["result"]
+        return [value[1] for stream in found for value in stream["values"]]
+
+    assert lines(interval="2.5s") == [str(s) for s in seconds]
+    assert lines(interval="3", limit="2") == [str(s) for s in seconds[:2]]
+    assert len(lines(interval="0s", limit="7")) == 7
+    store.close()
+
+
+def test_answers_in_parquet(client: Client) -> None:
+    def table(path: str, **params: str) -> pa.Table:
+        accept = {"Accept": "application/vnd.apache.parquet"}
+        answer = client.ask("GET", path, params={"start": "0", "end": "10", "time": "10", **params}, headers=accept)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/vnd.apache.parquet")
+        return pq.read_table(pa.BufferReader(answer.content))
+
+    for path in ("query_range", "query"):
+        lines = table(path, query='{service_name="cart"}', direction="forward")
+        assert lines.schema.names == ["timestamp", "labels", "line"]
+        assert lines.column("timestamp").cast(pa.int64()).to_pylist() == [1 * NS, 2 * NS + 5]
+        assert lines.column("line").to_pylist() == ["one", '{"status":500}']
+        assert dict(lines.column("labels")[0].as_py())["thread"] == "w-1"
+    counts = table("query_range", query='count_over_time({service_name="ad"}[5s])', step="5")
+    assert counts.column("value").to_pylist() == [1.0]
+    assert counts.column("timestamp").cast(pa.int64()).to_pylist() == [5 * NS]
+    assert dict(counts.column("labels")[0].as_py()) == {"service_name": "ad"}
+    assert table("query", query="vector(3)").to_pydict()["value"] == [3.0]

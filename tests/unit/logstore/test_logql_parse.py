@@ -40,6 +40,12 @@ def test_the_canonical_form_says_the_same(text: str) -> None:
         ("1+1", "(1 + 1)"),
         (r'{a="x\n\"\u00e9\\"}', r'{a="x\n\"é\\"}'),
         ("{} # all of it\n |= `x`", '{} |= "x"'),
+        ('{} |= `x` or ip("::1") or "y"', '{} |= "x" or "y" or ip("::1")'),
+        ("rate((({} |= `x` | json | unwrap y)[1m] offset 1s))", 'rate({} |= "x" | json | unwrap y [1m] offset 1s)'),
+        (
+            "variants(rate({}[1m]),sum(rate({}[2m]))) of ({} | json [1m])",
+            "variants(rate({} [1m]), sum(rate({} [2m]))) of ({} | json [1m])",
+        ),
     ],
 )
 def test_canonical_forms(text: str, canonical: str) -> None:
@@ -66,7 +72,7 @@ def test_words_that_are_operators_are_names_too() -> None:
         (r'one "\udfff"', 1, 5),
         (r'{} |~ "\d+"', 1, 4),
         (r'one "two\."', 1, 5),
-        ("count_over_time({}[300y])", 1, 1),
+        ("count_over_time({}[300y])", 1, 17),
         ("+".join(["1"] * 3000), 1, 1),
         ("{} | " + "(" * 3000 + 'a="b"' + ")" * 3000, 1, 506),
     ],
