@@ -5,6 +5,7 @@ A record is found as soon as `consume` has returned, before and after its flush 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow as pa
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
+from obs.logstore import limits
 from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.deletes import Hide, encode, hiding, plan_delete
 from obs.logstore.filenames import RECORDS
@@ -50,6 +52,8 @@ class LogStore:
         self._indexes = BlockIndexes()
         self.engine = Engine(LogLayout(self.streams, self._indexes), folder, options or EngineOptions(), clock)
         self._followers: list[Follower] = []
+        self._in_flight: set[object] = set()  # batches that may be found and are not offered yet
+        self._offered = threading.Condition()
 
     def open(self) -> None:
         """Take the folder and start recovery; records are taken as soon as this returns."""
@@ -60,9 +64,22 @@ class LogStore:
         records = batch.tables.get(RECORDS)
         if records is not None and records.num_rows:
             whole = self.with_stream_ids(records)
-            self.engine.append({RECORDS: whole})
-            for follower in tuple(self._followers):
-                follower.offer(whole)
+            mark = object()
+            self._in_flight.add(mark)
+            try:
+                self.engine.append({RECORDS: whole})
+                for follower in tuple(self._followers):
+                    follower.offer(whole)
+            finally:
+                with self._offered:
+                    self._in_flight.discard(mark)
+                    self._offered.notify_all()
+
+    def settle(self) -> None:
+        """Wait until what is taken in at this moment was offered to all who follow, so that all a query found was."""
+        with self._offered:
+            waiting = self._in_flight.copy()
+            self._offered.wait_for(lambda: waiting.isdisjoint(self._in_flight), limits.SETTLE_S)
 
     def with_stream_ids(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its `stream_id` column in front."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from obs.cli.following import Record, of_stream, records
+from obs.cli.following import follow as follow_records
 from obs.cli.moments import moment_s
 from obs.cli.options import DEFAULT_SERVER, End, Output, OutputOption, Server, Start, reads_answers
 from obs.cli.output import labels_text, note, write_json, write_rows
-from obs.client import ClientError, ObsClient, QueryResult
-from obs.client.loki import LOST
+from obs.client import ObsClient, QueryResult
 from obs.errors import UserError
 
-RETRY_S = 1.0
 MOST_S = 9.2e9
 """Nanoseconds since 1970 in 64 bits end here."""
-
-Record = tuple[int, str, dict[str, str]]  # time_ns, line, labels and attributes
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +47,7 @@ def logs(
     start_ns, end_ns = _ns(start), _ns(end)
     lines = _Lines(output)
     if follow:
-        for new in _follow(client, logql, start_ns, limit):
+        for new in follow_records(client, logql, start_ns, limit):
             lines.write(new)
         return
     for found in _pages(client, logql, (start_ns, end_ns + 1), limit, oldest or everything, everything):
@@ -79,48 +76,13 @@ def _pages(
             return
 
 
-def records(result: QueryResult, forward: bool = False) -> list[Record]:
-    """The streams' records in the order of time; those of equal times as they were taken in."""
-    found: list[Record] = []
-    for stream in result.result:
-        found += _of_stream(stream)
-    return sorted(found if forward else reversed(found), key=lambda r: r[0])
-
-
-def _of_stream(stream: Mapping[str, Any]) -> Iterator[Record]:
-    for entry in stream["values"]:
-        attributes: dict[str, Any] = entry[2] if len(entry) > 2 else {}
-        own = {**attributes.get("structuredMetadata", {}), **attributes.get("parsed", {})}
-        yield int(entry[0]), entry[1], {**stream["stream"], **own}
-
-
-def _follow(client: ObsClient, logql: str, since_ns: int, limit: int) -> Iterator[list[Record]]:
-    """The last records and then new ones for ever; a lost connection is made again. Raises: ClientError."""
-    seen = False
-    while True:
-        try:
-            for message in client.loki.tail(logql, since_ns, limit):
-                seen = True
-                new = sorted((r for s in message["streams"] for r in _of_stream(s)), key=lambda r: r[0])
-                since_ns = max([since_ns, *(r[0] + 1 for r in new)])
-                yield new
-                dropped = sum(entry.get("count", 1) for entry in message.get("dropped_entries", ()))
-                if dropped:
-                    note(f"{dropped} records were left out: they came faster than they were read")
-        except ClientError as e:
-            if e.kind != LOST or not seen:
-                raise
-            note(f"{e}; trying again")
-            time.sleep(RETRY_S)
-
-
 def _write_around(client: ObsClient, logql: str, found: list[Record], count: int, lines: _Lines) -> None:
     """Each record between those of its stream, as grep -C shows them; the record's own line is marked."""
     for i, (t, line, _) in enumerate(found):
         around, position = client.loki.context(logql, t, line, count, count)
         if i and lines.output is Output.TABLE:
             print("--")
-        lines.write([r for stream in around.result for r in _of_stream(stream)], position)
+        lines.write([r for stream in around.result for r in of_stream(stream)], position)
 
 
 @dataclass(slots=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 
 import obs_command
 import pytest
 from obs_process import ObsProcess
+
+from obs.cli.following import Written, beyond, follow
+from obs.client import ObsClient
 
 LINES = [f"line {i}" for i in range(30)]
 BEGAN = time.time_ns() - 60 * 10**9
@@ -97,3 +104,77 @@ def test_following(obs: ObsProcess) -> None:
     finally:
         followed.terminate()
         followed.wait(20)
+
+
+class Line:
+    """A connection to a server that can be cut and made again."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._open, self._ends = port, True, list[socket.socket]()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listener.accept()
+            if not self._open:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self._port))
+            self._ends += [near, far]
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(a, b), daemon=True).start()
+
+    def _copy(self, a: socket.socket, b: socket.socket) -> None:
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+        for end in (a, b):
+            end.close()
+
+    def cut(self) -> None:
+        self._open = False
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.clear()
+
+    def mend(self) -> None:
+        self._open = True
+
+
+def test_a_lost_connection_loses_and_doubles_no_line(obs: ObsProcess) -> None:
+    line = Line(int(obs.url.rsplit(":", 1)[1]))
+    follower = follow(ObsClient(line.url), '{app="cart"} |= "torn"', BEGAN, 2)
+    now = time.time_ns()
+    push(obs, [f"torn {i}" for i in range(4)], now, 1)
+    shown = Counter(r[1] for r in next(follower))
+    assert shown == {"torn 2": 1, "torn 3": 1}
+    push(obs, ["torn live"], now + 10)
+    while not shown["torn live"]:
+        shown.update(r[1] for r in next(follower))
+    line.cut()
+    push(obs, [f"torn between {i}" for i in range(150)], now + 20, 1)
+    push(obs, ["torn late", "torn late"], now + 5, 0)
+    line.mend()
+    while sum(shown.values()) < 2 + 1 + 150 + 2:
+        shown.update(r[1] for r in next(follower))
+    push(obs, ["torn end"], now + 30 * 10**9)
+    while not shown["torn end"]:
+        shown.update(r[1] for r in next(follower))
+    between = {f"torn between {i}": 1 for i in range(150)}
+    told = {"torn 2": 1, "torn 3": 1, "torn live": 1, "torn late": 2, "torn end": 1}
+    assert shown == {**told, **between}
+    line.cut()
+
+
+def test_what_was_written_is_forgotten_from_some_time_on() -> None:
+    written = Written(most=2)
+    written.add([(5, "a", {}), (6, "b", {"x": "1"}), (6, "b", {"x": "1"})])
+    assert written.floor_ns == 6
+    left = written.count.copy()
+    again = [(5, "a", {}), (6, "b", {"x": "1"}), (6, "b", {"x": "2"}), *[(6, "b", {"x": "1"})] * 2]
+    assert beyond(again, left) == [(5, "a", {}), (6, "b", {"x": "2"}), (6, "b", {"x": "1"})]

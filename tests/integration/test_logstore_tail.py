@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 import uvicorn
 import websockets
@@ -19,6 +21,7 @@ from log_recipes import Record, logs_batch
 from obs.logstore.api import router
 from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.logql import LogQL
+from obs.logstore.logql.records import LogEntry
 from obs.logstore.store import LogStore
 from obs.model.clock import SYSTEM_CLOCK
 
@@ -28,9 +31,11 @@ def record(text: str, service: str = "cart") -> Record:
 
 
 @asynccontextmanager
-async def serving(store: LogStore) -> AsyncIterator[str]:
+async def serving(store: LogStore, logql: LogQL | None = None) -> AsyncIterator[str]:
     app = FastAPI()
-    app.include_router(router(store, LogQL(store), DeleteRequests(store, store.engine.folder / "deletes.json")))
+    app.include_router(
+        router(store, logql or LogQL(store), DeleteRequests(store, store.engine.folder / "deletes.json"))
+    )
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
@@ -78,6 +83,74 @@ def test_a_wrong_query_closes_with_its_reason(store: LogStore) -> None:
             with pytest.raises(websockets.ConnectionClosedError) as closed:
                 await asyncio.wait_for(tail.recv(), 20)
             assert "cannot parse LogQL" in closed.value.rcvd.reason
+
+    asyncio.run(follow())
+
+
+class Faulty(LogQL):
+    def records_of(self, query: str, batches: Sequence[pa.RecordBatch]) -> list[LogEntry]:
+        raise ZeroDivisionError(query) if batches else AssertionError("asked for nothing")
+
+
+def test_a_bug_is_logged_and_ends_the_tail_with_its_code(store: LogStore, caplog: pytest.LogCaptureFixture) -> None:
+    async def follow() -> None:
+        async with serving(store, Faulty(store)) as url, websockets.connect(url + "{}") as tail:
+            await asyncio.wait_for(tail.recv(), 20)
+            store.consume(logs_batch([record("one")]))
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await asyncio.wait_for(tail.recv(), 20)
+            assert closed.value.rcvd.code == 1011
+        assert store._followers == []
+
+    asyncio.run(follow())
+    (said,) = [r for r in caplog.records if r.name == "obs.logstore.tail"]
+    assert said.getMessage() == "cannot go on with the tail of '{}'"
+    assert said.exc_info is not None
+
+
+def test_equal_lines_come_as_often_as_they_are(store: LogStore) -> None:
+    async def follow() -> None:
+        same = record("the same")
+        store.consume(logs_batch([same, same]))
+        async with serving(store) as url, websockets.connect(url + "{}") as tail:
+            assert await lines(tail, 2) == ["the same"] * 2
+            store.consume(logs_batch([record("another")]))
+            assert await lines(tail, 1) == ["another"]
+            store.consume(logs_batch([same, same]))
+            assert await lines(tail, 2) == ["the same"] * 2
+
+    asyncio.run(follow())
+
+
+def test_a_tail_waits_for_what_is_found_and_not_offered_yet(store: LogStore) -> None:
+    store._in_flight.add("batch")
+    done = threading.Event()
+    waiting = threading.Thread(target=lambda: (store.settle(), done.set()))
+    waiting.start()
+    store._in_flight.add("a later one")
+    assert not done.wait(0.05)
+    with store._offered:
+        store._in_flight.discard("batch")
+        store._offered.notify_all()
+    assert done.wait(5)
+    store._in_flight.clear()
+    waiting.join()
+
+
+def test_delayed_lines_come_in_the_order_of_time(store: LogStore) -> None:
+    async def follow() -> None:
+        first, second = record("first"), record("second")
+        async with serving(store) as url, websockets.connect(url + "{}&delay_for=0.3") as tail:
+            await asyncio.wait_for(tail.recv(), 20)
+            store.consume(logs_batch([record("any")]))
+            await lines(tail, 1)
+            store.consume(logs_batch([second]))
+            store.consume(logs_batch([first]))
+            assert await lines(tail, 2) == ["first", "second"]
+        async with serving(store) as url, websockets.connect(url + "{}&delay_for=6") as tail:
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await asyncio.wait_for(tail.recv(), 20)
+            assert "from 0 to 5 seconds" in closed.value.rcvd.reason
 
     asyncio.run(follow())
 
