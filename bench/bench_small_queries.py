@@ -16,8 +16,8 @@ from pathlib import Path
 from obs import warm
 from obs.columnar.memory import keep_little
 from obs.columnar.options import EngineOptions
-from obs.tsdb.blocks import GroupCache
 from obs.tsdb.compiled import KERNELS
+from obs.tsdb.groups import GroupCache
 from obs.tsdb.promql import PromQL, encode
 from obs.tsdb.store import MetricStore
 

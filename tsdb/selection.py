@@ -19,8 +19,9 @@ from obs.errors import QueryError, QueryLimit
 from obs.model.labels import METRIC_NAME, Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb import histograms
-from obs.tsdb.blocks import BlockCatalog, GroupCache
+from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.filenames import SAMPLES
+from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from obs.columnar.block import Block
-from obs.tsdb.blocks import BlockSeries, Group, GroupCache
+from obs.tsdb.blocks import BlockSeries
+from obs.tsdb.groups import Group, GroupCache
 from obs.tsdb.growing import ranges
 from obs.tsdb.headruns import Run
 from obs.tsdb.spans import Spans, take

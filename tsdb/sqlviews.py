@@ -16,7 +16,8 @@ from obs.columnar.view import View
 from obs.model.schema import SAMPLES as SAMPLES_SCHEMA
 from obs.model.schema import SERIES as SERIES_SCHEMA
 from obs.sql.views import SqlView
-from obs.tsdb.blocks import BlockCatalog, BlockSeries
+from obs.tsdb.blocks import BlockSeries
+from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import series_gone
 from obs.tsdb.index import SeriesIndex

@@ -29,11 +29,13 @@ from obs.model.schema import TABLES
 from obs.sql.views import SqlView
 from obs.tsdb import exemplars, sqlviews, tombstones
 from obs.tsdb.admission import REASON, Admission
-from obs.tsdb.blocks import BlockCatalog, BlockSeries, GroupCache
+from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.cardinality import Cardinality, cardinality
+from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
+from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import OfTables, series_ordinals, sorted_run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
