@@ -113,7 +113,8 @@ def _series(store: MetricStore, given: Params) -> Sequence[Any]:
     selectors = given.selectors()
     if not selectors:
         raise QueryError("no match[] parameter provided")
-    return store.series(selectors, *given.span())
+    limit = given.whole("limit")
+    return store.series(selectors, *given.span(), most=limit + 1 if limit > 0 else None)
 
 
 def _metadata(store: MetricStore, given: Params) -> dict[str, list[dict[str, str]]]:

@@ -1,37 +1,34 @@
 """The series of blocks as queries find them, read once each; reading them also teaches the index.
 
-A block is immutable and its name unique for ever, so that nothing here needs to be invalidated.
+A block is immutable and its name unique for ever, so that nothing here needs to be invalidated. What this process
+wrote itself is not read; of what a start finds, one metric's series can be had before all are read.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
-from obs.tsdb import decimals
-from obs.tsdb.blocks import NO_SERIES, BlockSeries
+from obs.model.labels import Matcher
+from obs.tsdb.blocks import NO_SERIES, BlockSeries, Written, exact_name, metric_runs
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.layout import learn
+from obs.tsdb.limits import LEARNED_ROWS
 from obs.tsdb.rows import whole
-
-I64 = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 Key = tuple[str, int]
 """A block, and the last delete that hides rows of it, 0 where none does."""
 
 _NUMBERS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
 _COLUMNS = [*_NUMBERS, "metric"]
+_LABELS = ["series_id", "labels"]
 
 
 def _key(block: Block) -> Key:
@@ -39,75 +36,178 @@ def _key(block: Block) -> Key:
 
 
 class BlockCatalog:
-    """The series of blocks, read once each; reading them also teaches the index."""
+    """The series of blocks. Any thread."""
 
-    def __init__(self, index: SeriesIndex) -> None:
+    def __init__(self, index: SeriesIndex, written: Written, pause: Callable[[], None] = lambda: None) -> None:
+        """`pause` is called now and then while the labels of a block are read, unless someone waits for them."""
         self._index = index
-        self._lock = threading.Lock()
+        self._pause = pause
+        self._waiting = 0  # threads that need a whole block
+        self._written = written
+        self._reading, self._reading_parts, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
         self._known: dict[Key, BlockSeries] = {}
+        self._parts: dict[tuple[Key, str], BlockSeries] = {}
+
+    def known(self, block: Block) -> BlockSeries | None:
+        """The series of a block, where that takes no reading of them."""
+        found = self._known.get(_key(block))
+        if found is not None or block.tombstones:
+            return found
+        return self._take(block)
 
     def of(self, blocks: Sequence[Block]) -> list[BlockSeries]:
         """The series of each block; what a damaged one holds is left out."""
-        with self._lock:
-            found = [self._known.get(_key(b)) or self._load(b) for b in blocks]
-            names = {_key(b) for b in blocks}
-            if len(self._known) > 2 * len(names) + 16:
-                self._known = {name: series for name, series in self._known.items() if name in names}
-            return found
+        return [self.known(b) or self._awaited(b) for b in blocks]
+
+    def ahead(self, blocks: Sequence[Block]) -> None:
+        """Read what is not known of some blocks, while nobody waits for it."""
+        for block in blocks:
+            if self.known(block) is None:
+                self._load(block)
+
+    def of_metric(self, blocks: Sequence[Block], names: Sequence[Matcher]) -> list[BlockSeries]:
+        """The same, where only series are wanted whose metric has one of these names: few, if they name one metric."""
+        metric = exact_name(names)
+        if metric is None:
+            return self.of(blocks)
+        return [self.known(b) or self._part(b, metric) for b in blocks]
+
+    def seen(self) -> Collection[Key]:
+        """All that is known, to be taken before a view: what comes in later is not of blocks that are gone."""
+        return list(self._known)
+
+    def keep(self, blocks: Sequence[Block], seen: Collection[Key]) -> None:
+        """Of what was seen let go of all blocks but these, and of parts of those that are known whole."""
+        keys = {_key(b) for b in blocks}
+        for key in seen:
+            if key not in keys:
+                self._known.pop(key, None)
+        for part in list(self._parts):
+            if part[0] in self._known or part[0] not in keys:
+                self._parts.pop(part, None)
+
+    def _awaited(self, block: Block) -> BlockSeries:
+        with self._counting:
+            self._waiting += 1
+        try:
+            return self._load(block)
+        finally:
+            with self._counting:
+                self._waiting -= 1
 
     def _load(self, block: Block) -> BlockSeries:
-        if not block.tombstones:
-            return self._read(block)
-        loaded = visible(block, self._known.get((block.name, 0)) or self._read(block), self._index)
-        if not block.damaged:
-            self._known[_key(block)] = loaded
-        return loaded
+        """Read a block, unless another thread just did."""
+        with self._reading:
+            found = self.known(block)
+            if found is None:
+                found = self._visible(block) if block.tombstones else self._read(block)
+                if not block.damaged:
+                    self._known[_key(block)] = found
+        return found
 
-    def _read(self, block: Block) -> BlockSeries:
-        path = block.path(SERIES)
-        if path is None:
-            return NO_SERIES
-        series = block.read(SERIES, _COLUMNS)
-        if not series.num_rows:
-            return NO_SERIES
-        if (self._index.ordinals(whole(series.column("series_id"))) < 0).any():
-            learn(self._index, block.read(SERIES, ["series_id", "labels"]))
-        columns = [whole(series.column(name).fill_null(0)) for name in _NUMBERS]
-        footer = self._footer(block)
+    def _visible(self, block: Block) -> BlockSeries:
+        plain = self._known.get((block.name, 0)) or self._take(block) or self._read(block)
+        return visible(block, plain, self._index)
+
+    def _take(self, block: Block) -> BlockSeries | None:
+        """The series of a block that was written here and not asked for yet."""
+        series = self._written.get(block.name)
+        if series is None:
+            return None
+        series = series.with_footer(_footer(block))
         if block.damaged:
             return NO_SERIES
-        sizes = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] if footer else []
-        ids, first_rows, counts, scales, min_ms, max_ms = columns
-        ordinals = self._index.ordinals(ids)
-        loaded = BlockSeries(
-            ordinals, first_rows, counts, decimals.POWERS[scales], min_ms, max_ms,
-            _metrics(series.column("metric")),
-            np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]), footer, _held(ordinals, counts),
-        )  # fmt: skip
-        self._known[block.name, 0] = loaded
-        return loaded
+        self._known[block.name, 0] = series
+        self._written.drop(block.name)
+        return series
 
-    @staticmethod
-    def _footer(block: Block) -> Any:
-        path = block.path(SAMPLES)
-        if path is None:
-            return None
+    def _read(self, block: Block) -> BlockSeries:
+        table = block.read(SERIES, _COLUMNS)
+        if not table.num_rows:
+            return NO_SERIES
+        if (self._index.ordinals(whole(table.column("series_id"))) < 0).any():
+            self._learn(block)
+        footer = _footer(block)
+        if block.damaged:
+            return NO_SERIES
+        return self._series(table, is_whole=True).with_footer(footer)
+
+    def _learn(self, block: Block) -> None:
+        """Teach the index the series of a block, some at a time, so that whoever asks meanwhile is not kept waiting."""
+        path = block.path(SERIES)
+        if path is None or block.damaged:
+            return
         try:
-            return pq.read_metadata(path)
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(LEARNED_ROWS, columns=_LABELS, use_threads=False):
+                    self._index.learn(pa.Table.from_batches([batch]))
+                    self._index.settle()
+                    if not self._waiting:
+                        self._pause()
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
-            return None
+
+    def _part(self, block: Block, metric: str) -> BlockSeries:
+        """The series of one metric of a block."""
+        key = _key(block), metric
+        with self._reading_parts:
+            found = self._parts.get(key)
+            if found is None:
+                found = self._read_part(block, metric)
+                if block.tombstones:
+                    found = visible(block, found, self._index)
+                if not block.damaged:
+                    self._parts[key] = found
+        return found
+
+    def _read_part(self, block: Block, metric: str) -> BlockSeries:
+        path = block.path(SERIES)
+        if path is None or block.damaged:
+            return NO_SERIES
+        try:
+            with pq.ParquetFile(path) as file:
+                table = self._metric_rows(file, metric)
+        except (OSError, pa.ArrowException):
+            if block.sound():
+                raise
+            return NO_SERIES
+        if not table.num_rows:
+            return NO_SERIES
+        footer = _footer(block)
+        return NO_SERIES if block.damaged else self._series(table, is_whole=False).with_footer(footer)
+
+    def _metric_rows(self, file: pq.ParquetFile, metric: str) -> pa.Table:
+        """The rows of one metric; the index knows their labels afterwards."""
+        column = file.schema_arrow.names.index("metric")  # none before it is nested
+        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata.row_group(g).column(column), metric)]
+        table = file.read_row_groups(groups, columns=_COLUMNS, use_threads=False)
+        mine = pc.equal(table["metric"], metric)
+        table = table.filter(mine)
+        if (self._index.ordinals(whole(table["series_id"])) < 0).any():
+            self._index.learn(file.read_row_groups(groups, columns=_LABELS, use_threads=False).filter(mine))
+        return table
+
+    def _series(self, table: pa.Table, is_whole: bool) -> BlockSeries:
+        ids, first_rows, counts, scales, *times = (whole(table.column(name).fill_null(0)) for name in _NUMBERS)
+        runs = metric_runs(table.column("metric").combine_chunks())
+        ordinals = self._index.ordinals(ids)
+        return BlockSeries.of(ordinals, first_rows, counts, scales, (times[0], times[1]), runs, whole=is_whole)
 
 
-def _held(ordinals: npt.NDArray[np.int32], counts: I64) -> Mask:
-    held = np.zeros(int(ordinals.max(initial=-1)) + 1, np.bool_)
-    held[ordinals[counts > 0]] = True
-    return held
+def _may_have(metrics: Any, metric: str) -> bool:
+    """Whether a row group of series may have some of a metric, by its column of them."""
+    found = metrics.statistics
+    return found is None or not found.has_min_max or bool(found.min <= metric <= found.max)
 
 
-def _metrics(names: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
-    """The runs of equal metric names, in order."""
-    runs = pc.run_end_encode(names.combine_chunks())
-    ends = runs.run_ends.to_pylist()
-    return dict(zip(runs.values.to_pylist(), zip([0, *ends[:-1]], ends, strict=True), strict=True))
+def _footer(block: Block) -> Any:
+    path = block.path(SAMPLES)
+    if path is None:
+        return None
+    try:
+        return pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        if block.sound():
+            raise
+        return None

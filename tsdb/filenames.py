@@ -11,6 +11,9 @@ SAMPLES = "samples"
 SERIES = "series"
 """`series.parquet`: the series of the block's rows, sorted by metric name, then labels; row n has ordinal n."""
 
+LABELS = "labels"
+"""`labels.parquet`: name, value, min_ms, max_ms; the label names of the block's series and their values."""
+
 EXEMPLARS = "exemplars"
 """`exemplars.parquet`: series_id, t_ms, value, labels; in the order of the series, then time."""
 

@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +106,7 @@ def decode(block: Block, series: BlockSeries, groups: Sequence[int]) -> dict[int
         return {}
     try:
         with pq.ParquetFile(path, metadata=series.footer) as file:
-            parts = [(g, _read(file, series.footer, g)) for g in groups]
+            parts = [(g, _read(file, series, g)) for g in groups]
     except (OSError, pa.ArrowException):
         if block.sound():
             raise
@@ -115,20 +114,21 @@ def decode(block: Block, series: BlockSeries, groups: Sequence[int]) -> dict[int
     return {g: _decoded(table, series, g) for g, table in parts}
 
 
-def _read(file: pq.ParquetFile, footer: Any, group: int) -> pa.Table:
+def _read(file: pq.ParquetFile, series: BlockSeries, group: int) -> pa.Table:
     """One row group; on the thread at hand, since queries read parts side by side."""
-    return file.read_row_groups([group], columns=_value_columns(footer, group), use_threads=False)
+    return file.read_row_groups([group], columns=_value_columns(series, group), use_threads=False)
 
 
-def _value_columns(footer: Any, group: int) -> list[str]:
-    """What a row group must be read for: the doubles only where some row is one."""
-    statistics = footer.row_group(group).column(2).statistics
+def _value_columns(series: BlockSeries, group: int) -> list[str]:
+    """The columns to read: doubles only where some row is one, scales only where not all series are known."""
+    statistics = series.footer.row_group(group).column(2).statistics
     whole_ints = statistics is not None and statistics.null_count == 0
-    return ["t_ms", "value_int"] if whole_ints else ["t_ms", "value_int", "value_double"]
+    columns = ["t_ms", "value_int"] if whole_ints else ["t_ms", "value_int", "value_double"]
+    return columns if series.whole else [*columns, "scale"]
 
 
 def _decoded(table: pa.Table, series: BlockSeries, group: int) -> Group:
     start, stop = int(series.group_starts[group]), int(series.group_starts[group + 1])
     doubles = table.column("value_double") if "value_double" in table.column_names else None
-    powers = series.row_powers(start, stop)
+    powers = series.row_powers(start, stop) if series.whole else decimals.POWERS[whole(table.column("scale"))]
     return Group(whole(table.column("t_ms")), decimals.from_columns(table.column("value_int"), doubles, powers))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs.tsdb.idtable import IdTable
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import SORTED_RUN_ROWS
 from obs.tsdb.rows import head_rows, whole
@@ -57,6 +58,23 @@ def sorted_run(table: pa.Table, index: SeriesIndex) -> Run:
     return Run(distinct, ends - counts, ends, rows.t_ms[order], rows.values[order])
 
 
+class Few:
+    """Some series among many, to be taken from tables of heads whose rows are not sorted yet."""
+
+    def __init__(self, index: SeriesIndex, ordinals: I64) -> None:
+        self._ordinals = ordinals
+        self._table = IdTable.of(index.ids(ordinals))  # small, so that a look-up stays in a core's cache
+
+    def run(self, table: pa.Table) -> Run:
+        """Their rows, sorted; the others are passed by."""
+        ranks = self._table.lookup(whole(table.column("series_id")))
+        rows = np.flatnonzero(ranks >= 0)
+        t_ms, values = (whole(table.column(name))[rows] for name in ("t_ms", "value"))
+        order, counts = sort_rows(ranks[rows], t_ms, len(self._ordinals))
+        ends, some = np.cumsum(counts), counts > 0
+        return Run(self._ordinals[some], (ends - counts)[some], ends[some], t_ms[order], values[order])
+
+
 def series_ordinals(table: pa.Table, index: SeriesIndex) -> npt.NDArray[np.int32]:
     """The series of a head's table of them; those that the index does not know are left out."""
     ordinals = index.ordinals(whole(table.column("series_id")))
@@ -81,6 +99,7 @@ class OfTables(Generic[Made]):
         self._index, self._make = index, make
         self._lock = threading.Lock()
         self._kept: dict[int, tuple[weakref.ref[pa.Table], Made]] = {}
+        self._asked: dict[int, weakref.ref[pa.Table]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -92,15 +111,34 @@ class OfTables(Generic[Made]):
         """What is made of a table; of one that is small it is made each time."""
         if table.num_rows < SORTED_RUN_ROWS:
             return self._make(table, self._index)
+        kept = self._found(table)
+        if kept is not None:
+            return kept
         key = id(table)
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and kept[0]() is table:
-            return kept[1]
         made = self._make(table, self._index)
         with self._lock:
             self._kept[key] = weakref.ref(table, lambda _: self._let_go(key)), made
         return made
+
+    def kept(self, table: pa.Table) -> Made | None:
+        """What was made of a table; None where that is still to be done, which `make_asked` then does."""
+        found = self._found(table)
+        if found is None and table.num_rows >= SORTED_RUN_ROWS:
+            self._asked[id(table)] = weakref.ref(table)
+        return found
+
+    def make_asked(self) -> None:
+        """Make what was asked for and is not there yet: for whoever has time."""
+        while self._asked:
+            _, reference = self._asked.popitem()
+            table = reference()
+            if table is not None:
+                self.of(table)
+
+    def _found(self, table: pa.Table) -> Made | None:
+        with self._lock:
+            kept = self._kept.get(id(table))
+        return kept[1] if kept is not None and kept[0]() is table else None
 
     def _let_go(self, key: int) -> None:
         """Called while a table goes, by any thread, so it takes no lock."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,23 +31,24 @@ def visible(block: Block, series: BlockSeries, index: SeriesIndex) -> BlockSerie
     if not gone.any():
         return series
     touched = np.flatnonzero(gone & (series.counts > 0))
-    gone[touched] = deleted.hides(series.ordinals[touched], series.min_ms[touched], series.max_ms[touched])
+    gone[touched] = deleted.hides(series.ordinals[touched], *series.times(touched))
     partly = touched[~gone[touched]]
-    min_ms, max_ms = series.min_ms.copy(), series.max_ms.copy()
+    min_ms, max_ms = series.times(slice(None))
     if len(partly):
         bounds = _bounds(block, series, partly, deleted)
         if bounds is None:
             return series
         min_ms[partly], max_ms[partly], gone[partly] = bounds
-    return replace(series, min_ms=min_ms, max_ms=max_ms, gone=gone, deleted=deleted)
+    return series.with_times(min_ms, max_ms, gone, deleted)
 
 
 def _bounds(
     block: Block, series: BlockSeries, at: I64, deleted: Deleted
 ) -> tuple[I64, I64, npt.NDArray[np.bool_]] | None:
     """First and last visible time of the series at some positions, and which have none; None of a damaged block."""
-    counts = series.counts[at]
-    t_ms = _times(block, series, ranges(series.first_rows[at], counts))
+    first_rows, ends = series.rows(at)
+    counts = ends - first_rows
+    t_ms = _times(block, series, ranges(first_rows, counts))
     if t_ms is None:
         return None
     hidden = deleted.hides(np.repeat(series.ordinals[at], counts), t_ms)

@@ -22,9 +22,6 @@ from obs.tsdb.idtable import IdTable
 from obs.tsdb.pairs import U32, PairNames, Pairs
 from obs.tsdb.postings import Postings, is_few
 
-FIRST_PAIRS = 64
-"""Pairs of a label name that are looked at first: nearly always some series has one of them."""
-
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
@@ -100,6 +97,16 @@ class SeriesIndex:
             self._check_same(ids, (flat, offsets, np.arange(len(ids))), (flat, offsets, first[inverse]))
             self._add_distinct(ids, flat, offsets, first)
 
+    def learn(self, series: pa.Table) -> int:
+        """Add the unknown ones and say how many; those it knows were compared when they came. Raises: as `add`."""
+        learned = 0
+        for batch in series.to_batches():
+            unknown = self.ordinals(batch.column("series_id").to_numpy()) < 0
+            if unknown.any():
+                self.add(batch.filter(pa.array(unknown)).select(["series_id", "labels"]))
+                learned += int(np.count_nonzero(unknown))
+        return learned
+
     def _add_distinct(self, ids: U64, flat: Ordinals, offsets: I64, rows: I64) -> None:
         known = self._table.lookup(ids[rows])
         old = known >= 0
@@ -134,7 +141,7 @@ class SeriesIndex:
         )
 
     def settle(self) -> None:
-        """Many series were added and others will not come soon: make look-ups quick that had to scan the newest."""
+        """Many series were added: make look-ups quick that had to scan the newest."""
         offsets = self.offsets
         self._postings.settle(self._flat.view[: offsets[-1]], offsets)
 
@@ -207,30 +214,40 @@ class SeriesIndex:
         if is_few(mask):
             pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
             return sorted(names.texts[n] for n in np.unique(names.of(np.unique(pairs))).tolist())
-        return sorted(
-            name
-            for name in list(by_name)
-            if self._seen(by_name[name][:FIRST_PAIRS], mask).any() or self._seen(self._pairs.of_name(name), mask).any()
-        )
+        offsets = self._offsets.view[: len(mask) + 1]
+        flat, texts = self._flat.view[: offsets[-1]], list(names.texts)
+        seen = self._postings.names_seen(mask, [by_name[name] for name in texts], names.numbers, flat, offsets)
+        return sorted(texts[n] for n in np.flatnonzero(seen).tolist())
 
     def label_values(self, name: str, mask: Mask) -> list[str]:
         """Values of a label among the series of the mask, sorted."""
-        pairs, texts = self._pairs.of_name(name), self._pairs.texts
-        return sorted(
-            texts[pair][1] for pair, seen in zip(pairs, self._seen(pairs, mask).tolist(), strict=True) if seen
-        )
+        number, texts = self._pairs.names.number(name), self._pairs.texts
+        if number is None:
+            return []
+        if is_few(mask):
+            pairs = np.unique(gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))[0])
+            found = pairs[self._pairs.names.of(pairs) == number]
+        else:
+            pairs = np.array(self._pairs.of_name(name), np.int64)
+            found = pairs[self._seen(pairs, mask)]
+        return sorted(texts[pair][1] for pair in found.tolist())
 
-    def _seen(self, pairs: Sequence[int], mask: Mask) -> Mask:
+    def _seen(self, pairs: I64, mask: Mask) -> Mask:
         """Which of some pairs the series of the mask have: bool[len(pairs)]."""
         offsets = self._offsets.view[: len(mask) + 1]
-        numbers = np.fromiter(pairs, np.int64, len(pairs))
-        return self._postings.seen(mask, numbers, self._flat.view[: offsets[-1]], offsets)
+        return self._postings.seen(mask, pairs, self._flat.view[: offsets[-1]], offsets)
 
-    def pair_counts(self, mask: Mask) -> list[tuple[tuple[str, str], int]]:
-        """Each label pair with the number of the mask's series that have it."""
-        pairs, _ = gather(self._flat.view, self._offsets.view, np.flatnonzero(mask))
-        counts = np.bincount(pairs, minlength=1)
-        return [(self._pairs.texts[p], int(counts[p])) for p in np.flatnonzero(counts).tolist()]
+    def pair_counts(self, mask: Mask) -> I64:
+        """int64[pair]: how many of the mask's series have it."""
+        offsets = self._offsets.view[: len(mask) + 1]
+        flat = self._flat.view[: offsets[-1]]
+        counts: I64 = np.bincount(flat if mask.all() else flat[np.repeat(mask, np.diff(offsets))])
+        return counts
+
+    def value_bytes(self, pairs: I64) -> I32:
+        """The bytes of the value of each of some pairs."""
+        found: I32 = self._pairs.value_bytes()[pairs]
+        return found
 
     def sorted_by_name(self, ordinals: Ordinals) -> Ordinals:
         """Ordinals in the order of a block: metric name, then labels."""

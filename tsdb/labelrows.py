@@ -79,6 +79,22 @@ class LabelRows(Sequence[Labels]):
         columns[places, rows] = ranks[inverse]
         return np.lexsort(columns[::-1])
 
+    def least(self, most: int) -> LabelRows:
+        """The first `most` of them in the order of labels; only of these and their like are all labels looked at."""
+        if len(self.ordinals) <= most:
+            return self.take(self.order())
+        starts, ends = self._index.offsets[self.ordinals], self._index.offsets[self.ordinals + 1]
+        some = starts < ends
+        first = self._index.flat[starts[some]]
+        present = np.flatnonzero(np.bincount(first))
+        texts = list(map(self._index.pair_texts.__getitem__, present.tolist()))
+        table = np.zeros(int(present[-1]) + 1 if len(present) else 0, np.int32)
+        table[present[sorted(range(len(texts)), key=texts.__getitem__)]] = np.arange(len(texts), dtype=np.int32)
+        ranks = np.full(len(self.ordinals), -1, np.int32)  # without labels they come first
+        ranks[some] = table[first]
+        candidates = self.take(np.flatnonzero(ranks <= np.partition(ranks, most - 1)[most - 1]))
+        return candidates.take(candidates.order()[:most])
+
     @staticmethod
     def joined(parts: Sequence[LabelRows]) -> LabelRows:
         """Series of one index below each other."""

@@ -7,7 +7,7 @@ at flush and at compaction alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from obs.columnar.tombstones import Tombstone
 from obs.model.ports import UnknownSeries
 from obs.model.schema import METADATA as METADATA_SCHEMA
 from obs.tsdb import exemplars, histograms, writing
+from obs.tsdb.blocks import Written
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STORE
 from obs.tsdb.index import SeriesIndex
+from obs.tsdb.limits import MANY_LEARNED
 from obs.tsdb.metadata import MetadataRegistry
 from obs.tsdb.rows import SampleRows, block_rows, head_rows, whole
 from obs.tsdb.tombstones import Deleted, erase
@@ -33,7 +35,7 @@ Tables = Mapping[str, pa.RecordBatch]
 
 
 class MetricLayout:
-    """See the module. `index` and `metadata` are the store's own."""
+    """See the module. Its arguments are the store's own; `pause` is called while many labels are read back."""
 
     name = STORE
     tables: tuple[TableLayout, ...] = (
@@ -44,8 +46,12 @@ class MetricLayout:
         TableLayout(METADATA, None),
     )
 
-    def __init__(self, index: SeriesIndex, metadata: MetadataRegistry) -> None:
+    def __init__(
+        self, index: SeriesIndex, metadata: MetadataRegistry, written: Written, pause: Callable[[], None]
+    ) -> None:
         self._index = index
+        self._pause = pause
+        self._written = written
         self._metadata = metadata
         self._announced = np.full(1024, -1, np.int64)  # per ordinal the last generation that has its labels
         self._generation = -1  # the last one that has the metadata
@@ -91,7 +97,9 @@ class MetricLayout:
     def on_replay(self, tables: Tables) -> None:
         """Learn the labels and metadata that recovery brings back."""
         if SERIES in tables:
-            self._index.add(tables[SERIES])
+            learned = self._index.learn(pa.Table.from_batches([tables[SERIES]]))
+            if learned >= MANY_LEARNED:
+                self._pause()
         if METADATA in tables:
             self._metadata.add(tables[METADATA])
 
@@ -101,7 +109,7 @@ class MetricLayout:
 
     def write_block(self, tables: Mapping[str, pa.Table], out: BlockWriter) -> Mapping[str, Any]:
         """Sort, drop what was overwritten, write the files."""
-        learn(self._index, tables[SERIES])
+        self._index.learn(tables[SERIES])
         rows = self._rows(tables)
         exemplar_table = tables[EXEMPLARS]
         exemplar_ordinals = exemplars.ordinals(exemplar_table, self._index)
@@ -111,7 +119,8 @@ class MetricLayout:
         series = self._index.sorted_by_name(used)
         rank = np.zeros(len(self._index), np.int32)
         rank[series] = np.arange(len(series), dtype=np.int32)
-        facts = writing.write_samples(rows, rank[rows.ordinals], series, self._index, out)
+        found, facts = writing.write_samples(rows, rank[rows.ordinals], series, self._index, out)
+        self._written.keep(out.name, found)
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, histograms.in_order(tables[HISTOGRAMS], self._index, rank))
         if exemplar_table.num_rows:
@@ -138,15 +147,6 @@ class MetricLayout:
         """Whether the block has any of the series."""
         ids = block.read(SERIES, columns=["series_id"])
         return bool(ids.num_rows and Deleted.of([tombstone]).has(whole(ids.column("series_id"))).any())
-
-
-def learn(index: SeriesIndex, series: pa.Table) -> None:
-    """Add the series that the index does not know; those it knows were compared when they came."""
-    for batch in series.to_batches():
-        if batch.num_rows:
-            unknown = index.ordinals(batch.column("series_id").to_numpy()) < 0
-            if unknown.any():
-                index.add(batch.filter(pa.array(unknown)).select(["series_id", "labels"]))
 
 
 def _below(known: pa.RecordBatch, more: pa.RecordBatch | None) -> pa.RecordBatch:

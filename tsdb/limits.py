@@ -8,6 +8,16 @@ ROW_GROUP_ROWS = 65_536
 """Rows of a row group of samples: a single series costs the decoding of one (about 1 ms); half of it would double
 the footer for 0.4 ms, twice of it saves under 1 % of size."""
 
+SERIES_GROUP_ROWS = 16_384
+"""Rows of a row group of series: what a query reads for one metric of a block whose series are not in memory yet."""
+
+LEARNED_ROWS = 8_192
+"""Series that the index learns at a time when it reads a block: whoever asks meanwhile waits for these, not for all."""
+
+MOST_VALUES = 65_536
+"""Values of a label name that a block lists by themselves; names with more are ids of a kind, and are found by way of
+their series."""
+
 SLICE_ROWS = 4 * ROW_GROUP_ROWS
 """Rows that are scaled and encoded at one time: its columns are 2 MB each, which the next slice uses again."""
 
@@ -24,6 +34,23 @@ MISFITS_SHIFT = 6
 TAIL_SERIES = 4_096
 """Series that postings leave unsorted at least: to scan them takes under 0.1 ms."""
 
+SETTLED_SHARE = 4
+"""Postings take in the newest series when they are a quarter of all: 300,000 of them are scanned in 3 ms."""
+
+GIVE_WAY_S = 0.05
+"""How long the reading of more labels waits for questions under way, each 8,192 series: a million may take six seconds
+longer where someone asks all the time."""
+
+MANY_LEARNED = 1_000
+"""New series of an append that is read back from the WAL after which questions have their turn."""
+
+GLANCE_S = 0.002
+"""How often it looks whether they are answered."""
+
+BRISK_S = 0.0005
+"""How long a thread that wants the interpreter waits for one that has it while labels are read after a start: with
+Python's 5 ms a question that reads sixteen blocks would wait most of a second in all."""
+
 METADATA_PER_METRIC = 10
 """Differing descriptions kept of one metric, the latest; more are a sender's bug."""
 
@@ -39,10 +66,22 @@ SORTED_RUN_ROWS = 16_384
 PART_ROWS = 1 << 18
 """Samples of one part of a selection: 4 MB, so that a part stays in a core's cache from decoding to its last sum."""
 
+MANY_SOURCES = 4
+"""Blocks whose row groups are decoded side by side where a query reads one part: fewer take under 10 ms. Of so many
+parts several are read at a time anyhow."""
+
+FEW_SHARE = 16
+"""Of a head's rows that nobody sorted yet those of few series (one in so many) are picked out at once, in 4 ms of a
+million rows, where sorting them all takes 60."""
+
 PASSED_BY = 8
 """Stored rows that weigh as one that is read, where a query wants a moment of series that are hours long: their
 row groups are mostly decoded already, and a part costs a quarter of a millisecond whatever it reads. One whose groups
 are not decoded yet takes 32 MB."""
+
+MOST_WRITTEN = 64
+"""Blocks whose series are kept from their writing until they are asked for, half a second at most: one flush makes 31
+at the very most. Past it they are read back, as after a start."""
 
 AHEAD_S = 0.5
 """How often the series of new blocks are read ahead of queries: those of a million take a third of a second."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.tsdb.growing import Growing
 
@@ -35,6 +37,11 @@ class PairNames:
         """The numbers of the names of pairs."""
         found: npt.NDArray[np.int32] = self._of.view[pairs]
         return found
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int32]:
+        """Those of all pairs so far."""
+        return self._of.view
 
     def add(self, names: Iterable[str]) -> None:
         """The names of more pairs, in the pairs' order."""
@@ -110,19 +117,19 @@ class Pairs:
         codes = names.indices.to_numpy().astype(np.int64) * width + texts.indices.to_numpy()
         distinct, inverse = np.unique(codes, return_inverse=True)
         name_list, text_list = names.dictionary.to_pylist(), texts.dictionary.to_pylist()
-        before = len(self.texts)
-        numbers = [self._intern((name_list[c // width], text_list[c % width])) for c in distinct.tolist()]
-        self.names.add(name for name, _ in self.texts[before:])
-        return np.array(numbers, np.uint32)[inverse]
+        own_names = map(name_list.__getitem__, (distinct // width).tolist())
+        pairs = list(zip(own_names, map(text_list.__getitem__, (distinct % width).tolist()), strict=True))
+        self._intern([pair for pair in pairs if pair not in self._numbers])
+        return np.array(list(map(self._numbers.__getitem__, pairs)), np.uint32)[inverse]
 
-    def _intern(self, pair: Pair) -> int:
-        number = self._numbers.get(pair)
-        if number is None:
-            number = len(self.texts)
-            self.texts.append(pair)
-            self._numbers[pair] = number
-            self.by_name.setdefault(pair[0], []).append(number)
-        return number
+    def _intern(self, new: Sequence[Pair]) -> None:
+        """Number pairs that are not known yet; neighbours are mostly of one name."""
+        first = len(self.texts)
+        self.texts.extend(new)
+        self.names.add(name for name, _ in new)
+        self._numbers.update(zip(new, range(first, len(self.texts)), strict=True))
+        for name, same in groupby(range(first, len(self.texts)), lambda number: self.texts[number][0]):
+            self.by_name.setdefault(name, []).extend(same)
 
     def to_arrow(self, numbers: U32) -> tuple[pa.Array, pa.Array]:
         """Names and values of pairs as two columns."""
@@ -130,6 +137,13 @@ class Pairs:
             names, values = self._columns.of(self.texts)
         positions = pa.array(numbers)
         return names.take(positions), values.take(positions)
+
+    def value_bytes(self) -> I32:
+        """How many bytes the value of each pair has."""
+        with self._making:
+            _, values = self._columns.of(self.texts)
+        found: I32 = pc.binary_length(values).to_numpy()
+        return found
 
     def ranks(self, numbers: U32) -> I32:
         """The place of each of these pairs among all, sorted by name, then value."""

@@ -6,8 +6,11 @@ memory does not grow with what is selected.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from types import TracebackType
 
 import numpy as np
@@ -22,12 +25,12 @@ from obs.tsdb import histograms
 from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.filenames import SAMPLES
 from obs.tsdb.groups import GroupCache
-from obs.tsdb.headruns import OfTables, Run
+from obs.tsdb.headruns import Few, OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows
-from obs.tsdb.limits import PART_ROWS, PASSED_BY
+from obs.tsdb.limits import FEW_SHARE, MANY_SOURCES, PART_ROWS, PASSED_BY
 from obs.tsdb.promql.histogram import Histogram
-from obs.tsdb.sources import BlockSource, RunSource, Source, Stats
+from obs.tsdb.sources import BlockSource, RunSource, Source, Stats, with_last
 from obs.tsdb.spans import Spans, join, merge
 
 I64 = npt.NDArray[np.int64]
@@ -78,32 +81,41 @@ def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: in
 
 
 def plan(
-    reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31
-) -> Selection:
-    """Which series are where; parts have at most `most_series`. The selection closes the view. Raises: QueryError."""
+    reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31,
+    last_only: bool = False,
+) -> Selection:  # fmt: skip
+    """Which series are where; parts have at most `most_series`. The selection closes the view. Raises: QueryError.
+
+    `last_only`: what cannot be the last sample of its series is not read.
+    """
     start_ms, end_ms = max(start_ms, FIRST_MS), min(end_ms, LAST_MS)
-    series_of = reader.catalog.of(view.blocks)  # teaches the index
+    blocks = [block for block in view.blocks if overlaps(block, start_ms, end_ms)]
+    names = [m for m in matchers if m.name == METRIC_NAME]
+    series_of = reader.catalog.of_metric(blocks, names)  # teaches the index
     mask = matching(reader.index, matchers)
     wanted = np.flatnonzero(mask)
-    names = [m for m in matchers if m.name == METRIC_NAME]
     stats = Stats()
     sources: list[Source] = []
     if len(wanted) and start_ms <= end_ms:
-        for block, series in zip(view.blocks, series_of, strict=True):
-            chosen = series.chosen(mask, start_ms, end_ms, names) if overlaps(block, start_ms, end_ms) else NO_ROWS
+        for block, series in zip(blocks, series_of, strict=True):
+            chosen = series.chosen(mask, start_ms, end_ms, names)
             if len(chosen):
                 sources.append(BlockSource.of(block, series, reader.cache, chosen))
-        stats.add("blocks_read", len(sources))
-        stats.add("rows_read", sum(int(source.rows.sum()) for source in sources))
         sources += _heads(reader, view, wanted)
+        if last_only and not histograms.has_any(view):  # a histogram's hint is told from those before it
+            sources = with_last(sources, len(mask), end_ms)
+        of_blocks = [source for source in sources if isinstance(source, BlockSource)]
+        stats.add("blocks_read", len(of_blocks))
+        stats.add("rows_read", sum(int(source.rows.sum()) for source in of_blocks))
     stats.add("blocks_skipped", len(view.blocks) - stats.figures["blocks_read"])
     hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if histograms.has_any(view) else ()
     return Selection(reader.index, view, wanted, sources, (start_ms, end_ms), stats, most_series, hists)
 
 
 def _heads(reader: Reader, view: View, wanted: I64) -> Iterable[Source]:
+    few = Few(reader.index, wanted) if FEW_SHARE * len(wanted) < len(reader.index) else None
     for table in view.head_runs(SAMPLES):
-        run = reader.runs.of(table)
+        run = reader.runs.of(table) if few is None else reader.runs.kept(table) or few.run(table)
         chosen = run.chosen(wanted)
         if len(chosen):
             yield RunSource.of(run, chosen)
@@ -144,7 +156,7 @@ class Selection:
         """The series of a part, in no order; those without samples in the range are left out."""
         ordinals = self._ordinals[self._bounds[part] : self._bounds[part + 1]]
         at = [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
-        return self._read(LabelRows(self._index, ordinals), at)
+        return self._read(LabelRows(self._index, ordinals), at, alone=len(self) < MANY_SOURCES)
 
     def whole(self) -> SeriesSet:
         """All series, sorted by labels."""
@@ -163,12 +175,27 @@ class Selection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _read(self, labels: LabelRows, at: Sequence[I64]) -> SeriesSet:
-        pieces = [
-            spans
-            for source, positions in zip(self._sources, at, strict=True)
-            if len(positions) and (spans := source.read(positions, self._start_ms, self._end_ms, self._stats))
-        ]
+    def _pieces(self, at: Sequence[I64], alone: bool) -> list[Spans]:
+        """The samples of each source's positions; `alone`: no other part is read at this time.
+
+        Where row groups have to be decoded one source after the other, several threads do it.
+        """
+
+        def read(task: tuple[Source, I64]) -> Spans | None:
+            return task[0].read(task[1], self._start_ms, self._end_ms, self._stats)
+
+        left = [task for task in zip(self._sources, at, strict=True) if len(task[1])]
+        found: list[Spans | None] = []
+        while left:
+            decoded = self._stats.figures["row_groups_decoded"]
+            found.append(read(left.pop(0)))
+            if alone and len(left) >= MANY_SOURCES and self._stats.figures["row_groups_decoded"] > decoded:
+                found += _readers().map(read, left)
+                break
+        return [spans for spans in found if spans is not None]
+
+    def _read(self, labels: LabelRows, at: Sequence[I64], alone: bool = True) -> SeriesSet:
+        pieces = self._pieces(at, alone)
         if not pieces:
             return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0))
         spans = join(pieces)
@@ -180,6 +207,11 @@ class Selection:
             labels = labels.take(np.flatnonzero(some))
         found = SeriesSet(labels, offsets, t_ms, values)
         return _attached(found, labels.ordinals, self._hists) if self._hists else found
+
+
+@cache
+def _readers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "obs-decode")
 
 
 def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:

@@ -31,6 +31,12 @@ class Source(Protocol):
     def rows(self) -> I64:
         """How many rows each may have."""
 
+    def times(self) -> tuple[I64, I64]:
+        """The first and the last time of each."""
+
+    def keep(self, some: npt.NDArray[np.bool_]) -> Source:
+        """Those of some positions."""
+
     def expected(self, start_ms: int, end_ms: int) -> I64:
         """About how many of them are in start..end."""
 
@@ -64,6 +70,14 @@ class RunSource:
         """The series at these positions."""
         return cls(run, chosen, run.ordinals[chosen], (run.stops - run.starts)[chosen])
 
+    def times(self) -> tuple[I64, I64]:
+        """See `Source`."""
+        return self.run.t_ms[self.run.starts[self.chosen]], self.run.t_ms[self.run.stops[self.chosen] - 1]
+
+    def keep(self, some: npt.NDArray[np.bool_]) -> RunSource:
+        """See `Source`."""
+        return RunSource.of(self.run, self.chosen[some])
+
     def expected(self, start_ms: int, end_ms: int) -> I64:
         """See `Source`: heads are young, and mostly wanted whole."""
         return self.rows
@@ -92,11 +106,20 @@ class BlockSource:
     @classmethod
     def of(cls, block: Block, series: BlockSeries, cache: GroupCache, chosen: I64) -> BlockSource:
         """The series at these positions."""
-        return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), series.counts[chosen])
+        first, stop = series.rows(chosen)
+        return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), stop - first)
+
+    def times(self) -> tuple[I64, I64]:
+        """See `Source`."""
+        return self.series.times(self.chosen)
+
+    def keep(self, some: npt.NDArray[np.bool_]) -> BlockSource:
+        """See `Source`."""
+        return BlockSource.of(self.block, self.series, self.cache, self.chosen[some])
 
     def expected(self, start_ms: int, end_ms: int) -> I64:
         """See `Source`: as if the rows of a series were spread evenly over its time."""
-        first, last = self.series.min_ms[self.chosen], self.series.max_ms[self.chosen]
+        first, last = self.times()
         inside = np.minimum(last, end_ms).astype(np.float64) - np.maximum(first, start_ms) + 1
         share = np.clip(inside / (last.astype(np.float64) - first + 1), 0.0, 1.0)
         return np.ceil(self.rows * share).astype(np.int64)
@@ -104,8 +127,7 @@ class BlockSource:
     def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
         """See `Source`; nothing where the block is damaged."""
         series, chosen, ordinals = self.series, self.chosen[at], self.ordinals[at]
-        first = series.first_rows[chosen]
-        stop = first + series.counts[chosen]
+        first, stop = series.rows(chosen)
         wanted = list(_groups(series.group_starts, first, stop))
         groups, decoded = self.cache.read(self.block, series, wanted)
         stats.add("row_groups_read", len(wanted))
@@ -114,6 +136,21 @@ class BlockSource:
             return None
         found = take(_pieces(groups, wanted, series.group_starts, ordinals, (first, stop)), start_ms, end_ms)
         return found if series.deleted is None else series.deleted.strip(found)
+
+
+def with_last(sources: Sequence[Source], series: int, end_ms: int) -> list[Source]:
+    """The sources without series whose last sample up to `end_ms` another source has; `series`: ordinals are below."""
+    known = np.full(series, np.iinfo(np.int64).min)  # of each a time up to end_ms at which it has a sample
+    lasts = []
+    for source in sources:
+        first, last = source.times()
+        inside = last <= end_ms
+        time = np.where(inside, last, first)
+        reached = source.ordinals[inside | (first <= end_ms)]
+        known[reached] = np.maximum(known[reached], time[inside | (first <= end_ms)])
+        lasts.append(np.minimum(last, end_ms))
+    kept = [source.keep(last >= known[source.ordinals]) for source, last in zip(sources, lasts, strict=True)]
+    return [source for source in kept if len(source.ordinals)]
 
 
 def _pieces(

@@ -6,6 +6,7 @@ A sample is found as soon as `consume` has returned, before and after its flush 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,35 +24,45 @@ from obs.columnar.view import View
 from obs.errors import Unavailable, UserError
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
-from obs.model.labels import METRIC_NAME, Labels, Matcher
+from obs.model.labels import Labels, Matcher
 from obs.model.ports import SeriesSet, Stored, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
 from obs.tsdb import exemplars, sqlviews, tombstones
 from obs.tsdb.admission import REASON, Admission
-from obs.tsdb.blocks import BlockSeries
+from obs.tsdb.blocks import Written
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
-from obs.tsdb.filenames import EXEMPLARS, METADATA, SAMPLES, SERIES
+from obs.tsdb.filenames import METADATA, SAMPLES, SERIES
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import OfTables, series_ordinals, sorted_run
 from obs.tsdb.index import SeriesIndex
+from obs.tsdb.labelrows import LabelRows
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
-from obs.tsdb.limits import AHEAD_S, LABELS_WAIT_S, RECOVERY_WAIT_S, SLICE_SAMPLES, STATUS_TOP, StoreLimits
+from obs.tsdb.limits import (
+    AHEAD_S,
+    BRISK_S,
+    GIVE_WAY_S,
+    GLANCE_S,
+    LABELS_WAIT_S,
+    RECOVERY_WAIT_S,
+    SLICE_SAMPLES,
+    STATUS_TOP,
+    StoreLimits,
+)
 from obs.tsdb.metadata import Description, MetadataRegistry
-from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, covers, matching, overlaps, plan, select
+from obs.tsdb.presence import Presence, Selectors
+from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, plan, select
 from obs.tsdb.slices import slices
 
 log = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
+USUAL_S = sys.getswitchinterval()
 DROPPED_BY_METRIC = "dropped_by_metric"
 """In the stats: samples of new series past a limit, by metric."""
-
-Selectors = Sequence[Sequence[Matcher]]
-"""Any of several lists of matchers; no list at all selects everything."""
 
 
 class MetricStore:
@@ -71,14 +82,17 @@ class MetricStore:
         self.index = SeriesIndex()
         self.limits = limits
         self._metadata = MetadataRegistry()
-        self.engine = Engine(MetricLayout(self.index, self._metadata), folder, options or EngineOptions(), clock)
-        runs = OfTables(self.index, sorted_run)
-        cache = GroupCache(limits.cache_bytes)
-        self._reader = Reader(self.index, BlockCatalog(self.index), cache, runs, limits.max_rows)
+        written = Written()
+        layout = MetricLayout(self.index, self._metadata, written, self._give_way)
+        self.engine = Engine(layout, folder, options or EngineOptions(), clock)
+        catalog, cache = BlockCatalog(self.index, written, self._give_way), GroupCache(limits.cache_bytes)
+        self._reader = Reader(self.index, catalog, cache, OfTables(self.index, sorted_run), limits.max_rows)
         self._head_series = OfTables(self.index, series_ordinals)
+        self._presence = Presence(self._reader, self._head_series)
         self.changes = Changes(self._losses)
         self.admission = Admission(self.index, limits, self._held, self._all_labels_known)
         self._loader: threading.Thread | None = None
+        self._reading_ahead = 0  # views that the reading ahead has open
         self._metadata_read, self._closing = threading.Event(), threading.Event()
         self._labels_read = threading.Event()
         self._labels_wait_ends_s = 0.0  # monotonic
@@ -94,24 +108,52 @@ class MetricStore:
 
     def _load(self) -> None:
         """Read the metadata of all blocks, and the series of each as it comes; a query before that does it itself."""
+        sys.setswitchinterval(BRISK_S)
+        told = False
         try:
-            with self.view() as view:
-                for block in reversed(view.blocks):
-                    self._metadata.add_older(block.read(METADATA))
+            while True:
+                try:
+                    self._read_ahead()
+                except Exception:
+                    if not told:
+                        log.exception("cannot read the series of blocks ahead; queries do")
+                    told = True
                 self._metadata_read.set()
-            ended = False
-            while not ended:
-                with self.view() as view:
-                    self._reader.catalog.of(view.blocks)
-                if not self._labels_read.is_set():
-                    self._labels_read.set()
-                    self.index.settle()
-                ended = self._closing.wait(AHEAD_S)
-        except Exception:
-            log.exception("cannot read the series of blocks ahead; queries do")
+                self._labels_read.set()
+                if self.engine.wait_recovered(0):
+                    sys.setswitchinterval(USUAL_S)
+                if self._closing.wait(AHEAD_S):
+                    return
         finally:
-            self._metadata_read.set()
-            self._labels_read.set()
+            sys.setswitchinterval(USUAL_S)
+
+    def _read_metadata(self) -> None:
+        with self.view() as view:
+            for block in reversed(view.blocks):
+                self._metadata.add_older(block.read(METADATA))
+        self._metadata_read.set()
+
+    def _read_ahead(self) -> None:
+        """What questions would else have to do themselves, and let go of what they need no more."""
+        if not self._metadata_read.is_set():
+            self._read_metadata()
+        seen = self._reader.catalog.seen()
+        with self.view() as view:
+            self._reading_ahead = 1
+            self._reader.catalog.ahead(view.blocks)
+            self._reading_ahead = 0
+            self._reader.catalog.keep(view.blocks, seen)
+            for table in view.head_runs(SERIES):
+                self._head_series.of(table)
+        self._reader.runs.make_asked()
+        self.index.settle()
+
+    def _give_way(self) -> None:
+        """Let questions under way be answered before more labels are read; not for long, for they go on coming."""
+        ends_s = time.monotonic() + GIVE_WAY_S
+        while self.engine.open_views > self._reading_ahead and time.monotonic() < ends_s:
+            if self._closing.wait(GLANCE_S):
+                return
 
     def _all_labels_known(self) -> bool:
         """Whether the series of the blocks and the WAL are in the index; waits for it a little after opening."""
@@ -119,7 +161,8 @@ class MetricStore:
         return self._labels_read.wait(wait_s) and self.engine.wait_recovered(wait_s)
 
     def _held(self) -> Mask:
-        return self._chosen((), FIRST_MS, LAST_MS)
+        with self.view() as view:
+            return self._presence.chosen(view, (), FIRST_MS, LAST_MS)
 
     def _losses(self) -> int:
         """Grows with all that changes answers but for writes: deletes, blocks dropped, rows read back from the WAL."""
@@ -180,16 +223,21 @@ class MetricStore:
             return select(self._reader, view, matchers, start_ms, end_ms)
 
     def selection(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31
-    ) -> Selection:
-        """The same in parts of whole series, to be read one by one; close it. Raises: QueryError."""
-        return plan(self._reader, self.view(), matchers, start_ms, end_ms, most_series)
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int = 1 << 31,
+        last_only: bool = False,
+    ) -> Selection:  # fmt: skip
+        """The same in parts of whole series, to be read one by one; close it. Raises: QueryError.
+
+        `last_only`: samples that cannot be the last of their series in the range may be left out.
+        """
+        return plan(self._reader, self.view(), matchers, start_ms, end_ms, most_series, last_only)
 
     def slices(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES
     ) -> Iterator[SeriesSet]:
         """What `select` gives, about so many samples at a time. Raises: as `select`, its limit for one series only."""
-        chosen = np.flatnonzero(self._chosen([matchers], start_ms, end_ms))
+        with self.view() as view:
+            chosen = np.flatnonzero(self._presence.chosen(view, [matchers], start_ms, end_ms))
         return slices(self._reader, self.view, chosen, start_ms, end_ms, samples)
 
     # --- deletes ---
@@ -202,7 +250,7 @@ class MetricStore:
         self._wait_for_labels()
         with self.view() as view:
             self._reader.catalog.of(view.blocks)
-            ordinals = np.flatnonzero(self._matching(selectors))
+            ordinals = np.flatnonzero(self._presence.matching(selectors))
         if len(ordinals) and start_ms <= end_ms:
             payload = tombstones.encode(self.index.ids(ordinals), start_ms, end_ms)
             self.engine.delete(payload, start_ms * NS_PER_MS, end_ms * NS_PER_MS)
@@ -220,22 +268,26 @@ class MetricStore:
 
     # --- what there is ---
 
-    def series(self, selectors: Selectors, start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> list[Labels]:
-        """Label sets that any selector selects, with samples around start..end, sorted.
-
-        Times are as exact as blocks are: a series of the head counts when any head row is in the range.
-        """
-        return sorted(self.index.labels(np.flatnonzero(self._chosen(selectors, start_ms, end_ms))))
+    def series(
+        self, selectors: Selectors, start_ms: int = FIRST_MS, end_ms: int = LAST_MS, most: int | None = None
+    ) -> list[Labels]:
+        """Label sets that any selector selects, with samples around start..end (see `presence`), sorted; the first."""
+        with self.view() as view:
+            chosen = np.flatnonzero(self._presence.chosen(view, selectors, start_ms, end_ms))
+        rows = LabelRows(self.index, chosen)
+        return sorted(rows) if most is None else list(rows.least(most))
 
     def label_names(self, selectors: Selectors = (), start_ms: int = FIRST_MS, end_ms: int = LAST_MS) -> list[str]:
         """Names of labels of the selected series, sorted."""
-        return self.index.label_names(self._chosen(selectors, start_ms, end_ms))
+        with self.view() as view:
+            return self._presence.label_names(view, selectors, start_ms, end_ms)
 
     def label_values(
         self, name: str, selectors: Selectors = (), start_ms: int = FIRST_MS, end_ms: int = LAST_MS
     ) -> list[str]:
         """Values of a label of the selected series, sorted."""
-        return self.index.label_values(name, self._chosen(selectors, start_ms, end_ms))
+        with self.view() as view:
+            return self._presence.label_values(view, name, selectors, start_ms, end_ms)
 
     def metadata(self, metric: str | None = None) -> Mapping[str, Sequence[Description]]:
         """What is known of each metric family, the latest description first."""
@@ -246,44 +298,14 @@ class MetricStore:
         """Exemplars in start..end by series, sorted by labels."""
         with self.view() as view:
             self._reader.catalog.of(view.blocks)
-            chosen = self._matching(selectors)
+            chosen = self._presence.matching(selectors)
             found = exemplars.read(view, self.index, chosen, start_ms, end_ms)
         labels = self.index.labels(np.fromiter(found, np.int64, len(found)))
         return sorted(zip(labels, found.values(), strict=True), key=lambda entry: entry[0])
 
     def cardinality(self, top: int = STATUS_TOP) -> Cardinality:
         """Which metrics, labels and pairs have most series."""
-        return cardinality(self.index, self._chosen((), FIRST_MS, LAST_MS), top)
-
-    def _matching(self, selectors: Selectors) -> Mask:
-        if not selectors:
-            return np.ones(len(self.index), np.bool_)
-        masks = [matching(self.index, matchers) for matchers in selectors]
-        size = min(map(len, masks))
-        return np.logical_or.reduce([mask[:size] for mask in masks])
-
-    def _chosen(self, selectors: Selectors, start_ms: int, end_ms: int) -> Mask:
-        """bool[ordinal]: selected, and with rows around start..end."""
-        with self.view() as view:
-            series_of = self._reader.catalog.of(view.blocks)
-            mask = self._matching(selectors)
-            held = np.zeros(len(mask), np.bool_)
-            if _head_overlaps(view, start_ms, end_ms):
-                for table in view.head_runs(SERIES):
-                    ordinals = self._head_series.of(table)
-                    held[ordinals[ordinals < len(held)]] = True
-            names = [m for m in selectors[0] if m.name == METRIC_NAME] if len(selectors) == 1 else []
-            for block, series in zip(reversed(view.blocks), reversed(series_of), strict=True):
-                left = mask & ~held  # most blocks have most series
-                if not left.any():
-                    break
-                if not overlaps(block, start_ms, end_ms) or not _has_any(series, left):
-                    continue
-                if series.held is not None and series.gone is None and covers(block, start_ms, end_ms):
-                    held[: len(series.held)] |= series.held[: len(held)]
-                else:
-                    held[series.ordinals[series.chosen(left, start_ms, end_ms, names)]] = True
-        return mask & held
+        return cardinality(self.index, self._held(), top)
 
     # --- SQL ---
 
@@ -296,24 +318,6 @@ class MetricStore:
         """The views `metrics` and `series` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
             yield sqlviews.sql_views(view, self._reader.catalog, self.index)
-
-
-def _has_any(series: BlockSeries, wanted: Mask) -> bool:
-    """Whether a block may have rows of any of some series."""
-    return series.held is None or bool((series.held[: len(wanted)] & wanted[: len(series.held)]).any())
-
-
-def _head_overlaps(view: View, start_ms: int, end_ms: int) -> bool:
-    if not view.head_rows(SERIES):
-        return False
-    if start_ms == FIRST_MS and end_ms == LAST_MS:
-        return True
-    return any(
-        bool(((t_ms >= start_ms) & (t_ms <= end_ms)).any())
-        for name in (SAMPLES, EXEMPLARS)
-        for batch in view.head(name).to_batches()
-        if len(t_ms := batch.column("t_ms").to_numpy())
-    )
 
 
 def _canonical(name: str, table: pa.RecordBatch) -> pa.RecordBatch:

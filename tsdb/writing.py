@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.columnar.layout import BlockWriter
-from obs.tsdb import decimals
-from obs.tsdb.filenames import SAMPLES, SERIES
+from obs.tsdb import decimals, labelfile
+from obs.tsdb.blocks import NO_SERIES, BlockSeries, metric_runs
+from obs.tsdb.filenames import LABELS, SAMPLES, SERIES
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.limits import ROW_GROUP_ROWS, SLICE_ROWS
+from obs.tsdb.limits import ROW_GROUP_ROWS, SERIES_GROUP_ROWS, SLICE_ROWS
 from obs.tsdb.rows import SampleRows
 from obs.tsdb.sorting import sort_rows
 
@@ -33,20 +34,39 @@ SAMPLE_OPTIONS = {
 }
 
 
+SERIES_OPTIONS = {
+    "use_dictionary": ["metric", "labels.key_value.key", "rows", "scale", "min_ms", "max_ms"],
+    "column_encoding": {
+        "ordinal": "DELTA_BINARY_PACKED",
+        "labels.key_value.value": "DELTA_BYTE_ARRAY",
+        "first_row": "DELTA_BINARY_PACKED",
+    },
+}
+"""Values of labels without a dictionary: most of many series are an id of a kind, and zstd finds the others again."""
+
+
 def write_samples(
     rows: SampleRows, rank: I32, series: npt.NDArray[Any], index: SeriesIndex, out: BlockWriter
-) -> Mapping[str, Any]:
+) -> tuple[BlockSeries, Mapping[str, Any]]:
     """Write the rows by rank, then time, of equal ones the last; `series`: the ordinal of each rank.
 
-    Returns facts for meta.json.
+    Returns the series as queries find them, and facts for meta.json.
     """
     order, counts = sort_rows(rank, rows.t_ms, len(series))
     slices = Slices(rows, order, counts)
     if len(order):
         out.parquet_parts(SAMPLES, slices.tables(), row_group_rows=ROW_GROUP_ROWS, **SAMPLE_OPTIONS)
-    if len(series):
-        out.parquet(SERIES, _series_table(index, series, slices))
-    return {"series": len(series), "overwritten": len(rows.t_ms) - len(order), "doubles": slices.misfits}
+    facts = {"series": len(series), "overwritten": len(rows.t_ms) - len(order), "doubles": slices.misfits}
+    if not len(series):
+        return NO_SERIES, facts
+    table = _series_table(index, series, slices)
+    out.parquet(SERIES, table, row_group_rows=SERIES_GROUP_ROWS, **SERIES_OPTIONS)
+    times = slices.min_ms, slices.max_ms
+    if len(order):
+        out.parquet(LABELS, labelfile.table(index, series, counts > 0, times), row_group_rows=SERIES_GROUP_ROWS)
+    scales = np.maximum(slices.scales, 0).astype(np.int8)
+    runs = metric_runs(table.column("metric").combine_chunks())
+    return BlockSeries.of(series.astype(np.int32), slices.offsets[:-1], counts, scales, times, runs), facts
 
 
 class Slices:

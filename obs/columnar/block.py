@@ -34,6 +34,11 @@ class BlockFolderWriter:
         self.decoded_bytes = 0
         folder.mkdir(parents=True)
 
+    @property
+    def name(self) -> str:
+        """See `obs.columnar.layout.BlockWriter`."""
+        return self.folder.name
+
     def parquet(self, name: str, table: pa.Table, *, row_group_rows: int = ROW_GROUP_ROWS, **options: Any) -> None:
         """See `obs.columnar.layout.BlockWriter`."""
         with self._parquet(name, table.schema, options) as write:

@@ -66,6 +66,11 @@ class BlockSet:
             del self._pins[version]
         return self._unseen()
 
+    @property
+    def pinned(self) -> int:
+        """How many views are open."""
+        return sum(self._pins.values())
+
     def _unseen(self) -> list[Block]:
         oldest = min(self._pins, default=self._version)
         unseen = [block for version, block in self._gone if version <= oldest]

@@ -147,6 +147,12 @@ class Engine:
         """A consistent snapshot; close it, or use it in `with`."""
         return self._state.view()
 
+    @property
+    def open_views(self) -> int:
+        """How many views are open as of now: mostly queries under way."""
+        with self._state.changed:
+            return self._state.blockset.pinned
+
     def flush(self, timeout_s: float = 300.0) -> None:
         """Write every row that is now in a head out as blocks, and wait for it.
 

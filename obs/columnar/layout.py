@@ -29,6 +29,10 @@ class TableLayout:
 class BlockWriter(Protocol):
     """Where a layout writes a block's files; sizes and checksums go to meta.json by themselves."""
 
+    @property
+    def name(self) -> str:
+        """The block's."""
+
     def parquet(self, name: str, table: pa.Table, *, row_group_rows: int = 131_072, **options: Any) -> None:
         """Write `<name>.parquet`; zstd level 3 unless `options` (pyarrow.parquet.write_table's) say otherwise."""
 

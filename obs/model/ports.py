@@ -105,8 +105,10 @@ class SampleSource(Protocol):
         Series without a sample in the range are left out.
         """
 
-    def selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int) -> Selection:
-        """The same in parts of at most `most_series` series."""
+    def selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, last_only: bool = False
+    ) -> Selection:
+        """The same in parts of at most `most_series` series; `last_only`: the last sample of each is enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ class Query:
 
     @contextmanager
     def selection(
-        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, pos: int
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, pos: int, last_only: bool
     ) -> Iterator[Sequence[Callable[[], SeriesSet]]]:
         """The parts of a selection, to be read by any thread."""
         self.check_time()
-        selection = self.source.selection(matchers, start_ms, end_ms, most_series)
+        selection = self.source.selection(matchers, start_ms, end_ms, most_series, last_only)
         try:
             before = self._before(matchers, start_ms)
             yield [partial(self._read, selection, part, before, pos) for part in range(len(selection))]

@@ -76,10 +76,50 @@ def test_a_moment_of_long_series_is_read_in_few_parts(store: MetricStore, monkey
     assert found == {labels: [(98_000, 98.0), (99_000, 99.0)] for labels in LABELS}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_last_samples_need_few_of_the_rows(store: MetricStore, seed: int) -> None:
+    """Blocks and head in no order of time, some series late in each, some rows deleted."""
+    rng = np.random.default_rng(seed)
+    for part in range(5):
+        times = rng.permutation(60)[:9] * 1000
+        some = [labels for labels in LABELS if rng.random() < 0.8]
+        store.consume(metrics_batch([(ls, int(t), float(part)) for ls in some for t in times if rng.random() < 0.8]))
+        if part < 4:
+            store.flush()
+        if part == 2:
+            store.delete([[Matcher("shard", MatchOp.RE, "1.")]], 30_000, 50_000)
+    for start, end in ((0, 100_000), (10_000, 40_000), (35_000, 35_000), (0, 0)):
+        with store.selection(NAMED, start, end) as whole, store.selection(NAMED, start, end, last_only=True) as few:
+            everything = rows_of(*(whole.read(part) for part in range(len(whole))))
+            found = rows_of(*(few.read(part) for part in range(len(few))))
+            assert {ls: rows[-1] for ls, rows in found.items()} == {ls: rows[-1] for ls, rows in everything.items()}
+            assert (start, end) != (0, 100_000) or few.stats["rows_read"] < whole.stats["rows_read"]
+
+
 def test_a_selection_of_nothing_has_no_parts(store: MetricStore) -> None:
     fill(store, {}, 1, 2)
     with store.selection([Matcher("__name__", MatchOp.EQ, "other")], 0, 100_000) as parts:
         assert len(parts) == 0
+
+
+def test_few_series_of_a_head_are_found_before_it_is_sorted(
+    store: MetricStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from obs.tsdb import headruns
+
+    monkeypatch.setattr(headruns, "SORTED_RUN_ROWS", 200)
+    expected: Rows = {}
+    fill(store, expected, 1, 140)
+    for labels in (LABELS[3], LABELS[17]):
+        one = [Matcher("shard", MatchOp.EQ, dict(labels)["shard"])]
+        for within in ((0, 100_000), (20_000, 30_000)):
+            wanted = {labels: [(t, v) for t, v in expected[labels] if within[0] <= t <= within[1]]}
+            assert rows_of(store.select(one, *within)) == wanted
+    runs = store._reader.runs
+    with store.view() as view:
+        full = [table for table in view.head_runs("samples") if table.num_rows >= 200]
+        assert full and all(runs.of(table) and runs.kept(table) for table in full)
+    assert rows_of(store.select(one, *within)) == wanted
 
 
 def test_sorted_runs_serve_again_until_their_head_is_flushed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from obs.errors import UserError
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
-from obs.tsdb import labelrows, limits, postings
+from obs.tsdb import cardinality, labelrows, limits, postings
 from obs.tsdb.index import SeriesIndex
 
 FLEET = [
@@ -66,6 +67,7 @@ def test_matching(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("obs.tsdb.postings.TAIL_SERIES", tail)
+    index.settle()
     mask = index.matching([Matcher(name, MatchOp(op), value) for name, op, value in matchers])
     assert np.flatnonzero(mask).tolist() == expected
 
@@ -183,6 +185,55 @@ def test_a_settled_index_answers_as_before(index: SeriesIndex, monkeypatch: pyte
     assert answers() == grown != before
     index.add(table([make_labels({"job": "c", "pod": "later"})]))
     assert index.label_values("pod", np.ones(len(index), np.bool_))[-1] == "later"
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 39, 40, 500])
+def test_the_first_rows_are_those_of_all_rows_in_order(index: SeriesIndex, most: int) -> None:
+    rng = np.random.default_rng(most)
+    index.add(table([make_labels({"__name__": f"m{rng.integers(0, 4)}", "pod": f"{i}"}) for i in range(34)]))
+    ordinals = rng.permutation(len(index))
+    assert list(labelrows.LabelRows(index, ordinals).least(most)) == sorted(index.labels(ordinals))[:most]
+
+
+def test_postings_that_grow_are_those_made_at_once() -> None:
+    rng = np.random.default_rng(1)
+    counts = rng.integers(0, 5, 300)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    flat = np.concatenate([np.sort(rng.choice(10 + 2 * i, n, replace=False)) for i, n in enumerate(counts)])
+    flat = flat.astype(np.uint32)
+    whole = grown = postings.NO_BASE
+    for size in (0, 1, 40, 40, 170, 300):
+        grown = postings._grown(grown, flat[: offsets[size]], offsets[: size + 1])
+        whole = postings._grown(postings.NO_BASE, flat[: offsets[size]], offsets[: size + 1])
+        assert (grown.series, grown.ordinals.tolist()) == (whole.series, whole.ordinals.tolist())
+        assert grown.starts.tolist() == whole.starts.tolist()
+    for pair in range(len(whole.starts) - 1):
+        having = [s for s in range(300) if pair in flat[offsets[s] : offsets[s + 1]]]
+        assert whole.ordinals[whole.starts[pair] : whole.starts[pair + 1]].tolist() == having
+
+
+@pytest.mark.parametrize("top", [1, 3, 10, 1000])
+def test_cardinality_is_what_counting_one_by_one_gives(index: SeriesIndex, top: int) -> None:
+    rng = np.random.default_rng(top)
+    index.add(
+        table([make_labels({"__name__": f"m{i % 9}", "été": "ü" * int(rng.integers(1, 5)), f"l{i % 3}": f"{i}"})
+               for i in range(60)])
+    )  # fmt: skip
+    for mask in (np.ones(len(index), np.bool_), rng.random(len(index)) < 0.5, np.zeros(len(index), np.bool_)):
+        labels = index.labels(np.flatnonzero(mask))
+        pairs = Counter(pair for each in labels for pair in each)
+        values, sizes = Counter(name for name, _ in pairs), Counter[str]()
+        for name, value in pairs:
+            sizes[name] += len(value.encode())
+        found = cardinality.cardinality(index, mask, top)
+        assert (found.series, found.pairs) == (len(labels), len(pairs))
+        names = {value: n for (name, value), n in pairs.items() if name == "__name__"}
+        by_pair = {f"{name}={value}": n for (name, value), n in pairs.items()}
+        for seen, counts in (
+            (found.series_by_metric, names), (found.values_by_label, values),
+            (found.bytes_by_label, sizes), (found.series_by_pair, by_pair),
+        ):  # fmt: skip
+            assert seen == sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:top]
 
 
 def test_pairs_are_numbered_once(index: SeriesIndex) -> None:

@@ -45,8 +45,9 @@ def slices(frame: Frame, node: Node) -> Iterator[Vector]:
     work = _last_samples(frame, selector) if isinstance(selector, Selector) else _windowed(frame, inner, selector)
     matchers, first_ms, last_ms = _selected(frame, selector)
     most = max(1, frame.query.options.slice_cells // max(1, frame.steps.count))
+    at_once = isinstance(selector, Selector) and len(ends(frame, selector.offset_ms, selector.at)) == 1
     pos = selector.pos if isinstance(selector, Selector) else selector.selector.pos
-    with frame.query.selection(matchers, first_ms, last_ms, most, pos) as parts:
+    with frame.query.selection(matchers, first_ms, last_ms, most, pos, at_once) as parts:
         yield from _side_by_side([partial(_done, work, part) for part in parts])
 
 

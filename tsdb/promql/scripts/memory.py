@@ -58,7 +58,9 @@ class MemorySource:
                 offsets.append(len(times))
         return _series_set(labels, offsets, times, values)
 
-    def selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int) -> OnePart:
+    def selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, last_only: bool = False
+    ) -> OnePart:
         """As the port says, in one part."""
         return OnePart(self.select(matchers, start_ms, end_ms))
 

@@ -37,10 +37,12 @@ class StoredSource:
         self._store_loaded()
         return self._store.select(matchers, start_ms, end_ms)
 
-    def selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int) -> Selection:
+    def selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, last_only: bool = False
+    ) -> Selection:
         """As the port says."""
         self._store_loaded()
-        return self._store.selection(matchers, start_ms, end_ms, most_series)
+        return self._store.selection(matchers, start_ms, end_ms, most_series, last_only)
 
     def _store_loaded(self) -> None:
         if self._loaded:
