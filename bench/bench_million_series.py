@@ -148,7 +148,13 @@ def questions(start_s: int, end_s: int) -> dict[str, str]:
         "the same, kept": f"/api/v1/query_range?{span}&step=60&query={rate}",
         "instant of one metric": f"/api/v1/query?time={end_s}&query=" + quote("sum(app_requests_1_total)"),
         "count of everything": f"/api/v1/query?time={end_s}&query=" + quote('count({__name__=~"app_.*"})'),
+        "series, the first 1,000": f"/api/v1/series?{span}&limit=1000&match[]=" + quote('{__name__=~"app_.*"}'),
+        "status/tsdb": "/api/v1/status/tsdb",
     }
+
+
+FIRST = ("rate of one metric", "instances of a metric", "jobs")
+"""Each is also asked as the first question after a start of its own."""
 
 
 def main() -> None:
@@ -177,6 +183,10 @@ def main() -> None:
             for name, path in questions(start_s, start_s + points * STEP_S).items():
                 print(f"{name:24}{server.ask(path)}")
             print(f"memory {server.memory_mb('VmRSS')} MB, at most {server.memory_mb('VmHWM')} MB")
+            for name in FIRST:
+                server.stop()
+                server = Server(Path(folder))
+                print(f"{name:24}{server.ask(questions(start_s, start_s + points * STEP_S)[name])}  asked first")
         finally:
             server.stop()
         used = sum(f.stat().st_blocks * 512 for f in Path(folder).rglob("*") if f.is_file())
