@@ -38,6 +38,7 @@ class MetricLayout:
     """See the module. Its arguments are the store's own; `pause` is called while many labels are read back."""
 
     name = STORE
+    piecewise = True
     tables: tuple[TableLayout, ...] = (
         TableLayout(SAMPLES, "t_ms", NS_PER_MS),
         TableLayout(SERIES, None),

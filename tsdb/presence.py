@@ -115,6 +115,7 @@ def _head_overlaps(view: View, start_ms: int, end_ms: int) -> bool:
     return any(
         bool(((t_ms >= start_ms) & (t_ms <= end_ms)).any())
         for name in (SAMPLES, EXEMPLARS)
-        for batch in view.head(name).to_batches()
-        if len(t_ms := batch.column("t_ms").to_numpy())
+        for column in view.head_column(name, "t_ms").columns
+        for chunk in column.chunks
+        if len(t_ms := chunk.to_numpy())
     )
