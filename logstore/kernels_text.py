@@ -21,7 +21,7 @@ _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.int
 
 
 @njit(nogil=True, cache=True)
-def _levels(page: Bytes, there: Bytes) -> Any:
+def levels(page: Bytes, there: Bytes) -> Any:
     """Which values of an optional column are there, from the definition levels that a page begins with.
 
     Returns where they end, -1 where they are broken. Source: Apache Parquet, Encodings.md, RLE/bit-packing hybrid.
@@ -79,7 +79,7 @@ def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, fil
 
     Returns how much of `texts` is filled then, -1 where the page is broken.
     """
-    at = _levels(page, there)
+    at = levels(page, there)
     if at < 0:
         return -1
     offsets[0] = filled
@@ -113,7 +113,7 @@ def texts_holding(
     `first`: the row of the page's first value; `found`: how many are there already, and how many bytes. False where the
     page is broken before the last of them.
     """
-    at = _levels(page, there)
+    at = levels(page, there)
     if at < 0:
         return False
     base, to = page.ctypes.data, texts.ctypes.data
@@ -175,6 +175,7 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     page = np.frombuffer(b"\x02\0\0\0\x02\x01\x01\0\0\0x", np.uint8)
     offsets = np.zeros(2, np.int32)
+    levels(page, np.ones(1, np.uint8))
     plain_texts(page, offsets, np.ones(1, np.uint8), np.zeros(8, np.uint8), 0)
     word, texts = np.frombuffer(b"x", np.uint8), np.zeros(8, np.uint8)
     texts_holding(page, np.ones(1, np.uint8), word, 0, np.zeros(1, np.int64), offsets, texts, np.zeros(2, np.int64))

@@ -70,11 +70,8 @@ class LogLayout:
             return {"streams": 0}
         table = fold_columns(table, MAX_ATTRIBUTE_COLUMNS)
         order, streams = self._order(table)
-        rows, beside = OrderedRows(table, order), Beside(table.column("body"))
-        middle = max(0, (len(order) - _SAMPLE_ROWS) // 2)
-        options = write_options(rows.slice(middle, min(middle + _SAMPLE_ROWS, len(order))))
-        groups = beside.seeing(rows.parts(limits.ROW_GROUP_ROWS))
-        out.parquet_parts(RECORDS, groups, row_group_rows=limits.ROW_GROUP_ROWS, **options)
+        beside = Beside(table.column("body"))
+        _write_records(OrderedRows(table, order), beside, out)
         out.parquet(STREAMS, streams)
         return {"streams": streams.num_rows, **beside.write(_positions(streams), out)}
 
@@ -104,6 +101,14 @@ class LogLayout:
         times = table.column("time_ns").to_numpy()
         order = row_order(rank, times)
         return order, _streams_table(rank[order], times[order], [(ids[i], labels[i]) for i in by_labels])
+
+
+def _write_records(rows: OrderedRows, beside: Beside, out: BlockWriter) -> None:
+    """Write the records a row group at a time; `beside` sees them on their way."""
+    middle = max(0, (len(rows) - _SAMPLE_ROWS) // 2)
+    options = write_options(rows.slice(middle, min(middle + _SAMPLE_ROWS, len(rows))))
+    groups = beside.seeing(rows.parts(limits.ROW_GROUP_ROWS))
+    out.parquet_parts(RECORDS, groups, row_group_rows=limits.ROW_GROUP_ROWS, **options)
 
 
 def _positions(streams: pa.Table) -> npt.NDArray[np.int32]:

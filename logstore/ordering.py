@@ -16,6 +16,7 @@ from obs import warm
 from obs.logstore import limits
 
 KERNELS = "obs.logstore.kernels"
+_CODE_BYTES = 4
 Index = npt.NDArray[np.int64]
 Chunks = npt.NDArray[np.int32]
 Pick = Callable[[Index, Chunks], pa.Array]
@@ -31,6 +32,9 @@ class OrderedRows:
         lengths = [len(chunk) for chunk in table.column(0).chunks] if table.num_columns else []
         self._starts = np.cumsum([0, *lengths])
         self._chunk_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+
+    def __len__(self) -> int:
+        return len(self._order)
 
     def slice(self, start: int, end: int) -> pa.Table:
         """The rows at order[start:end]; a dictionary of many values holds those that occur."""
@@ -56,13 +60,12 @@ def _narrow(array: pa.Array) -> pa.Array:
 def _picker(column: pa.ChunkedArray, starts: npt.NDArray[np.int64]) -> Pick:
     if column.null_count == len(column):
         return lambda rows, chunks: pa.nulls(len(rows), column.type)
-    if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
+    coded, text, width = pa.types.is_dictionary(column.type), pa.types.is_string(column.type), _width(column.type)
     laid_alike = [len(chunk) for chunk in column.chunks] == np.diff(starts).tolist()
-    width = _width(column.type)
-    if not laid_alike or not warm.ready(KERNELS) or not (width or pa.types.is_string(column.type)):
-        return _by_arrow(column)
-    values = _texts(column, starts) if width == 0 else _fixed(column, starts, width)
+    if not laid_alike or not warm.ready(KERNELS) or not (width or text):
+        return _by_arrow(column.unify_dictionaries() if coded else column)
+    make = _coded if coded else _texts if text else _fixed
+    values = make(column, starts)
     if not column.null_count:
         return values
     there = column.is_valid().to_numpy()
@@ -82,9 +85,9 @@ def _picker(column: pa.ChunkedArray, starts: npt.NDArray[np.int64]) -> Pick:
 
 
 def _width(kind: pa.DataType) -> int:
-    """The bytes of a value; 0 where they differ or are no whole ones."""
+    """The bytes of a value, or of its code; 0 where they differ or are no whole ones."""
     if pa.types.is_dictionary(kind):
-        return int(kind.index_type.bit_width) // 8
+        return _CODE_BYTES if kind.index_type == pa.int32() else 0
     fixed = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_fixed_size_binary(kind)
     return int(kind.bit_width) // 8 if fixed else 0
 
@@ -95,21 +98,39 @@ def _by_arrow(column: pa.ChunkedArray) -> Pick:
     return lambda rows, chunks: whole.take(pa.array(rows))
 
 
-def _fixed(column: pa.ChunkedArray, starts: npt.NDArray[np.int64], width: int) -> Pick:
+def _fixed(column: pa.ChunkedArray, starts: npt.NDArray[np.int64]) -> Pick:
     from obs.logstore.kernels_rows import pick_fixed
 
-    coded = pa.types.is_dictionary(column.type)
-    arrays = [chunk.indices if coded else chunk for chunk in column.chunks]
-    bases = _addresses(arrays, 1, width) - starts[:-1] * width
+    width = _width(column.type)
+    bases = _addresses(column.chunks, 1, width) - starts[:-1] * width
 
     def pick(rows: Index, chunks: Chunks) -> pa.Array:
         out = np.empty(len(rows) * width, np.uint8)
         pick_fixed(rows, bases[chunks], width, width, out)
-        kind = column.type.index_type if coded else column.type
-        values = pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(out)], 0)
-        if not coded:
-            return values
-        return pa.DictionaryArray.from_arrays(values, column.chunk(0).dictionary, safe=False)
+        return pa.Array.from_buffers(column.type, len(rows), [None, pa.py_buffer(out)], 0)
+
+    return pick
+
+
+def _coded(column: pa.ChunkedArray, starts: npt.NDArray[np.int64]) -> Pick:
+    """Codes of one dictionary: those of the chunks are put together, without making the codes of all rows anew."""
+    from obs.logstore.kernels_rows import pick_fixed
+
+    bases = _addresses([chunk.indices for chunk in column.chunks], 1, _CODE_BYTES) - starts[:-1] * _CODE_BYTES
+    sizes = np.array([len(chunk.dictionary) for chunk in column.chunks], np.int64)
+    each = [pa.array(np.arange(size, dtype=np.int32)) for size in sizes]
+    pairs = zip(each, column.chunks, strict=True)
+    one = pa.chunked_array([pa.DictionaryArray.from_arrays(codes, chunk.dictionary) for codes, chunk in pairs])
+    one = one.unify_dictionaries()
+    first = np.cumsum(sizes) - sizes
+    codes = np.concatenate([*(chunk.indices.to_numpy() for chunk in one.chunks), np.zeros(1, np.int32)])
+
+    def pick(rows: Index, chunks: Chunks) -> pa.Array:
+        own = np.empty(len(rows), np.int32)
+        pick_fixed(rows, bases[chunks], _CODE_BYTES, _CODE_BYTES, own.view(np.uint8))
+        if column.null_count:  # the code of a null may be anything
+            own = np.clip(own, 0, np.maximum(sizes[chunks] - 1, 0))
+        return pa.DictionaryArray.from_arrays(pa.array(codes[first[chunks] + own]), one.chunk(0).dictionary, safe=False)
 
     return pick
 

@@ -79,6 +79,41 @@ def find_texts(path: Path, chunk: Any, needle: bytes, wanted: Index | None = Non
     return rows[:count], pa.Array.from_buffers(pa.string(), count, buffers, 0)
 
 
+def has_plain_ids(chunk: Any) -> bool:
+    """Whether a column chunk holds values of a fixed width as they are: those of some rows are found by place."""
+    simple = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
+    fixed = chunk.physical_type == "FIXED_LEN_BYTE_ARRAY" and set(chunk.encodings) <= {"PLAIN", "RLE"}
+    return simple and fixed and warm.ready(KERNELS)
+
+
+def read_ids(path: Path, chunk: Any, kind: pa.DataType, wanted: Index) -> pa.Array | None:
+    """The values of some rows (rising) of such a column; None where a page is of another kind. Raises: OSError."""
+    from obs.logstore.kernels_text import levels
+
+    width = kind.byte_width
+    found, present = np.zeros((len(wanted), width), np.uint8), np.zeros(len(wanted), np.bool_)
+    try:
+        for row, until, page in _pages(path, chunk, wanted):
+            if page is None:
+                continue
+            there = np.ones(until - row, np.uint8)
+            at = levels(page, there)
+            held = int(np.count_nonzero(there))
+            if at < 0 or at + held * width > len(page):
+                raise _broken(path)
+            low, high = np.searchsorted(wanted, (row, until))
+            rows = wanted[low:high] - row
+            place = rows if held == len(there) else np.maximum(np.cumsum(there, dtype=np.int64) - 1, 0)[rows]
+            present[low:high] = there[rows]
+            if held:
+                found[low:high] = page[at : at + held * width].reshape(held, width)[place]
+    except _OtherKind:
+        return None
+    nulls = len(wanted) - int(np.count_nonzero(present))
+    validity = pa.array(present).buffers()[1] if nulls else None
+    return pa.Array.from_buffers(kind, len(wanted), [validity, pa.py_buffer(found)], nulls)
+
+
 class _OtherKind(Exception):
     """A page that is read by Arrow's reader alone."""
 
@@ -100,11 +135,12 @@ def _pages(path: Path, chunk: Any, wanted: Index | None) -> Iterator[tuple[int, 
         raise _OtherKind
     if count < 0:
         raise OSError(f"cannot read {str(path)!r}: the header of a page says what cannot be")
-    codec, row = pa.Codec("zstd"), 0
+    codec, row = (None if chunk.compression == "UNCOMPRESSED" else pa.Codec("zstd")), 0
     for at, packed, size, rows in places[:count].tolist():
         page = None
         if wanted is None or np.searchsorted(wanted, row) < np.searchsorted(wanted, row + rows):
-            page = np.frombuffer(codec.decompress(memoryview(data)[at : at + packed], size), np.uint8)
+            raw = memoryview(data)[at : at + packed]
+            page = np.frombuffer(raw if codec is None else codec.decompress(raw, size), np.uint8)
             page.flags.writeable = False  # one type for the kernels
         yield row, row + rows, page
         row += rows

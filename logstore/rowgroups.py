@@ -11,7 +11,7 @@ import pyarrow as pa
 from obs.logstore.blockindex import BlockIndex
 from obs.logstore.chunks import Chunk, Index
 from obs.logstore.linefields import LineFields
-from obs.logstore.pages import find_texts, read_texts, readable
+from obs.logstore.pages import find_texts, has_plain_ids, read_ids, read_texts, readable
 
 
 def group_chunk(index: BlockIndex, group: int) -> Chunk:
@@ -54,9 +54,23 @@ def group_fields(index: BlockIndex, group: int, parser: str, labels: Sequence[st
 
 def group_rows(index: BlockIndex, group: int, names: Sequence[str], rows: Index) -> dict[str, pa.Array]:
     """Columns of a few rows of a row group: texts that lie there as codes are read so, and made for the rows alone."""
-    at = pa.array(rows)
-    found = zip(names, index.readers.columns(group, names), strict=True)
-    return {name: _typed(array.take(at), index.types[name]) for name, array in found}
+    order = np.argsort(rows, kind="stable")
+    by_place = {name: array for name in names if (array := _ids(index, group, name, rows[order])) is not None}
+    others = [name for name in names if name not in by_place]
+    at, back = pa.array(rows), pa.array(np.argsort(order))
+    found = zip(others, index.readers.columns(group, others) if others else [], strict=True)
+    read = {name: _typed(array.take(at), index.types[name]) for name, array in found}
+    return read | {name: array.take(back) for name, array in by_place.items()}
+
+
+def _ids(index: BlockIndex, group: int, name: str, rows: Index) -> pa.Array | None:
+    """The ids of some rows (rising) by their places in the file, where a column has such."""
+    kind, place = index.types[name], index.columns.index(name)
+    column = index.metadata.schema.column(place)
+    if not pa.types.is_fixed_size_binary(kind) or column.path != name or column.max_definition_level != 1:
+        return None
+    chunk = index.metadata.row_group(group).column(place)
+    return read_ids(index.path, chunk, kind, rows) if has_plain_ids(chunk) else None
 
 
 def _typed(array: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -91,22 +91,30 @@ class Miner:
 def _counts(
     shape: npt.NDArray[np.int32], examples: list[str], streams: npt.NDArray[np.integer], times_ns: I64
 ) -> Counts:
-    known = np.flatnonzero(shape >= 0)
-    if not len(known):
+    if not examples:
         return NOTHING
-    weights = np.bincount(shape[known], minlength=len(examples))
+    weights = np.bincount(shape + 1, minlength=len(examples) + 1)[1:]
     order = np.argsort(-weights, kind="stable")[: limits.PATTERN_SHAPES]
     numbers, patterns = templates(pieces(examples[i]) for i in order)
-    template = np.full(len(examples), -1, np.int64)
+    template = np.full(len(examples) + 1, -1, np.int32)  # the last: of lines of no shape, whose code is -1
     template[order] = numbers
-    of_row = template[shape[known]]
-    known, of_row = known[of_row >= 0], of_row[of_row >= 0]
-    times = times_ns[known]
-    width = _width(times)
-    bucket = times // width
-    low, wide = bucket.min(), int(bucket.max() - bucket.min()) + 1
+    of_row = template[shape]
+    if (of_row < 0).any():
+        known = np.flatnonzero(of_row >= 0)
+        of_row, streams, times_ns = of_row[known], streams[known], times_ns[known]
+    if not len(of_row):
+        return NOTHING
+    width = _width(times_ns)
+    bucket = times_ns // width
+    low, wide = int(bucket.min()), int(bucket.max() - bucket.min()) + 1
     most = int(streams.max()) + 1
-    keys, lines_of = _counted((of_row * most + streams[known]) * wide + (bucket - low), len(patterns) * most * wide)
+    key = of_row.astype(np.int64)  # in place from here on: these are as long as a block
+    key *= most
+    key += streams
+    key *= wide
+    bucket -= low
+    key += bucket
+    keys, lines_of = _counted(key, len(patterns) * most * wide)
     return Counts(
         patterns, (keys // wide // most).astype(np.int32), (keys // wide % most).astype(np.int32),
         (keys % wide + low) * width, lines_of,
