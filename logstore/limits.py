@@ -9,9 +9,9 @@ as many double the footer, which at 40 columns already costs a quarter of a byte
 PAGE_BYTES = 256 << 10
 """Decoded bytes of a page: what is read for one line. Pages of 1 MB take 1.5 % less on disk and four times as long."""
 
-MERGE_BYTES = 240 << 20
-"""Decoded bytes that a merge reads at most: four small blocks, but not two of a full head of 128 MiB. Writing a record
-costs twice what taking it in does, so blocks are made large at once, not small and then merged."""
+MERGE_BYTES = 100 << 20
+"""Decoded bytes that a merge reads at most, so that it makes no block larger than a full head of 96 MiB does. Writing a
+record costs twice what taking it in does: blocks are made large at once, not small and then merged."""
 
 HEAD_SLICE_ROWS = 65_536
 """Rows of the head that a query looks at in one go; bounds what masks and matches allocate."""
