@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import pyarrow as pa
@@ -36,9 +37,18 @@ class OpenedSources:
 
     def snapshot(self, view: View) -> Snapshot:
         """A view's blocks, opened, and its head as it came."""
+        self._open(view.blocks)
         blocks = [source for block in view.blocks if (source := self._block(block)) is not None]
         self._shrink(view.blocks)
         return Snapshot(self, blocks, view.head(SPANS))
+
+    def _open(self, blocks: Sequence[Block]) -> None:
+        """Open those that are not, where they are several: the first query after a start waits for all of them."""
+        with self._lock:
+            unopened = [block for block in blocks if block.name not in self._blocks]
+        if len(unopened) > 1:
+            with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
+                list(pool.map(self._block, unopened))
 
     def _block(self, block: Block) -> BlockSource | None:
         with self._lock:

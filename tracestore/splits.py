@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from obs.tracestore.ids import Words
+from obs.tracestore.ids import Words, mixed
 from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.summaries import TraceRows
 
@@ -57,7 +57,8 @@ class SplitTraces:
         names = frozenset(block.name for block in blocks)
         with self._lock:
             if names != self._names:
-                self._keys, self._names = _repeated([block.traces.keys for block in blocks]), names
+                traces = [block.traces for block in blocks]
+                self._keys, self._names = _repeated([mixed(t.high, t.low) for t in traces]), names
             return self._keys
 
 
