@@ -100,11 +100,6 @@ class MemorySource:
         self.group_starts = np.array([0, len(self.order)], np.int64)
         self._loaded: dict[str, pa.Array] = dict(zip(DAG_SCHEMA.names, self.dag.arrays(), strict=True))
 
-    @property
-    def rows(self) -> int:
-        """How many were given, repeated ones included."""
-        return int(self._table.num_rows)
-
     def load(self, column: str, groups: Rows) -> pa.Array:
         """See `Source`."""
         if column not in self._loaded:

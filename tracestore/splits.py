@@ -25,6 +25,14 @@ def shared(traces: TraceRows, keys: Words) -> Mask:
     return traces.among(keys)
 
 
+def among(own: Words, keys: Words) -> Mask:
+    """Which of these stand among the sorted keys."""
+    if not len(keys):
+        return np.zeros(len(own), bool)
+    found: Mask = keys[np.minimum(np.searchsorted(keys, own), len(keys) - 1)] == own
+    return found
+
+
 def common(left: TraceRows, right: TraceRows) -> Words:
     """The keys both have, sorted."""
     small, large = sorted((left.keys, right.keys), key=len)
@@ -52,6 +60,10 @@ class SplitTraces:
         for memory in (source for source in sources if isinstance(source, MemorySource)):
             parts += [common(memory.traces, block.traces) for block in blocks]
         return _union(parts)
+
+    def keys_beside(self, blocks: Sequence[Source], others: Words) -> Words:
+        """Sorted keys of all traces that stand in two or more blocks, or in one and among `others` (sorted)."""
+        return _union([self._of_blocks(blocks), *(others[among(others, block.traces.keys)] for block in blocks)])
 
     def _of_blocks(self, blocks: Sequence[Source]) -> Words:
         names = frozenset(block.name for block in blocks)

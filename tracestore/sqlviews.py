@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from obs.columnar.view import View
@@ -31,7 +30,7 @@ def sql_views(view: View, found: Repeats) -> Sequence[SqlView]:
 
 def _head(view: View, found: Repeats) -> pa.Table:
     head = view.head(SPANS)
-    return head if found.head is None else head.take(pa.array(np.sort(found.head)))
+    return head if found.head is None else head.take(pa.array(found.head))
 
 
 def _superseded(view: View, found: Repeats) -> pa.Table | None:

@@ -181,7 +181,7 @@ class TraceStore:
         """None where a block proves damaged: whoever reads it then says so."""
         try:
             snapshot = self._opened.snapshot(view)
-            return repeats(snapshot.sources, snapshot.split_keys(), self._opened.split_rows)
+            return repeats(snapshot.blocks, snapshot.head_rows, self._opened.splits, self._opened.split_rows)
         except (OSError, pa.ArrowException):
             return Repeats()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from log_senders import post
 from obs_process import ObsProcess, eventually
+
+from obs.wire_messages import message_class
 
 CONFIG = """
 self: {{trace_ratio: 0, metrics_interval: 1s}}
@@ -21,6 +24,10 @@ processors:
       - {{name: slow, type: latency, latency: {{threshold_ms: 500}}}}
       - {{name: tenth, type: probabilistic, probabilistic: {{sampling_percentage: 10}}}}
 """
+TraceById = message_class("test.tempo_v2", {
+    "Trace": (("resource_spans", 1, 12, 3, ""),),
+    "TraceById": (("trace", 1, 11, 1, "Trace"), ("status", 3, 5, 1, ""), ("message", 4, 9, 1, "")),
+}, "TraceById")  # fmt: skip
 NOW_US = time.time_ns() // 1000
 
 
@@ -87,6 +94,12 @@ def test_what_is_undecided_outlives_a_kill(tmp_path: Path) -> None:
         assert (found["totalSpans"], found["warnings"]) == (2, [waits])
         tempo = json.loads(obs.client.transport.raw(f"/tempo/api/v2/traces/{7:032x}", []))
         assert (tempo["status"], tempo["message"]) == ("PARTIAL", waits)
+        raw = urllib.request.Request(
+            f"{obs.url}/tempo/api/v2/traces/{7:032x}", headers={"Accept": "application/protobuf"}
+        )
+        with urllib.request.urlopen(raw, timeout=30) as answer:
+            partial = TraceById.FromString(answer.read())
+        assert (partial.status, partial.message, len(partial.trace.resource_spans)) == (1, waits, 1)
         searched = json.loads(obs.client.transport.raw("/api/traces/search", []))
         assert (searched["traces"], [w.split(" and")[0] for w in searched["warnings"]]) == (
             [], ["200 spans wait for the sampling decision"],
