@@ -28,6 +28,10 @@ _CODE, _DESCRIPTION, _ERROR, _KIND = "otel.status_code", "otel.status_descriptio
 
 Ids = npt.NDArray[np.uint64]
 
+MAX_CELLS = 20_000_000
+"""Rows times columns of one body: eight bytes each while they are filled. Past it spans are read one by one, where only
+what is there takes memory."""
+
 _TYPES = {bool: "bool", int: "int", float: "float", bytes: "bytes"}
 
 
@@ -68,25 +72,34 @@ class TagColumns:
         types = set(map(type, values))
         if types == {str}:
             if len(rows) == self.rows:
+                self._fits()
                 self.texts[key] = values
             else:
-                self._scatter(self.texts.setdefault(key, [None] * self.rows), rows, values)
+                _scatter(self._column(self.texts, key), rows, values)
             return
         if texts_only or not types <= {str, *_TYPES}:
             raise Unusual
         for type_ in types:
             some = [(row, value) for row, value in zip(rows, values, strict=True) if type(value) is type_]
-            empty: Column = [None] * self.rows
             column = (
-                self.texts.setdefault(key, empty)
+                self._column(self.texts, key)
                 if type_ is str
-                else self.others.setdefault(("attr", key, _TYPES[type_]), empty)
+                else self._column(self.others, ("attr", key, _TYPES[type_]))
             )
-            self._scatter(column, [row for row, _ in some], [value for _, value in some])
+            _scatter(column, [row for row, _ in some], [value for _, value in some])
 
-    def _scatter(self, column: Column, rows: list[int], values: Column) -> None:
-        for row, value in zip(rows, values, strict=True):
-            column[row] = value
+    def _column(self, columns: dict[Any, Column], key: Any) -> Column:
+        column = columns.get(key)
+        if column is None:
+            self._fits()
+            column = columns[key] = [None] * self.rows
+        return column
+
+    def _fits(self) -> None:
+        """Raises: Unusual where one column more would be too many: each has a place for every row."""
+        columns = len(self.texts) + len(self.others) + 1
+        if columns > MAX_ATTRIBUTE_COLUMNS or columns * self.rows > MAX_CELLS:
+            raise Unusual
 
     def taken(self, *keys: str) -> Column | None:
         """The text of the first of these tags, which then are tags no longer; None where it is empty."""
@@ -153,6 +166,11 @@ class TagColumns:
     def cells(self) -> Cells:
         """All that is left."""
         return {("attr", key, "str"): column for key, column in self.texts.items()} | self.others
+
+
+def _scatter(column: Column, rows: list[int], values: Column) -> None:
+    for row, value in zip(rows, values, strict=True):
+        column[row] = value
 
 
 def batch_of(rows: int, fixed: Mapping[str, Any], cells: Cells) -> Decoded:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obs.collector.receivers import tag_columns
 from obs.collector.receivers.tag_columns import Unusual
 from obs.collector.receivers.zipkin.columns import by_columns
 from obs.collector.receivers.zipkin.messages import from_objects
@@ -89,3 +90,10 @@ def test_a_span_that_is_refused_is_left_to_the_plain_way(field: str) -> None:
 def test_more_attributes_than_columns_are_left_to_the_plain_way() -> None:
     assert not both([PLAIN | {"tags": {f"k{i}": "v" for i in range(600)}}])
     assert both([PLAIN | {"tags": {f"k{i}": "v" for i in range(400)}}])
+    assert not both([PLAIN | {"tags": {f"k{i}": "v"}} for i in range(600)])
+
+
+def test_wide_and_long_bodies_are_left_to_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_columns, "MAX_CELLS", 20)
+    assert both([PLAIN | {"tags": {f"k{i}": "v"}} for i in range(4)])
+    assert not both([PLAIN | {"tags": {f"k{i}": "v"}} for i in range(5)])
