@@ -18,7 +18,7 @@ LAST = [SpanRow(3, 3, 2, name="last", start=3, links=(LINK,)), SpanRow(3, 4, 3, 
 OTHERS = [SpanRow(4, 1, 0, name="later", start=77), SpanRow(4, 2, 1, name="kind", start=2, kind=2)]
 
 
-@pytest.mark.parametrize("flushed", [(), (0,), (0, 1), (0, 1, 2), (0, 1, 2, 3)])
+@pytest.mark.parametrize("flushed", [(), (0, 1), (0, 1, 2, 3)])
 def test_repeated_spans_count_once(tmp_path: Path, flushed: tuple[int, ...]) -> None:
     store = TraceStore(tmp_path / "traces")
     store.open()
