@@ -41,7 +41,7 @@ def choose(body: pa.ChunkedArray) -> Choice | None:
         kinds[parser] += 1
         for name, text in found.items():
             values.setdefault(name, []).append(text)
-    often = [(len(v), name) for name, v in values.items() if len(v) * limits.FIELD_SHARE >= len(lines) and _pays(v)]
+    often = [(len(v), name) for name, v in values.items() if _pays(v, len(lines))]
     labels = sorted(name for _, name in sorted(often, reverse=True)[: limits.FIELD_COLUMNS])
     repeated = frozenset(name for name in labels if len(set(values[name])) * 3 <= len(values[name]) + 3)
     return Choice(tuple(labels), repeated, kinds[LOGFMT] > 0) if labels else None
@@ -70,9 +70,13 @@ def _fields(line: str) -> tuple[str, dict[str, str]]:
     return parser, {name: text for name, text in found.items() if name and name not in ODD_LABELS}
 
 
-def _pays(values: list[str]) -> bool:
-    """Whether a column is worth its bytes: long texts of which each is another are in the body already."""
-    return len(set(values)) * 2 <= len(values) or sum(map(len, values)) <= limits.FIELD_BYTES * len(values)
+def _pays(values: list[str], lines: int) -> bool:
+    """Whether a column of values found in some of so many lines is worth its bytes: values of which each is another are
+    in the body already, and cost as much again."""
+    if len(set(values)) * 2 <= len(values):
+        return len(values) * limits.FIELD_SHARE >= lines
+    short = sum(map(len, values)) <= limits.FIELD_BYTES * len(values)
+    return short and len(values) * limits.FIELD_SHARE_UNIQUE >= lines
 
 
 def field_options(choice: Choice) -> dict[str, Any]:

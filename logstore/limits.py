@@ -86,6 +86,9 @@ FIELD_SAMPLE_ROWS = 1_024
 FIELD_SHARE = 8
 """Of so many records one at least has a label that becomes a column."""
 
+FIELD_SHARE_UNIQUE = 2
+"""The same of a label whose values do not repeat: its column takes a byte and more of each record, found or not."""
+
 FIELD_COLUMNS = 24
 """Labels of bodies that become columns of a block: those that most records have. Each costs some 40 ns a record."""
 
