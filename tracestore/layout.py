@@ -24,7 +24,7 @@ from obs.tracestore.filenames import CATALOG, LINKS, SPANS, STORE, TRACES
 from obs.tracestore.links import links_table
 from obs.tracestore.names import COVERED, DAG_SCHEMA, NESTED_LEFT, NESTED_RIGHT, OFF_PATH, SKEW
 from obs.tracestore.parent_ids import PARENT_ID, as_sent, parent_rows, written
-from obs.tracestore.spancolumns import SpanColumns, span_columns, trace_starts, written_order
+from obs.tracestore.spancolumns import SpanColumns, flat, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import summarize, traces_table
 
 _SPLIT_BYTES = ("start_ns", "end_ns", COVERED, SKEW, OFF_PATH, NESTED_LEFT, NESTED_RIGHT)
@@ -57,14 +57,14 @@ class SpanLayout:
         table = tables[SPANS]
         if not table.num_rows:
             return {"traces": 0, "orphans": 0}
-        table = without_empty(without_dag(table)).unify_dictionaries().combine_chunks()
+        table = without_empty(without_dag(table))
         columns = span_columns(table)
         order = written_order(columns)
         columns = columns.take(order)
         starts = trace_starts(columns)
         links = dag.build(columns, starts)
         traces = summarize(columns, starts, links)
-        table = without_told_parents(table.take(pa.array(order)), columns, parent_rows(starts, links.parent))
+        table = without_told_parents(taken(table, order), columns, parent_rows(starts, links.parent))
         table = with_dag(fold_columns(in_own_types(table), MAX_ATTRIBUTE_COLUMNS), links)
         out.parquet(SPANS, table, row_group_rows=limits.ROW_GROUP_ROWS, **span_options(table))
         out.parquet(TRACES, traces_table(traces), row_group_rows=limits.TRACE_GROUP_ROWS, **trace_options())
@@ -84,6 +84,16 @@ def without_empty(table: pa.Table) -> pa.Table:
     """Without the nested columns that have no value: they would cost as much time as four columns that do."""
     there = [name for name in _NESTED if name in table.column_names]
     return table.drop_columns([name for name in there if not len(pc.list_flatten(table.column(name)))])
+
+
+def taken(table: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
+    """The rows at `order`, a column at a time: one that was just put together is in the cache when rows are picked."""
+    at = pa.array(order.astype(np.uint32))
+    return pa.table([_taken(column, at) for column in table.columns], schema=table.schema)
+
+
+def _taken(column: pa.ChunkedArray, at: pa.Array) -> pa.Array:
+    return pa.nulls(len(at), column.type) if column.null_count == len(column) else flat(column).take(at)
 
 
 def without_told_parents(table: pa.Table, columns: SpanColumns, parents: npt.NDArray[np.int64]) -> pa.Table:
