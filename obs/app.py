@@ -63,7 +63,7 @@ from obs.tsdb import api as metrics_api
 from obs.tsdb.api_query import handlers as query_handlers
 from obs.tsdb.limits import StoreLimits
 from obs.tsdb.params import selector
-from obs.tsdb.promql import PromQL
+from obs.tsdb.promql import PromQL, QueryOptions
 from obs.tsdb.store import MetricStore
 from obs.ui import app as ui
 from obs.version import __version__
@@ -89,6 +89,10 @@ def make_stores(config: Config, clock: Clock = SYSTEM_CLOCK) -> tuple[MetricStor
 
 def _store_limits(tsdb: TsdbConfig) -> StoreLimits:
     return StoreLimits(max_series=tsdb.max_series, max_series_per_metric=tsdb.max_series_per_metric)
+
+
+def _query_options(tsdb: TsdbConfig) -> QueryOptions:
+    return QueryOptions(use_starts=tsdb.use_start_timestamps, typed=tsdb.type_and_unit_labels)
 
 
 def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
@@ -214,7 +218,7 @@ class App:
         self.traces.holder = self._spans.holder
         consumers = {**self._consumers, Signal.TRACES: self._spans.consumer}
         self.pipeline = Pipeline(consumers, processors, max_in_flight_bytes=limits.in_flight)
-        self.intake = Intake(self.pipeline, self.ledger)
+        self.intake = Intake(self.pipeline, self.ledger, self.config.tsdb.type_and_unit_labels)
         self._otlp_grpc = OtlpGrpc(self.intake, limits.body, queries=grpc_jaeger.services(self.traces))
         self._otlp_http = OtlpHttp(self.intake, sizes)
         self._remote_write = RemoteWrite(self.intake, sizes)
@@ -226,7 +230,7 @@ class App:
         self._scraper = Scraper(self.intake, self._clock, Path())
 
     def _make_queries(self) -> None:
-        self.promql = PromQL(self.metrics, changes=self.metrics.changes)
+        self.promql = PromQL(self.metrics, _query_options(self.config.tsdb), self.metrics.changes)
         self.logql = LogQL(self.logs)
         self._log_deletes = DeleteRequests(self.logs, self.config.data / "logs-deletes.json")
         self._log_retention = self._retention_by_stream()
@@ -291,7 +295,9 @@ class App:
                 settings=metrics_api.Settings(self._live.text, self._live.external_labels, lambda: self._live.reloaded),
             )
         )
-        api.include_router(targets_api.router(self._scraper, partial(selector, parameter="match_target")))
+        api.include_router(
+            targets_api.router(self._scraper, partial(selector, parameter="match_target"), self._live.job_text)
+        )
         api.include_router(push_api.router(self._push, self.config.limits.body))
         api.include_router(logs_api.router(self.logs, self.logql, self._log_deletes))
         api.include_router(traces_api.router(self.traces))

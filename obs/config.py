@@ -76,10 +76,12 @@ class TracesConfig(StoreConfig):
 
 
 class TsdbConfig(_Section):
-    """How many series metrics may have; new ones past a limit are dropped, known ones go on."""
+    """How many series metrics may have (new ones past a limit are dropped, known ones go on); what is used of them."""
 
     max_series_per_metric: Annotated[int, Field(gt=0)] = 200_000
     max_series: Annotated[int, Field(gt=0, le=1 << 30)] = 5_000_000
+    type_and_unit_labels: bool = False
+    use_start_timestamps: bool = False
 
 
 class Limits(_Section):

@@ -84,6 +84,10 @@ class LiveConfig:
             self.jobs = jobs
             self.reloaded = Reloaded(True, self._clock.now_ns())
 
+    def job_text(self, job: Job) -> str:
+        """A scrape job as YAML, defaults filled in, secrets hidden."""
+        return yaml.safe_dump(_of_job(job), sort_keys=False, allow_unicode=True)
+
     def _tell_what_stays(self, fresh: Config) -> None:
         others = (name for name in Config.model_fields if name not in RELOADED)
         changed = [name for name in others if getattr(fresh, name) != getattr(self.config, name)]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obs.model.labels import METRIC_NAME
-from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, SAMPLES
+from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, SAMPLES, STARTS
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.index import SeriesIndex, gather
 from obs.tsdb.limits import (
@@ -161,7 +161,7 @@ class Admission:
         if not refused.size:
             return tables, None
         kept, samples = dict(tables), Counter[str]()
-        for name in (SAMPLES, HISTOGRAMS, EXEMPLARS):
+        for name in (SAMPLES, HISTOGRAMS, EXEMPLARS, STARTS):
             if name not in tables:
                 continue
             ids = tables[name].column("series_id").to_numpy()

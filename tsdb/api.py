@@ -6,23 +6,25 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from obs.cors import OpenRoute
 from obs.errors import ObsError, QueryError
 from obs.tsdb import api_query, federate, status
 from obs.tsdb.admin import clean_tombstones, delete_series
-from obs.tsdb.api_query import BadParameter, error_response
+from obs.tsdb.api_query import error_response
 from obs.tsdb.exemplars import Exemplar
 from obs.tsdb.export import export
+from obs.tsdb.features import features
 from obs.tsdb.forms import json_bytes
 from obs.tsdb.limits import MOST_STATUS_TOP, STATUS_TOP
-from obs.tsdb.params import Params, label_name, read_params, selectors_in
+from obs.tsdb.params import Params, label_name, raw_name, read_params, selectors_in
 from obs.tsdb.promql import PromQL
 from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.remote_read import http as remote_read
@@ -104,9 +106,10 @@ def _add_labels(api: APIRouter, store: MetricStore) -> None:
     _add(api, "/labels", BOTH, lambda p: _limited(store.label_names(p.selectors(), *p.span()), p))
 
     @api.api_route(PREFIX + "/label/{name:path}/values", methods=BOTH, response_class=Response)
-    def label_values(name: str, given: Params = Depends(read_params)) -> Response:
+    def label_values(request: Request, name: str, given: Params = Depends(read_params)) -> Response:
         """Values of one label."""
-        return _answered(lambda p: _limited(store.label_values(label_name(name), p.selectors(), *p.span()), p), given)
+        text = raw_name(request.scope.get("raw_path", b""), name)
+        return _answered(lambda p: _limited(store.label_values(label_name(text), p.selectors(), *p.span()), p), given)
 
 
 def _series(store: MetricStore, given: Params) -> Sequence[Any]:
@@ -129,7 +132,7 @@ def _metadata(store: MetricStore, given: Params) -> dict[str, list[dict[str, str
 def _exemplars(store: MetricStore, given: Params) -> list[dict[str, Any]]:
     start, end = given.span()
     if end < start:
-        raise BadParameter("end", "end timestamp must not be before start timestamp")
+        raise QueryError("end timestamp must not be before start timestamp")
     selectors = selectors_in(given.text("query"))
     if not selectors:
         return []
@@ -149,9 +152,12 @@ def _exemplar(exemplar: Exemplar) -> dict[str, Any]:
 
 
 def _top(given: Params) -> int:
-    top = given.whole("limit", STATUS_TOP)
-    if not 0 < top <= MOST_STATUS_TOP:
-        raise BadParameter("limit", f"limit must be a positive number, at most {MOST_STATUS_TOP}")
+    text = given.text("limit")
+    top = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0 if text else STATUS_TOP
+    if top <= 0:
+        raise QueryError("limit must be a positive number")
+    if top > MOST_STATUS_TOP:
+        raise QueryError(f"limit must not exceed {MOST_STATUS_TOP}")
     return top
 
 
@@ -164,6 +170,8 @@ def _add_status(
         "/status/config": lambda _: {"yaml": settings.config()},
         "/status/runtimeinfo": lambda _: status.runtimeinfo(store, started_ns, settings.reloaded()),
         "/status/flags": lambda _: status.flags(store, promql.options),
+        "/features": lambda _: features(),
+        "/status/tsdb/blocks": lambda _: {"blocks": status.blocks(store)},
         "/status/walreplay": lambda _: status.walreplay(store.stats()),
     }
     for path, answer in answers.items():

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from obs.cors import OpenRoute
 from obs.errors import ObsError, QueryError
+from obs.model.durations import duration_text
 from obs.tsdb.forms import json_bytes, read_pairs
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.lexer import duration_ms
@@ -24,6 +25,10 @@ from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import Node
 from obs.tsdb.promql.printer import pretty
 from obs.tsdb.promql.tree import tree
+
+STATS = ("true", "all")
+USE_STARTS = "X-Prometheus-Use-Start-Timestamps"
+"""The header that says whether a query heeds start timestamps."""
 
 Parameters = Mapping[str, str]
 PREFIX = "/api/v1"
@@ -36,12 +41,15 @@ class BadParameter(QueryError):
     """A parameter that cannot be read."""
 
     def __init__(self, name: str, cause: str) -> None:
+        self.cause = cause
         super().__init__(f'invalid parameter "{name}": {cause}')
 
 
 async def parameters(request: Request) -> Parameters:
     """The form's parameters and the address's; of several of one name the first."""
-    return dict(reversed(await read_pairs(request)))
+    given = dict(reversed(await read_pairs(request)))
+    told = request.headers.get(USE_STARTS)
+    return given if told is None else {**given, USE_STARTS: told}
 
 
 def router(promql: PromQL, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> APIRouter:
@@ -90,8 +98,8 @@ def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Respons
 
 def _instant(promql: PromQL, p: Parameters, now_ms: int) -> Response:
     t_ms = read_time(p, "time", now_ms)
-    lookback, timeout = read_lookback(p), _seconds(p, "timeout")
-    return _answer(p, lambda q: promql.query(q, t_ms, lookback, timeout))
+    lookback, timeout = read_lookback(p), read_timeout(p)
+    return _answer(p, lambda q: promql.query(q, t_ms, lookback, timeout, use_starts=_use_starts(p)))
 
 
 def _range(promql: PromQL, p: Parameters) -> Response:
@@ -101,27 +109,32 @@ def _range(promql: PromQL, p: Parameters) -> Response:
     step = read_duration(p, "step")
     if step is None:
         raise BadParameter("step", 'cannot parse "" to a valid duration')
-    if step <= 0:
+    if step <= 0 and not 0 < (_number(p["step"]) or 0) < 1:
         raise BadParameter(
             "step", "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
-    lookback, timeout = read_lookback(p), _seconds(p, "timeout")
+    lookback, timeout = read_lookback(p), read_timeout(p)
     anew = p.get("nocache", "") not in ("", "0", "false")
-    return _answer(p, lambda q: promql.query_range(q, start, end, step, lookback, timeout, anew))
+    return _answer(
+        p, lambda q: promql.query_range(q, start, end, max(step, 1), lookback, timeout, anew, _use_starts(p))
+    )
 
 
 def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:
-    limit = _limit(p)
+    limit = whole_number("limit", p.get("limit", ""))
     try:
         result = evaluate(p.get("query", ""))
     except QueryError as e:
         # A syntax error is the parameter's; one that meets the data is the execution's.
-        raise BadParameter("query", str(e)) if e.position is not None else e from None
+        raise BadParameter("query", str(e)) if e.position is not None or "for range query" in str(e) else e from None
     warnings = list(result.warnings)
     if 0 < limit < len(result.labels):
         warnings.append("results truncated due to limit")
     body = encode.data(result, limit)
-    if p.get("stats"):
+    if (stats := p.get("stats")) and stats not in STATS:
+        cause = "is deprecated and will be rejected in the next major release"
+        warnings.append(f'value "{stats}" for parameter "stats" {cause}, use "true" or "all"')
+    if stats:
         body = body[:-1] + b',"stats":' + json_bytes(_stats(result)) + b"}"
     return _success(body, warnings, list(result.infos))
 
@@ -138,7 +151,8 @@ def _stats(result: Result) -> dict[str, object]:
     samples = int(result.stats.get("samples", 0))
     timings = {"evalTotalTime": seconds, "resultSortTime": 0.0, "queryPreparationTime": 0.0,
                "innerEvalTime": seconds, "execQueueTime": 0.0, "execTotalTime": seconds}  # fmt: skip
-    sizes = {"totalQueryableSamples": samples, "peakSamples": max(samples, int(result.present.sum()))}
+    sizes = {"totalQueryableSamples": samples, "peakSamples": max(samples, int(result.present.sum())),
+             "samplesRead": samples, "seriesTouched": int(result.stats.get("series", 0))}  # fmt: skip
     return {"timings": timings, "samples": sizes, "source": dict(result.stats)}
 
 
@@ -172,7 +186,7 @@ def read_time(p: Parameters, name: str, default: int | None = None) -> int:
     if seconds is None:
         seconds = _rfc3339(text)
     if seconds is None or not abs(seconds) < 2**53:
-        whose = "" if default is None else f"Invalid time value for '{name}': "
+        whose = "" if default is None else f"invalid time value for '{name}': "
         raise BadParameter(name, f'{whose}cannot parse "{text}" to a valid timestamp')
     return math.floor(seconds * 1000 + 0.5)
 
@@ -199,19 +213,35 @@ def read_duration(p: Parameters, name: str) -> int | None:
 
 def read_lookback(p: Parameters) -> int | None:
     """The lookback in milliseconds; None, for the server's own, where it is not given or not above zero."""
-    given = read_duration(p, "lookback_delta")
+    try:
+        given = read_duration(p, "lookback_delta")
+    except BadParameter as e:
+        raise QueryError(f"error parsing lookback delta duration: {e.cause}") from None
     return None if given is None or given <= 0 else given
 
 
-def _seconds(p: Parameters, name: str) -> float | None:
-    ms = read_duration(p, name)
+def _use_starts(p: Parameters) -> bool | None:
+    """What the request says of start timestamps; None where it says nothing. Raises: QueryError."""
+    text = p.get(USE_STARTS, "")
+    if text.lower() not in ("", "true", "1", "t", "false", "0", "f"):
+        raise QueryError(f'error parsing {USE_STARTS} header: strconv.ParseBool: parsing "{text}": invalid syntax')
+    return text.lower() in ("true", "1", "t") if text else None
+
+
+def read_timeout(p: Parameters) -> float | None:
+    """The timeout in seconds; None, for the server's own, where it is not given. Raises: BadParameter."""
+    ms = read_duration(p, "timeout")
+    if ms is not None and ms <= 0:
+        raise BadParameter("timeout", f"timeout must be positive, got {duration_text(ms)}")
     return None if ms is None else ms / 1000
 
 
-def _limit(p: Parameters) -> int:
-    text = p.get("limit", "")
-    if text and not (text.isascii() and text.isdigit()):
-        raise BadParameter("limit", "limit must be a non-negative number")
+def whole_number(name: str, text: str) -> int:
+    """A limit; 0, for none, where it is not given. Raises: BadParameter."""
+    if re.fullmatch(r"[+-]?\d{1,18}|", text, re.ASCII) is None:
+        raise BadParameter(name, f'strconv.Atoi: parsing "{text}": invalid syntax')
+    if int(text or 0) < 0:
+        raise BadParameter(name, f"{name} must be non-negative")
     return int(text or 0)
 
 

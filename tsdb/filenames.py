@@ -23,5 +23,8 @@ METADATA = "metadata"
 HISTOGRAMS = "histograms"
 """`histograms.parquet`: series_id, t_ms and the buckets of native histograms; in the order of the series, then time."""
 
+STARTS = "starts"
+"""`starts.parquet`: series_id, t_ms, start_ms of samples with a start; in the order of the series, then time."""
+
 SNAPSHOTS = "snapshots"
 """A folder of the data folder: what `/api/v1/admin/tsdb/snapshot` made, each a data folder of its own."""

@@ -6,23 +6,46 @@ They are errors in queries and go out as U+FFFD, as Prometheus does it.
 from __future__ import annotations
 
 import json
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 
+from obs.errors import UserError
 from obs.tsdb.promql.lexer import without_surrogates
 
 WITH_BODY = ("POST", "PUT")
+MULTIPART = "multipart/form-data"
 
 Pairs = list[tuple[str, str]]
 
 
 async def read_pairs(request: Request) -> Pairs:
-    """The form's parameters, then those of the address; of several of one name the first counts."""
+    """The form's parameters, then those of the address; of several of one name the first counts.
+
+    Of a form in parts the address's come first, as in Prometheus. Raises: UserError.
+    """
     body = await request.body() if request.method in WITH_BODY else b""
-    return _pairs(body) + _pairs(request.scope.get("query_string", b""))
+    given, kind = _pairs(request.scope.get("query_string", b"")), request.headers.get("content-type", "")
+    if body and kind.lower().startswith(MULTIPART):
+        return given + _parts(body, kind)
+    return _pairs(body) + given
+
+
+def _parts(body: bytes, kind: str) -> Pairs:
+    """The fields of a form in parts; files are none."""
+    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
+    if not message.is_multipart():
+        raise UserError(f"cannot read form {kind!r}: it has no parts with this boundary; send it as one")
+    found = []
+    for part in message.iter_parts():
+        name, text = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if isinstance(name, str) and part.get_filename() is None and isinstance(text, bytes):
+            found.append((name, text.decode(errors="surrogateescape")))
+    return found
 
 
 def _pairs(data: bytes) -> Pairs:

@@ -19,9 +19,9 @@ from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.tombstones import Tombstone
 from obs.model.ports import UnknownSeries
 from obs.model.schema import METADATA as METADATA_SCHEMA
-from obs.tsdb import exemplars, histograms, writing
+from obs.tsdb import exemplars, histograms, starts, writing
 from obs.tsdb.blocks import Written
-from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STORE
+from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STARTS, STORE
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import MANY_LEARNED
 from obs.tsdb.metadata import MetadataRegistry
@@ -45,6 +45,7 @@ class MetricLayout:
         TableLayout(HISTOGRAMS, "t_ms", NS_PER_MS),
         TableLayout(EXEMPLARS, "t_ms", NS_PER_MS),
         TableLayout(METADATA, None),
+        TableLayout(STARTS, "t_ms", NS_PER_MS),
     )
 
     def __init__(
@@ -124,6 +125,8 @@ class MetricLayout:
         self._written.keep(out.name, found)
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, histograms.in_order(tables[HISTOGRAMS], self._index, rank))
+        if tables[STARTS].num_rows:
+            out.parquet(STARTS, starts.in_order(tables[STARTS], self._index, rank))
         if exemplar_table.num_rows:
             exemplar_rank = np.where(exemplar_ordinals >= 0, rank[exemplar_ordinals], -1)
             out.parquet(EXEMPLARS, exemplars.in_order(exemplar_table, exemplar_rank))

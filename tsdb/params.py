@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
 from obs.errors import QueryError
 from obs.model.labels import Matcher
-from obs.tsdb.api_query import BadParameter, read_time
+from obs.tsdb.api_query import BadParameter, read_time, whole_number
 from obs.tsdb.forms import read_pairs
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import Selector
@@ -45,9 +46,7 @@ class Params:
         text = self.text(name)
         if not text:
             return default
-        if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-            raise BadParameter(name, f'cannot read "{text}": give a whole number, 0 for no limit')
-        return int(text)
+        return whole_number(name, text)
 
     def number(self, name: str) -> int:
         """A whole number, -1 where it is absent. Raises: BadParameter."""
@@ -99,11 +98,18 @@ def _selectors(node: Any) -> Iterator[Selector]:
             yield from _selectors(getattr(node, member.name))
 
 
+def raw_name(path: bytes, decoded: str) -> str:
+    """The label's name in a path; the bytes of one that is no UTF-8 as lone surrogates."""
+    part = path.partition(b"/label/")[2].removesuffix(b"/values")
+    return unquote_to_bytes(part).decode(errors="surrogateescape") if part else decoded
+
+
 def label_name(text: str) -> str:
     """A label name from a path; `U__` ones are unescaped. Raises: BadParameter."""
     name = unescaped(text)
-    if not name:
-        raise BadParameter("name", f'invalid label name: "{text}"')
+    if not name or any("\ud800" <= c <= "\udfff" for c in name):
+        shown = "".join(f"\\x{ord(c) & 0xFF:02x}" if "\ud800" <= c <= "\udfff" else c for c in text)
+        raise QueryError(f'invalid label name: "{shown}"')
     return name
 
 

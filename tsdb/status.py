@@ -48,6 +48,23 @@ def tsdb_status(stats: StoreStats, found: Cardinality) -> dict[str, Any]:
     }
 
 
+def blocks(store: MetricStore) -> list[dict[str, Any]]:
+    """See Prometheus, "TSDB Blocks"; a block's name stands for its ULID, and there are no chunks."""
+    with store.view() as view:
+        metas = [block.meta for block in view.blocks]
+    return [
+        {
+            "ulid": meta.name,
+            "minTime": meta.min_ns // _NS_PER_MS,
+            "maxTime": meta.max_ns // _NS_PER_MS,
+            "stats": {"numSamples": meta.rows, "numSeries": meta.table_rows.get("series", 0), "numChunks": 0},
+            "compaction": {"level": 2 if meta.replaces else 1, "sources": list(meta.replaces or (meta.name,))},
+            "version": 1,
+        }
+        for meta in metas
+    ]
+
+
 def _named(counts: Iterable[Count]) -> list[dict[str, Any]]:
     return [{"name": name, "value": n} for name, n in counts]
 

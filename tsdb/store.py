@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,11 @@ from obs.columnar.view import View
 from obs.errors import Unavailable, UserError
 from obs.model.batch import Batch
 from obs.model.clock import SYSTEM_CLOCK, Clock
-from obs.model.labels import Labels, Matcher
+from obs.model.labels import Labels, Matcher, labels_id
 from obs.model.ports import SeriesSet, Stored, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
-from obs.tsdb import exemplars, sqlviews, tombstones
+from obs.tsdb import exemplars, sqlviews, starts, tombstones
 from obs.tsdb.admission import REASON, Admission
 from obs.tsdb.blocks import Written
 from obs.tsdb.cardinality import Cardinality, cardinality
@@ -231,6 +232,18 @@ class MetricStore:
         `last_only`: samples that cannot be the last of their series in the range may be left out.
         """
         return plan(self._reader, self.view(), matchers, start_ms, end_ms, most_series, last_only)
+
+    def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
+        """When what samples of these series count began: times of those in start..end that say so, and the starts."""
+        with self.view() as view:
+            if not starts.has_any(view):
+                return {}
+            self._reader.catalog.of(view.blocks)
+            ordinals = self.index.ordinals(np.array([labels_id(labels) for labels in series], np.uint64))
+            chosen = np.zeros(len(self.index), np.bool_)
+            chosen[ordinals[ordinals >= 0]] = True
+            found = starts.read(view, self.index, chosen, start_ms, end_ms)
+        return {ls: found[n] for ls, n in zip(series, ordinals.tolist(), strict=True) if n in found}
 
     def slices(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, samples: int = SLICE_SAMPLES

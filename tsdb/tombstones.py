@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.columnar.tombstones import Tombstone
-from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, SAMPLES, SERIES
+from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, SAMPLES, SERIES, STARTS
 from obs.tsdb.rows import whole
 from obs.tsdb.spans import Spans
 
@@ -133,7 +133,7 @@ def erase(tables: Tables, tombstones: Sequence[Tombstone]) -> Tables:
     """All tables of a head, a segment or a block without hidden rows, and without series that have none left."""
     left = dict(tables)
     samples, series = tables[SAMPLES], tables[SERIES]
-    for name in (HISTOGRAMS, EXEMPLARS):
+    for name in (HISTOGRAMS, EXEMPLARS, STARTS):
         left[name] = without(tables[name], tombstones)
     if "ordinal" in samples.column_names:
         left[SAMPLES], left[SERIES] = _block_rows(samples, series, left[EXEMPLARS], Deleted.of(tombstones))

@@ -17,11 +17,18 @@ Labels = tuple[tuple[str, str], ...]
 """Pairs sorted by name; names unique; no empty values (an empty label is an absent one)."""
 
 METRIC_NAME = "__name__"
+METRIC_TYPE, METRIC_UNIT = "__type__", "__unit__"
 
 
 def make_labels(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Labels:
     """The canonical form of `pairs`: sorted by name, the last of equal names kept, empty values dropped."""
     return tuple(sorted((k, v) for k, v in dict(pairs).items() if v != ""))
+
+
+def with_metadata(labels: Mapping[str, str], kind: str, unit: str) -> dict[str, str]:
+    """Labels with a metric's type and unit among them, whatever they had there; an unknown type is none."""
+    told = {METRIC_TYPE: "" if kind == "unknown" else kind, METRIC_UNIT: unit}
+    return {k: v for k, v in {**labels, **told}.items() if v or k not in told}
 
 
 def labels_id(labels: Labels) -> int:

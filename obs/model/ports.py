@@ -110,6 +110,12 @@ class SampleSource(Protocol):
     ) -> Selection:
         """The same in parts of at most `most_series` series; `last_only`: the last sample of each is enough."""
 
+    def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
+        """When what the samples of some series in start..end count began to be counted, for those that say so.
+
+        By labels: int64 times of samples (rising), and beside them int64 start times, all in milliseconds.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class VectorSample:

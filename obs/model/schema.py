@@ -108,6 +108,15 @@ EXEMPLARS = pa.schema(
     ]
 )
 
+STARTS = pa.schema(
+    [
+        pa.field("series_id", pa.uint64(), nullable=False),
+        pa.field("t_ms", pa.int64(), nullable=False),
+        pa.field("start_ms", pa.int64(), nullable=False),  # when what the sample counts began to be counted
+    ]
+)
+"""Start timestamps: beside each stands a row of `samples` with its series and time."""
+
 METADATA = pa.schema(
     [
         pa.field("metric", pa.string(), nullable=False),  # the family name, without _total, _bucket …
@@ -119,7 +128,7 @@ METADATA = pa.schema(
 
 TABLES: dict[str, pa.Schema] = {
     "spans": SPANS, "logs": LOGS, "series": SERIES, "samples": SAMPLES, "histograms": HISTOGRAMS,
-    "exemplars": EXEMPLARS, "metadata": METADATA,
+    "exemplars": EXEMPLARS, "metadata": METADATA, "starts": STARTS,
 }  # fmt: skip
 
 ATTRIBUTE_TYPES = {

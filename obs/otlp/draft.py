@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from obs.model.batch import Batch, Decoded, Signal
 from obs.model.labels import Labels, labels_id
-from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SERIES
+from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SERIES, STARTS
 from obs.otlp.delta import Increments
 from obs.otlp.identity import Family
 from obs.otlp.series_cache import Pending, SeriesCache
@@ -22,10 +22,12 @@ class Draft:
         with cache.lock:
             self._generation, self.slots = cache.generation, cache.slots
             self._known, self._known_metadata = cache.series, cache.metadata
+        self.typed = cache.typed
         self._ids: dict[Labels, int] = {}
         self._new: dict[int, Labels] = {}
         self._metadata: dict[MetadataKey, None] = {}
         self._histograms: list[tuple[object, ...]] = []
+        self._starts: list[tuple[int, int, int]] = []
         self._exemplars: list[tuple[int, int, float, Labels]] = []
         self.increments = Increments(cache.totals)
 
@@ -53,6 +55,10 @@ class Draft:
         """Add a native histogram; its count is a sample as well."""
         self._histograms.append((series_id, t_ms, *columns))
 
+    def start(self, series_id: int, t_ms: int, start_ms: int) -> None:
+        """Say when what a sample counts began to be counted."""
+        self._starts.append((series_id, t_ms, start_ms))
+
     def family(self, key: MetadataKey) -> None:
         """A metric has samples: its type, unit and help go along unless an earlier body brought them."""
         if not self.is_known_family(key):
@@ -69,6 +75,8 @@ class Draft:
             tables["series"] = batch(SERIES, list(self._new), list(self._new.values()))
         if self._histograms:
             tables["histograms"] = batch(HISTOGRAMS, *zip(*self._histograms, strict=True))
+        if self._starts:
+            tables["starts"] = batch(STARTS, *zip(*self._starts, strict=True))
         if self._exemplars:
             tables["exemplars"] = batch(EXEMPLARS, *zip(*self._exemplars, strict=True))
         if self._metadata:

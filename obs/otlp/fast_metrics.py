@@ -203,7 +203,7 @@ class _Resolver:
     def _point_labels(self, column: list[int], message: Message) -> list[Labels]:
         item, group = column[kn.P_METRIC], column[kn.P_GROUP]
         scope = self._scope(int(self._work.items[2, item]))
-        return point_labels(self._target(group), scope, self._family(item), message)
+        return point_labels(self._target(group), scope, self._family(item), message, self._draft.typed)
 
     def _info_slot(self, group: int, h1: int, h2: int) -> int:
         info = self._target(group).info

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from obs.model.labels import METRIC_NAME, Labels, make_labels
+from obs.model.labels import METRIC_NAME, Labels, make_labels, with_metadata
 from obs.otlp.limits import MAX_LABELS
 from obs.otlp.messages import Message, text
 from obs.otlp.naming import escaped_labels, family_name, unit_words
@@ -86,6 +86,12 @@ def temporality(metric: Message) -> int:
     return CUMULATIVE
 
 
-def series_labels(target: Target, scope: dict[str, str], point: dict[str, str], name: str) -> Labels:
-    """The whole identity of one series. What the system sets wins over the point's own attributes."""
-    return make_labels({**point, **scope, **target.labels, METRIC_NAME: name})
+def series_labels(
+    target: Target, scope: dict[str, str], point: dict[str, str], name: str, typed: Family | None = None
+) -> Labels:
+    """The whole identity of one series. What the system sets wins over the point's own attributes.
+
+    `typed`: the family whose type and unit are labels too.
+    """
+    labels = {**point, **scope, **target.labels, METRIC_NAME: name}
+    return make_labels(labels if typed is None else with_metadata(labels, typed.kind, typed.unit))

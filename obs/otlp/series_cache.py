@@ -31,7 +31,9 @@ class Pending:
 class SeriesCache:
     """Series, metadata and totals that earlier bodies brought. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, typed: bool = False) -> None:
+        """`typed`: whether the series have the labels `__type__` and `__unit__`."""
+        self.typed = typed
         self.lock = threading.Lock()
         self.generation = 0
         self.series: set[int] = set()

@@ -90,7 +90,7 @@ class _Walk:
 
     def _point(self, target: Target, scope: Scope, family: Family, point: Message) -> str | None:
         """Add a data point's samples and exemplars, or say why not."""
-        labels = point_labels(target, scope, family, point)
+        labels = point_labels(target, scope, family, point, self.draft.typed)
         if any(len(ls) > MAX_LABELS for ls in labels):
             return reasons.LABELS
         ids = [self.draft.series_id(ls) for ls in labels]
@@ -114,12 +114,16 @@ class _Walk:
             self._samples[2].append(value)
 
 
-def point_labels(target: Target, scope: Scope, family: Family, point: Message) -> list[Labels]:
+def point_labels(target: Target, scope: Scope, family: Family, point: Message, typed: bool = False) -> list[Labels]:
     """The labels of each of a point's series."""
     own = escaped_labels((k, cell_text(c)) for k, c in cells(point.attributes).items())
     return [
         series_labels(
-            target, scope, {**own, line.label: line.value} if line.label else own, family.sample_name + line.suffix
+            target,
+            scope,
+            {**own, line.label: line.value} if line.label else own,
+            family.sample_name + line.suffix,
+            family if typed else None,
         )
         for line in points.layout(point, family.cumulates)
     ]

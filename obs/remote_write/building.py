@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from obs.model.batch import Decoded
-from obs.model.labels import METRIC_NAME, Labels
+from obs.model.labels import METRIC_NAME, Labels, make_labels, with_metadata
 from obs.model.schema import SAMPLES
 from obs.otlp.draft import Draft, batch
 from obs.otlp.limits import MAX_ITEMS
@@ -37,6 +37,8 @@ class Builder:
         if isinstance(labels, str):
             self.rejected[labels] += len(series.samples) + len(series.histograms)
             return
+        if self.draft.typed and series.metadata:
+            labels = make_labels(with_metadata(dict(labels), *series.metadata[:2]))
         series_id = self.draft.series_id(labels)
         for t_ms, value in series.samples:
             self._sample(series_id, t_ms, value)
@@ -54,6 +56,8 @@ class Builder:
                 continue
             self._sample(series_id, histogram.t_ms, histogram.count)
             self.draft.histogram(series_id, histogram.t_ms, histogram.columns)
+        for t_ms, start_ms in series.starts:
+            self.draft.start(series_id, t_ms, start_ms)
         for exemplar in series.exemplars:
             self.draft.exemplar(series_id, exemplar.t_ms, exemplar.value, exemplar.labels)
 

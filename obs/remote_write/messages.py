@@ -52,6 +52,7 @@ class Series:
     samples: list[tuple[int, float]] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
     exemplars: list[Exemplar] = field(default_factory=list)
+    starts: list[tuple[int, int]] = field(default_factory=list)  # times of samples, and when these began to count
     metadata: tuple[str, str, str] | None = None  # type, unit, help
 
 
@@ -79,14 +80,23 @@ def series_v2(data: bytes, symbols: Sequence[str | None]) -> Series:
             refs += wire.varints(value)
         elif number == 2:
             series.samples.append(_sample(value))
+            _add_start(series, series.samples[-1][0], value, 3)
         elif number == 3:
             series.histograms.append(histogram(wire.raw(value)))
+            _add_start(series, series.histograms[-1].t_ms, value, 17)
         elif number == 4:
             series.exemplars.append(_exemplar_v2(value, symbols))
         elif number == 5:
             series.metadata = _metadata_v2(value, symbols)
     series.pairs = _referred(refs, symbols)
     return series
+
+
+def _add_start(series: Series, t_ms: int, sample: wire.Value, number: int) -> None:
+    """The start timestamp of a sample, where it has one under this field number."""
+    start_ms = next((wire.signed(v) for n, v in wire.fields(wire.raw(sample)) if n == number), 0)
+    if start_ms:
+        series.starts.append((t_ms, start_ms))
 
 
 def _referred(refs: Sequence[int], symbols: Sequence[str | None]) -> Pairs:

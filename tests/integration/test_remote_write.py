@@ -13,6 +13,8 @@ import pytest
 from obs_process import ObsProcess
 from protobuf_fields import field, varint
 
+from obs.remote_write import SeriesCache, decode_v2
+
 V2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
 
 
@@ -86,6 +88,24 @@ def test_the_second_protocol(obs: ObsProcess) -> None:
     assert (status, text, headers["x-prometheus-remote-write-samples-written"]) == (204, "", "1")
     assert obs.client.prometheus.query('rw2_total{job="two"}').result[0]["value"][1] == "7"
     assert obs.client.prometheus.metadata("rw2")["rw2"][0]["help"] == "How many."
+
+
+def test_types_units_and_starts_of_the_second_protocol() -> None:
+    symbols = ["", "__name__", "rw2_total", "__type__", "gauge", "seconds"]
+    refs = b"".join(map(varint, (1, 2, 3, 4)))
+    began = field(2, sample(7.0, 60_000) + field(3, 45_000)) + field(3, histogram() + field(17, now_ms() - 1))
+    body = b"".join(field(4, s.encode()) for s in symbols) + field(
+        5, field(1, refs) + began + field(5, field(1, 1) + field(4, 5))
+    )
+    plain, typed = (decode_v2(body, SeriesCache(typed)).batch.tables for typed in (False, True))
+    assert plain["series"]["labels"].to_pylist() == [[("__name__", "rw2_total"), ("__type__", "gauge")]]
+    assert typed["series"]["labels"].to_pylist() == [
+        [("__name__", "rw2_total"), ("__type__", "counter"), ("__unit__", "seconds")]
+    ]
+    ((series_id,),) = (set(typed["starts"]["series_id"].to_pylist()),)
+    assert series_id == typed["series"]["series_id"][0].as_py() == typed["samples"]["series_id"][0].as_py()
+    rows = zip(typed["starts"]["t_ms"].to_pylist(), typed["starts"]["start_ms"].to_pylist(), strict=True)
+    assert list(rows) == [(60_000, 45_000), (now_ms(), now_ms() - 1)]
 
 
 def test_a_faulty_series_is_told_and_the_others_are_stored(obs: ObsProcess) -> None:

@@ -46,10 +46,10 @@ def binary(cursor: Cursor, node: Binary, op_pos: int) -> Binary:
         return replace(node, matching=node.matching or Matching(card))
     if node.op in _SET_OPS:
         raise cursor.error(op_pos, f'set operator "{node.op}" not allowed in binary scalar expression')
+    if node.matching is not None and (node.matching.fill_left is not None or node.matching.fill_right is not None):
+        raise cursor.error(op_pos, "filling in missing series only allowed between instant vectors")
     if node.matching is not None:
         raise cursor.error(op_pos, "vector matching only allowed between instant vectors")
-    if node.op in ("</", ">/") and kinds[0] is Kind.SCALAR:
-        raise cursor.error(op_pos, f'operator "{node.op}" needs a vector of histograms on its left side')
     if kinds == (Kind.SCALAR, Kind.SCALAR) and node.op in _COMPARISONS and not node.bool_:
         raise cursor.error(op_pos, "comparisons between scalars must use BOOL modifier")
     return node
@@ -60,7 +60,7 @@ def aggregate(cursor: Cursor, node: Aggregate) -> Aggregate:
     _expect(cursor, node.expr, Kind.VECTOR, "aggregation expression")
     if node.param is not None:
         wanted = Kind.STRING if node.op == "count_values" else Kind.SCALAR
-        _expect(cursor, node.param, wanted, "aggregation expression")
+        _expect(cursor, node.param, wanted, "aggregation parameter")
     if node.op == "count_values" and isinstance(node.param, String) and not _is_label(node.param.value):
         shown = _go_quoted(node.param.value)
         # Prometheus says this while it evaluates; the text is the same.

@@ -29,6 +29,8 @@ class QueryOptions:
     max_points: int = limits.MAX_POINTS
     subquery_step_ms: int = limits.SUBQUERY_STEP_MS
     slice_cells: int = limits.SLICE_CELLS
+    typed: bool = False  # whether series say their type in `__type__`
+    use_starts: bool = False  # whether rates and resets heed start timestamps, as `--promql.use-start-timestamps`
 
 
 class ExecutionError(QueryError):
@@ -54,6 +56,7 @@ class Query:
     deadline: float
     stats: dict[str, int] = field(default_factory=dict)
     samples: int = 0
+    starts: SampleSource | None = None  # where start timestamps are read, if they are to be heeded
     needless: frozenset[int] = frozenset()  # positions of selectors whose histograms need no buckets
     _counting: threading.Lock = field(default_factory=threading.Lock)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from obs.errors import QueryError
 from obs.tsdb.promql.lexer import Token, parse_error, tokenize, unquote
 
-_NAMES = {"(": "left parenthesis", ")": "right parenthesis", "{": "left brace", "}": "right brace",
-          "[": "left bracket", "]": "right bracket", ",": "comma", ":": "colon"}  # fmt: skip
+_MARKS = "(){}[],:"
+"""What errors name without calling it an operator."""
 
 
 class Cursor:
@@ -79,7 +79,8 @@ def describe(token: Token) -> str:
     if token.kind == "end":
         return "end of input"
     if token.kind == "op":
-        return f'{_NAMES[token.text]} "{token.text}"' if token.text in _NAMES else f"<op:{token.text}>"
+        return f'"{token.text}"' if token.text in _MARKS else f"<op:{token.text}>"
     if token.kind == "string":
-        return f"string {token.text}"
+        quoted = token.text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'string "{quoted}"'
     return f'{"identifier" if token.kind == "ident" else token.kind} "{token.text}"'

@@ -45,10 +45,17 @@ class PromQL:
         floats = [True] * len(found.labels) if found.hists is None else [h is None for h in found.hists[:, 0]]
         return [VectorSample(ls, t_ms, v) for (ls, v, p), f in zip(rows, floats, strict=True) if p and f]
 
-    def query(self, query: str, t_ms: int, lookback_ms: int | None = None, timeout_s: float | None = None) -> Result:
-        """Evaluate at one time."""
+    def query(
+        self,
+        query: str,
+        t_ms: int,
+        lookback_ms: int | None = None,
+        timeout_s: float | None = None,
+        use_starts: bool | None = None,
+    ) -> Result:
+        """Evaluate at one time; `use_starts`: heed start timestamps, where that is said."""
         steps = Steps(t_ms, t_ms, 0)
-        return self._evaluate(query, parse(query), steps, True, lookback_ms, timeout_s)
+        return self._evaluate(query, parse(query), steps, True, self._options(lookback_ms, timeout_s, use_starts))
 
     def query_range(
         self,
@@ -59,6 +66,7 @@ class PromQL:
         lookback_ms: int | None = None,
         timeout_s: float | None = None,
         anew: bool = False,
+        use_starts: bool | None = None,
     ) -> Result:
         """Evaluate at start, start + step … up to end; `anew`: without what is kept of earlier answers."""
         steps = self._grid(start_ms, end_ms, step_ms)
@@ -67,13 +75,17 @@ class PromQL:
             kind = plan.kind.value
             raise QueryError(f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector')
 
+        options = self._options(lookback_ms, timeout_s, use_starts)
+
         def evaluate(steps: Steps) -> Result:
-            return self._evaluate(query, plan, steps, False, lookback_ms, timeout_s)
+            return self._evaluate(query, plan, steps, False, options)
 
         ahead_ms = None if self.kept is None or anew else sees_ahead(plan)
         if self.kept is None or ahead_ms is None:
             return evaluate(steps)
-        return self.kept.answer((query, step_ms, start_ms % step_ms, lookback_ms), steps, ahead_ms, evaluate)
+        return self.kept.answer(
+            (query, step_ms, start_ms % step_ms, lookback_ms, options.use_starts), steps, ahead_ms, evaluate
+        )
 
     def check(self, query: str) -> None:
         """Whether a rule may use a query: it parses, and gives a vector or a scalar. Raises: QueryError."""
@@ -100,15 +112,25 @@ class PromQL:
             )
         return steps
 
-    def _evaluate(
-        self, text: str, plan: plans.Node, steps: Steps, instant: bool, lookback_ms: int | None, timeout_s: float | None
-    ) -> Result:
+    def _options(self, lookback_ms: int | None, timeout_s: float | None, use_starts: bool | None) -> QueryOptions:
+        """Those of the engine, with what one query says of itself."""
+        own = self.options
+        return replace(
+            own,
+            lookback_ms=own.lookback_ms if lookback_ms is None else lookback_ms,
+            timeout_s=own.timeout_s if timeout_s is None else min(timeout_s, own.timeout_s),
+            use_starts=own.use_starts if use_starts is None else use_starts,
+        )
+
+    def _evaluate(self, text: str, plan: plans.Node, steps: Steps, instant: bool, options: QueryOptions) -> Result:
         from obs.tsdb.promql.execute import run  # the table of operators, read at the first query
 
         began = time.monotonic()
-        limit_s = self.options.timeout_s if timeout_s is None else min(timeout_s, self.options.timeout_s)
-        options = self.options if lookback_ms is None else replace(self.options, lookback_ms=lookback_ms)
-        query = Query(self.source, options, Annotations(text), steps, began + limit_s, needless=without_buckets(plan))
+        starts = self.source if options.use_starts else None
+        notes = Annotations(text)
+        query = Query(
+            self.source, options, notes, steps, began + options.timeout_s, starts=starts, needless=without_buckets(plan)
+        )
         try:
             found = _result(Frame(query, steps, run).value(plan), steps, instant)
         except QueryError as e:
@@ -116,7 +138,6 @@ class PromQL:
         if found.present.size > options.max_samples:
             raise QueryLimit("query processing would load too many samples into memory in query execution")
         stats = {**query.stats, "seconds": time.monotonic() - began}
-        notes = query.annotations
         return replace(found, warnings=notes.warnings, infos=notes.infos, stats=stats)
 
 

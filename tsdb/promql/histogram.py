@@ -102,7 +102,7 @@ class Histogram:
             self,
             count=change(self.count),
             sum=change(self.sum),
-            zero_count=change(self.zero_count),
+            zero_count=0.0 if self.is_custom else change(self.zero_count),
             positive={i: change(c) for i, c in self.positive.items()},
             negative={i: change(c) for i, c in self.negative.items()},
             hint=hint,
@@ -149,10 +149,19 @@ class Histogram:
         return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n != 0]
 
 
+_HALF_WAY = 1.414213562373095
+"""The square root of two as Prometheus has it: one place below the nearest double."""
+
+
 def bound(index: int, schema: int) -> float:
     """The upper bound of an exponential bucket."""
     try:
-        return math.ldexp(1.0, index << -schema) if schema <= 0 else math.pow(2.0, index / (1 << schema))
+        if schema <= 0:
+            return math.ldexp(1.0, index << -schema)
+        power, part = divmod(index, 1 << schema)
+        if 2 * part == 1 << schema:
+            return math.ldexp(_HALF_WAY, power)
+        return math.pow(2.0, index / (1 << schema))
     except OverflowError:
         return math.inf
 

@@ -27,7 +27,7 @@ OF_THE_RANGE = frozenset(("start", "end", "range", "step", "info"))
 
 Rows = npt.NDArray[Any]
 
-Key = tuple[str, int, int, int | None]
+Key = tuple[str, int, int, int | None, bool]
 """Query text, step, the start modulo the step, lookback (milliseconds)."""
 
 

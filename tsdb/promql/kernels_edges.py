@@ -131,7 +131,7 @@ def smoothed_sample(offsets: I64, t_ms: I64, values: F64, ends: I64, lookback_ms
             if row == offsets[series] or t_ms[row - 1] <= ends[step] - lookback_ms:
                 continue
             present[series, step] = True
-            if row < stop and t_ms[row] <= ends[step] + lookback_ms:
+            if row < stop and t_ms[row] <= ends[step] + lookback_ms and t_ms[row - 1] < ends[step]:
                 out[series, step] = between(t_ms, values, row - 1, ends[step], False)
             else:
                 out[series, step] = values[row - 1]

@@ -80,6 +80,8 @@ def quantile_of(q: float, ordered: F64, numbers: int, nans: int) -> float:
     upper = min(n - 1, lower + 1)
     weight = rank - np.floor(rank)
     low = np.nan if lower < nans else ordered[lower - nans]
+    if weight == 0:  # an infinite neighbour that counts for nothing makes no NaN
+        return low
     high = np.nan if upper < nans else ordered[upper - nans]
     return low * (1 - weight) + high * weight
 

@@ -1,6 +1,6 @@
 """Text → tokens with positions. The only place that knows PromQL's spelling of numbers, strings and names.
 
-Source: https://prometheus.io/docs/prometheus/latest/querying/basics/ (literals, comments, UTF-8 names).
+Source: https://prometheus.io/docs/prometheus/latest/querying/basics/ (literals, comments, metric and label names).
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ class Token(NamedTuple):
     pos: int
 
 
+_DIGITS = r"\d+(?:_\d+)*"
 DURATION = re.compile(r"(?:\d+(?:ms|[ywdhms]))+(?![\w.])")
 _TOKEN = re.compile(
     r"(?P<space>\s+|\#[^\n]*)"
     r"|(?P<duration>(?:\d+(?:ms|[ywdhms]))+(?![\w.]))"
-    r"|(?P<number>0[xX][0-9a-fA-F_]+(?![\w.])|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?(?![\w.]))"
-    r"|(?P<ident>[A-Za-z_:][A-Za-z0-9_:]*)"
+    r"|(?P<number>0[xX][0-9a-fA-F_]+(?![\w.])"
+    rf"|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?(?![\w.]))"
+    r"|(?P<ident>[^\W\d][\w.:]*|:[\w.:]*)"
     r"|(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`)"
     r"|(?P<op>=~|!~|==|!=|<=|>=|</|>/|[-+*/%^=<>(){}\[\],:@])",
     re.DOTALL,
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What a byte that is no UTF-8 was read as."""
-_COLON = re.compile(_TOKEN.pattern.replace("[A-Za-z_:]", "[A-Za-z_]"), re.DOTALL)
+_COLON = re.compile(_TOKEN.pattern.replace(r"|:[\w.:]*", ""), re.DOTALL)
 MOST_SHOWN = 160
 """Characters of a line that an error shows."""
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
@@ -49,12 +51,21 @@ def tokenize(text: str) -> list[Token]:
         match = (_COLON if bracketed else _TOKEN).match(text, pos)
         if match is None:
             raise parse_error(text, pos, _lexical_fault(text, pos))
+        if match.lastgroup == "ident" and not match.group().isascii():
+            _check_letters(text, match)
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match.group(), pos))
             bracketed = match.group() == "[" or (bracketed and match.group() != "]")
         pos = match.end()
     tokens.append(Token("end", "", len(text)))
     return tokens
+
+
+def _check_letters(text: str, name: re.Match[str]) -> None:
+    """Names without quotes may have any letters, and dots, but no other digits than ASCII's."""
+    for i, char in enumerate(name.group()):
+        if not char.isascii() and not char.isalpha():
+            raise parse_error(text, name.start() + i, _lexical_fault(text, name.start() + i))
 
 
 def _lexical_fault(text: str, pos: int) -> str:

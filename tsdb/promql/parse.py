@@ -14,6 +14,7 @@ from functools import lru_cache
 from obs.tsdb.promql import check, durations, selectors
 from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.depth import MAX_DEPTH, make_room, too_deep
+from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.functions.signatures import SIGNATURES
 from obs.tsdb.promql.lexer import duration_ms, number_value
 from obs.tsdb.promql.plan import (
@@ -127,18 +128,22 @@ class _Parser:
         start = self.cursor.token
         m = Matching(Card.MANY_TO_MANY if op in SET_OPS else Card.ONE_TO_ONE)
         if word := self.cursor.accept_word("on", "ignoring"):
-            m = replace(m, on=word == "on", labels=self.label_list(f'"{word}"'))
+            m = replace(m, on=word == "on", labels=self.label_list("grouping opts"))
             if side := self.cursor.accept_word("group_left", "group_right"):
                 if op in SET_OPS:
                     raise self.cursor.error(start.pos, f'no grouping allowed for "{op}" operation')
-                include = self.label_list(f'"{side}"') if self.cursor.is_op("(") else ()
+                include = self.label_list("grouping opts") if self.cursor.is_op("(") else ()
                 m = replace(m, card=Card.MANY_TO_ONE if side == "group_left" else Card.ONE_TO_MANY, include=include)
                 for name in include:
                     if m.on and name in m.labels:
                         raise self.cursor.error(
                             start.pos, f'label "{name}" must not occur in ON and GROUP clause at once'
                         )
+        filled: set[str] = set()
         while (word := self.cursor.token.text.lower()) in FILLS and self._opens_after():
+            if word in filled or "fill" in filled or (word == "fill" and filled):
+                raise self.cursor.error(self.cursor.ahead().pos, 'unexpected "("')  # the word is a metric's name
+            filled.add(word)
             self.cursor.take()
             if op in SET_OPS:
                 raise self.cursor.error(start.pos, f'filling in missing series not allowed for set operators: "{op}"')
@@ -157,11 +162,16 @@ class _Parser:
 
     def fill_value(self) -> float:
         self.cursor.expect("(", "fill value")
-        value = self.expression(0)
-        if not isinstance(value, Number):
-            raise self.cursor.error(value.pos, "fill value must be a number")
-        self.cursor.expect(")", "fill value")
-        return value.value
+        sign = self.cursor.take().text if self.cursor.is_op("+", "-") else ""
+        if self.cursor.is_word("inf", "nan"):
+            value = float(self.cursor.take().text)
+        elif self.cursor.token.kind in ("number", "duration"):
+            value = self.number().value
+        else:
+            raise self.cursor.unexpected("")
+        if not self.cursor.accept(")"):
+            raise self.cursor.unexpected("")
+        return -value if sign == "-" else value
 
     def label_list(self, context: str) -> tuple[str, ...]:
         self.cursor.expect("(", context)
@@ -181,7 +191,7 @@ class _Parser:
                 raise self.cursor.error(token.pos, f"invalid label name {token.text}")
             return name
         if token.kind != "ident" or ":" in token.text:
-            raise self.cursor.unexpected(f"grouping opts of {context}", "label")
+            raise self.cursor.unexpected(context, "label")
         return self.cursor.take().text
 
     def primary(self) -> Node:
@@ -262,6 +272,8 @@ class _Parser:
         args = self.arguments("aggregation")
         grouping = grouping or self.grouping() or ((), False)
         expected = 2 if op in WITH_PARAM else 1
+        if not args:
+            raise self.cursor.error(token.pos, "no arguments for aggregate expression provided")
         if len(args) != expected:
             cause = f"wrong number of arguments for aggregate expression provided, expected {expected}, got {len(args)}"
             raise self.cursor.error(token.pos, cause)
@@ -270,7 +282,7 @@ class _Parser:
 
     def grouping(self) -> tuple[tuple[str, ...], bool] | None:
         word = self.cursor.accept_word("by", "without")
-        return None if word is None else (self.label_list(f'"{word}"'), word == "without")
+        return None if word is None else (self.label_list("grouping opts"), word == "without")
 
     def call(self) -> Node:
         token = self.cursor.take()
@@ -297,18 +309,26 @@ class _Parser:
         opening = self.cursor.take()
         range_ms = durations.positive(self.cursor, self.span)
         if not self.cursor.accept(":"):
-            self.cursor.expect("]", "subquery or range selector")
+            self.check_closed()
+            if not self.cursor.accept("]"):
+                raise self.cursor.unexpected("subquery or range", '":" or "]"')
             if not isinstance(node, Selector):
                 raise self.cursor.error(opening.pos, "ranges only allowed for vector selectors")
             if node.offset_ms or node.at is not None:
                 raise self.cursor.error(opening.pos, "no offset or @ modifiers allowed before range")
             return RangeSelector(node.pos, node, range_ms)
+        self.check_closed()
         step_ms = None if self.cursor.is_op("]") else durations.positive(self.cursor, self.span)
+        self.check_closed()
         self.cursor.expect("]", "subquery selector")
         if node.kind is not Kind.VECTOR and node.kind is not Kind.SCALAR:
             cause = f"subquery is only allowed on instant vector, got {node.kind.value} instead"
             raise self.cursor.error(node.pos, cause)
         return Subquery(node.pos, node, range_ms, step_ms)
+
+    def check_closed(self) -> None:
+        if self.cursor.token.kind == "end":
+            raise self.cursor.error(self.cursor.token.pos, "unclosed left bracket")
 
     def offset(self, node: Node) -> Node:
         pos = self.cursor.take().pos
@@ -326,18 +346,22 @@ class _Parser:
 
     def timestamp(self) -> int | AtEdge:
         if word := self.cursor.accept_word("start", "end"):
-            self.cursor.expect("(", "@")
-            self.cursor.expect(")", "@")
+            if not (self.cursor.accept("(") and self.cursor.accept(")")):
+                raise self.cursor.unexpected("@", "timestamp")
             return AtEdge(f"{word}()")
         token = self.cursor.token
         sign = -1 if self.cursor.is_op("-") else 1
         if self.cursor.is_op("+", "-"):
             self.cursor.take()
-        if self.cursor.token.kind not in ("number", "duration"):
+        if self.cursor.is_word("inf", "nan"):
+            seconds = sign * float(self.cursor.take().text)
+        elif self.cursor.token.kind in ("number", "duration"):
+            seconds = sign * self.number().value
+        else:
             raise self.cursor.unexpected("@", "timestamp")
-        seconds = sign * self.number().value
         if not abs(seconds) < 2**63 / 1000:
-            raise self.cursor.error(token.pos, f"timestamp out of bounds for @ modifier: {seconds}")
+            shown = f"{seconds:f}" if math.isfinite(seconds) else go_general(seconds)
+            raise self.cursor.error(token.pos, f"timestamp out of bounds for @ modifier: {shown}")
         return round(seconds * 1000)
 
     def timed(self, node: Node, pos: int, what: str) -> Selector | Subquery:
@@ -350,12 +374,14 @@ class _Parser:
         raise self.cursor.error(pos, cause)
 
     def edge(self, node: Node, edge: Edge) -> Node:
-        if isinstance(node, Subquery) or not isinstance(node, Selector | RangeSelector):
+        if isinstance(node, Subquery):
+            raise self.cursor.error(node.pos, f"{edge.value} modifier is not supported for subqueries")
+        if not isinstance(node, Selector | RangeSelector):
             raise self.cursor.error(node.pos, f"{edge.value} modifier must be preceded by a selector")
-        if isinstance(node, Selector) and edge is Edge.ANCHORED:
-            raise self.cursor.error(node.pos, "anchored modifier can only be used with range vector selectors")
         target = self.timed(node, node.pos, edge.value)
         assert isinstance(target, Selector)
+        if target.edge not in (Edge.NONE, edge):
+            raise self.cursor.error(node.pos, "anchored and smoothed modifiers cannot be used together")
         return _retimed(node, replace(target, edge=edge))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from obs.errors import QueryError
 from obs.model.labels import Labels
 from obs.tsdb.promql.plan import Edge, Kind
 from obs.tsdb.promql.values import (
@@ -77,6 +78,8 @@ def of_windows(windows: Windows) -> Result:
     if windows.edge is not Edge.NONE:
         from obs.tsdb.promql.functions.histogram_edges import framed
 
+        if windows.hists is not None:
+            raise QueryError(f"{windows.edge.value} modifier is not supported with histograms")
         windows = framed(windows)
     left, right = int(windows.ends[0]) - windows.range_ms, int(windows.ends[0])
     inside = (windows.t_ms > left - (windows.edge is not Edge.NONE)) & (windows.t_ms <= right)

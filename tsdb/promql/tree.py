@@ -11,6 +11,7 @@ from obs.tsdb.promql.plan import (
     AtEdge,
     Binary,
     Call,
+    Edge,
     Kind,
     Matching,
     Negate,
@@ -37,10 +38,10 @@ def tree(node: Node | None) -> dict[str, Any] | None:
     if isinstance(node, Selector):
         return {"type": "vectorSelector", **_selector(node)}
     if isinstance(node, RangeSelector):
-        return {"type": "matrixSelector", "range": node.range_ms, **_selector(node.selector)}
+        return {"type": "matrixSelector", "range": node.range_ms, "rangeExpr": None, **_selector(node.selector)}
     if isinstance(node, Subquery):
-        times = _times(node.offset_ms, node.at)
-        return {"type": "subquery", "expr": tree(node.expr), "range": node.range_ms, "step": node.step_ms or 0, **times}
+        span = {"range": node.range_ms, "rangeExpr": None, "step": node.step_ms or 0, "stepExpr": None}
+        return {"type": "subquery", "expr": tree(node.expr), **span, **_times(node.offset_ms, node.at)}
     return _composed(node)
 
 
@@ -69,15 +70,23 @@ def _composed(node: Node) -> dict[str, Any]:
 def _selector(node: Selector) -> dict[str, Any]:
     name = next((m.value for m in node.matchers if m.name == "__name__" and m.op.value == "="), "")
     matchers = [{"name": m.name, "type": m.op.value, "value": m.value} for m in node.matchers]
-    return {"name": name, "matchers": matchers, **_times(node.offset_ms, node.at)}
+    edges = {edge.value: node.edge is edge for edge in (Edge.ANCHORED, Edge.SMOOTHED)}
+    return {"name": name, "matchers": matchers, **_times(node.offset_ms, node.at), **edges}
 
 
 def _times(offset_ms: int, at: int | AtEdge | None) -> dict[str, Any]:
     edge = at.value.removesuffix("()") if isinstance(at, AtEdge) else None
-    return {"offset": offset_ms, "timestamp": None if isinstance(at, AtEdge) else at, "startOrEnd": edge}
+    return {
+        "offset": offset_ms,
+        "offsetExpr": None,
+        "timestamp": None if isinstance(at, AtEdge) else at,
+        "startOrEnd": edge,
+    }
 
 
 def _matching(m: Matching | None) -> dict[str, Any] | None:
     if m is None:
         return None
-    return {"card": m.card.value, "labels": list(m.labels), "on": m.on, "include": list(m.include)}
+    fills = {"lhs": m.fill_left, "rhs": m.fill_right}
+    sides = {"labels": list(m.labels), "on": m.on, "include": list(m.include)}
+    return {"card": m.card.value, **sides, "fillValues": fills}

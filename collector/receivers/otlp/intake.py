@@ -64,10 +64,12 @@ def _with(decoded: Decoded, stored: Stored) -> Decoded:
 class Intake:
     """Decodes OTLP bodies, feeds them to the pipeline and keeps the ledger."""
 
-    def __init__(self, pipeline: Pipeline, ledger: Ledger) -> None:
+    def __init__(self, pipeline: Pipeline, ledger: Ledger, typed: bool = False) -> None:
+        """`typed`: whether series of metrics have their type and unit as labels, where these are known."""
         self._pipeline = pipeline
         self._ledger = ledger
-        self._series = otlp.SeriesCache()
+        self.typed = typed
+        self._series = otlp.SeriesCache(typed)
         self._deltas = threading.Lock()
 
     def room(self, nbytes: int = 0) -> AbstractContextManager[Room]:

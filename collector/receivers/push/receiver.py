@@ -109,7 +109,7 @@ class Push:
     def _write(self, group: Group) -> None:
         series = self._series.get(group.labels)
         if series is None:
-            series = self._series[group.labels] = TargetSeries(_TARGET, reports=())
+            series = self._series[group.labels] = TargetSeries(_TARGET, (), self._intake.typed)
         decode, _ = series.page(group.page(), self._now_ms(), 0.0)
         try:
             self._intake.take_metrics(decode, self._cache, RECEIVER)

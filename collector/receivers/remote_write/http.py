@@ -42,7 +42,7 @@ class RemoteWrite:
     def __init__(self, intake: Intake, sizes: BodySizes = BodySizes()) -> None:
         self._intake = intake
         self._sizes = sizes
-        self._cache = remote_write.SeriesCache()
+        self._cache = remote_write.SeriesCache(intake.typed)
         self._workers = ThreadPoolExecutor(limits.DECODE_THREADS, thread_name_prefix="remote-write")
         self._crew = Crew(limits.DECODE_THREADS, "remote-write")
 

@@ -1,4 +1,4 @@
-"""Prometheus's API of targets: /api/v1/targets, /targets/metadata, /scrape_pools.
+"""Prometheus's API of targets: /api/v1/targets, /targets/{metadata,relabel_steps}, /scrape_pools, /scrape_pools/config.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/#targets
 """
@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
+from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.receiver import Scraped, Scraper
+from obs.collector.receivers.scrape.relabel import relabel
 from obs.cors import OpenRoute
 from obs.errors import ObsError
 from obs.model.durations import duration_text
@@ -24,8 +26,8 @@ PREFIX = "/api/v1"
 Selecting = Callable[[str], Sequence[Matcher]]
 
 
-def router(scraper: Scraper, selecting: Selecting) -> APIRouter:
-    """The routes; `selecting` reads a series selector, and raises a QueryError."""
+def router(scraper: Scraper, selecting: Selecting, shown: Callable[[Job], str] = lambda job: "") -> APIRouter:
+    """The routes; `selecting` reads a series selector, and raises a QueryError; `shown` is a job without secrets."""
     api = APIRouter(prefix=PREFIX, tags=["scraping"], route_class=OpenRoute)
 
     @api.get("/targets")
@@ -42,6 +44,24 @@ def router(scraper: Scraper, selecting: Selecting) -> APIRouter:
     def scrape_pools() -> Response:
         return _success({"scrapePools": sorted(scraper.pools)})
 
+    @api.get("/scrape_pools/config")
+    def pool_config(scrapePool: str = "") -> Response:
+        if scrapePool not in scraper.pools:
+            return _no_pool(scrapePool)
+        return _success({"yaml": shown(scraper.pools[scrapePool].job)})
+
+    @api.get("/targets/relabel_steps")
+    def steps(scrapePool: str = "", labels: str = "") -> Response:
+        if not (scrapePool and labels):
+            return _bad_data(f"no {'labels' if scrapePool else 'scrapePool'} parameter provided")
+        try:
+            given = {str(k): str(v) for k, v in dict(orjson.loads(labels)).items()}
+        except (ValueError, TypeError):
+            return _bad_data(f"error parsing labels: cannot read {labels!r}: give a JSON object of texts")
+        if scrapePool not in scraper.pools:
+            return _no_pool(scrapePool)
+        return _success({"steps": relabel_steps(scraper.pools[scrapePool].job, given)})
+
     @api.get("/targets/metadata")
     def metadata(metric: str = "", limit: str = "", match_target: str = "") -> Response:
         if not re.fullmatch(r"([+-]?\d{1,18})?", limit, re.ASCII):
@@ -55,6 +75,23 @@ def router(scraper: Scraper, selecting: Selecting) -> APIRouter:
         return _success(_metadata(matching, metric, int(limit or -1)))
 
     return api
+
+
+def relabel_steps(job: Job, labels: dict[str, str]) -> list[dict[str, Any]]:
+    """What each of a job's rules makes of a target's labels; nothing once a rule has dropped them."""
+    left: dict[str, str] | None = labels
+    steps = []
+    for rule in job.relabel_configs:
+        left = None if left is None else relabel(dict(left), [rule.rule()])
+        told = {k: v for k, v in rule.model_dump(mode="json").items() if v not in ("", [], 0)}
+        steps.append({"rule": told, "output": left or {}, "keep": left is not None})
+    return steps
+
+
+def _no_pool(name: str) -> Response:
+    if not name:
+        return _bad_data("no scrapePool parameter provided")
+    return _bad_data(f"error retrieving scrape config: scrape pool {orjson.dumps(name).decode()} not found")
 
 
 def _success(data: Any) -> Response:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 PROTOBUF = "application/vnd.google.protobuf"
+MEDIA = (PROTOBUF, "text/plain", "application/openmetrics-text")
+"""What a page may be."""
 PROTOCOLS = {
     "PrometheusProto": f"{PROTOBUF};proto=io.prometheus.client.MetricFamily;encoding=delimited",
     "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
@@ -100,7 +102,7 @@ def accepted(job: Job) -> str:
 
 def read_page(body: bytes, kind: str, job: Job) -> Page:
     """A page in the format that its content type names, or in the job's fallback. Raises: ExpositionError."""
-    kind = kind or PROTOCOLS.get(job.fallback_scrape_protocol, "")
+    kind = _known(kind, PROTOCOLS.get(job.fallback_scrape_protocol, ""))
     if kind.startswith(PROTOBUF):
         classic_too = job.always_scrape_classic_histograms or job.scrape_classic_histograms
         return parse_delimited(body, Histograms(job.scrape_native_histograms, classic_too))
@@ -108,6 +110,20 @@ def read_page(body: bytes, kind: str, job: Job) -> Page:
         return parse(body.decode(), "openmetrics" in kind)
     except UnicodeDecodeError as e:
         raise ExpositionError(f"cannot read the page: it is not UTF-8 ({e.reason} at byte {e.start})") from None
+
+
+def _known(kind: str, fallback: str) -> str:
+    """The content type to read a page by. Raises: ExpositionError, as Prometheus 3 words it."""
+    if kind.partition(";")[0].strip().lower() in MEDIA:
+        return kind.lower()
+    if fallback:
+        return fallback
+    if not kind:
+        whose = "non-compliant scrape target sending blank Content-Type"
+        raise ExpositionError(f"{whose} and no fallback_scrape_protocol specified for target")
+    raise ExpositionError(
+        f'received unsupported Content-Type "{kind}" and no fallback_scrape_protocol specified for target'
+    )
 
 
 async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[str, Any]) -> tuple[bytes, str]:

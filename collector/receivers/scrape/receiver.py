@@ -166,7 +166,7 @@ class Scraper:
         from aiohttp import ClientSession
 
         target = scraped.target
-        series = TargetSeries(target)
+        series = TargetSeries(target, typed=self._intake.typed)
         loop = asyncio.get_running_loop()
         stopping = False
         try:

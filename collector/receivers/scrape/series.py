@@ -5,7 +5,7 @@ A series that is not on the next page, and all of them where a page cannot be ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +17,9 @@ from obs.collector.receivers.scrape.targets import Target
 from obs.errors import UserError
 from obs.exposition import Page, Row, series_labels
 from obs.exposition.bounds import normal_text, numeric_label
-from obs.exposition.text import ExpositionError
+from obs.exposition.text import ExpositionError, Family
 from obs.model.batch import Decoded
-from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels
+from obs.model.labels import METRIC_NAME, Labels, labels_id, make_labels, with_metadata
 from obs.model.schema import SAMPLES
 from obs.model.stale import STALE
 from obs.otlp import SeriesCache
@@ -60,8 +60,9 @@ Rows = list[tuple[int, Row]]
 class TargetSeries:
     """What is known of one target's series. Owned by the target's task, and by one thread at a time."""
 
-    def __init__(self, target: Target, reports: Sequence[str] | None = None) -> None:
-        self._target = target
+    def __init__(self, target: Target, reports: Sequence[str] | None = None, typed: bool = False) -> None:
+        """`typed`: whether series have their type and unit as labels."""
+        self._target, self._typed = target, typed
         self._job: Job = target.job
         self._rules = [rule.rule() for rule in target.job.metric_relabel_configs]
         self._own = dict(target.labels)
@@ -189,7 +190,7 @@ class TargetSeries:
         for at, (text, *_) in enumerate(page.rows):
             if text not in known:
                 try:
-                    known[text] = self._series(text, numeric_label(page.kind(at)))
+                    known[text] = self._series(text, numeric_label(page.kind(at)), page.families)
                 except ExpositionError as e:
                     raise PageRefused(str(e), self._told(ids)) from None
                 except PageRefused as e:  # the row was read, and not kept
@@ -198,11 +199,14 @@ class TargetSeries:
             ids.append(known[text])
         return ids
 
-    def _series(self, text: str, numeric: str) -> int:
+    def _series(self, text: str, numeric: str, families: Mapping[str, Family]) -> int:
         """The id of a series; `numeric`: the label that holds a number. Raises: PageRefused, ExpositionError."""
         read = dict(series_labels(text))
         if numeric in read:
             read[numeric] = normal_text(read[numeric])
+        if self._typed:
+            family = family_of(read.get(METRIC_NAME, ""), families)
+            read = with_metadata(read, family.kind, family.unit)
         labels = relabel(self._with_own(read), self._rules)
         if labels is None:
             return _DROPPED
@@ -251,6 +255,16 @@ class TargetSeries:
         kept = set(self._ids.values())
         self._labels = {i: labels for i, labels in self._labels.items() if i in kept}
         self._untold = [i for i in self._untold if i in kept]
+
+
+SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum")
+"""What the samples of a family add to its name."""
+
+
+def family_of(metric: str, families: Mapping[str, Family]) -> Family:
+    """The family of a metric on a page; one of unknown type where the page says nothing of it."""
+    names = (metric, *(metric.removesuffix(suffix) for suffix in SUFFIXES if metric.endswith(suffix)))
+    return next((families[name] for name in names if name in families), Family())
 
 
 REPORTS = (

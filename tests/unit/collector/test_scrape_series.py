@@ -182,3 +182,26 @@ class Keeping:
 
     def consume(self, batch: Batch) -> None:
         self.batches.append(batch)
+
+
+TYPED = """# TYPE a counter
+# UNIT a seconds
+a_total{__type__="x",i="1"} 1
+# TYPE h histogram
+h_bucket{le="+Inf"} 1
+h_sum 2
+untold 3
+# EOF
+"""
+
+
+def test_series_have_their_type_and_unit_where_that_is_asked() -> None:
+    (job,) = jobs([{"job_name": "j"}])
+    series = TargetSeries(Target(job, "", (("job", "j"),), (), 60.0, 10.0), (), typed=True)
+    found, _ = taken(series, parse(TYPED, openmetrics=True))
+    assert list(map(dict, found)) == [
+        {"__name__": "a_total", "__type__": "counter", "__unit__": "seconds", "i": "1"},
+        {"__name__": "h_bucket", "__type__": "histogram", "le": "+Inf"},
+        {"__name__": "h_sum", "__type__": "histogram"},
+        {"__name__": "untold"},
+    ]

@@ -40,7 +40,7 @@ def client() -> Iterator[TestClient]:
             for target in found:
                 pool.active[target.key] = Scraped(target, families=PAGES[dict(target.labels)["instance"]])
     app = FastAPI()
-    app.include_router(router(scraper, partial(selector, parameter="match_target")))
+    app.include_router(router(scraper, partial(selector, parameter="match_target"), lambda job: job.job_name))
     with TestClient(app) as opened:
         yield opened
     scraper.close()
@@ -99,3 +99,30 @@ def test_targets_by_state_and_pool(client: TestClient, query: str, active: int, 
         assert (target["scrapeInterval"], target["scrapeTimeout"]) == ("1m30s", "10s")
         assert target["discoveredLabels"]["__scrape_interval__"] == "1m30s"
         assert (target["health"], target["lastScrape"]) == ("unknown", "0001-01-01T00:00:00Z")
+
+
+def test_steps_of_relabeling(client: TestClient) -> None:
+    def told(address: str) -> Any:
+        params = {"scrapePool": "app", "labels": f'{{"__address__": "{address}"}}'}
+        (step,) = client.get("/api/v1/targets/relabel_steps", params=params).json()["data"]["steps"]
+        assert step["rule"]["action"] == "drop" and step["rule"]["source_labels"] == ["__address__"]
+        return step["keep"], step["output"]
+
+    assert told("dropped:1") == (False, {}) and told("a:1") == (True, {"__address__": "a:1"})
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("targets/relabel_steps", "no scrapePool parameter provided"),
+        ("targets/relabel_steps?scrapePool=app", "no labels parameter provided"),
+        ("targets/relabel_steps?scrapePool=app&labels=1", "error parsing labels"),
+        ("targets/relabel_steps?scrapePool=x&labels={}", 'error retrieving scrape config: scrape pool "x" not found'),
+        ("scrape_pools/config", "no scrapePool parameter provided"),
+        ("scrape_pools/config?scrapePool=x", 'error retrieving scrape config: scrape pool "x" not found'),
+    ],
+)
+def test_bad_pools(client: TestClient, path: str, error: str) -> None:
+    answer = client.get(f"/api/v1/{path}")
+    assert answer.status_code == 400 and answer.json()["error"].startswith(error)
+    assert client.get("/api/v1/scrape_pools/config?scrapePool=app").json()["data"] == {"yaml": "app"}

@@ -71,6 +71,21 @@ def test_identity():
     }
 
 
+def test_types_and_units_are_labels_where_that_is_asked():
+    point = NumberDataPoint(as_int=3, attributes=attributes(a="b"))
+    point.attributes.append(KeyValue(key="__type__", value=AnyValue(string_value="x")))
+    metrics = [
+        Metric(name="size", unit="By", gauge=Gauge(data_points=[point])),
+        Metric(name="n", unit="1", sum=Sum(data_points=[point], aggregation_temporality=2, is_monotonic=True)),
+    ]
+    cache = otlp.SeriesCache(typed=True)
+    for _ in range(2):  # the second time from what was kept
+        assert series(otlp.decode_metrics(body(*metrics), cache)) == {
+            "size_bytes __type__=gauge __unit__=bytes a=b": 3.0,
+            "n_total __type__=counter a=b": 3.0,
+        }
+
+
 def test_sums():
     point = NumberDataPoint(as_double=2.5)
     counter = Sum(data_points=[point], aggregation_temporality=2, is_monotonic=True)

@@ -66,7 +66,7 @@ BAD = [
     ("x offset 1m offset 2m", 1, 13, "offset may not be set multiple times"),
     ("sum(x) offset 1m", 1, 8, "offset modifier must be preceded by"),
     ("x[0s]", 1, 3, "duration must be greater than 0"),
-    ("x[5m", 1, 5, "unexpected end of input in subquery or range selector"),
+    ("x[5m", 1, 5, "unclosed left bracket"),
     ("'abc", 1, 1, "unterminated quoted string"),
     ("5mm", 1, 1, "bad number or duration syntax"),
     ("1 + 1e400", 1, 5, "error parsing number"),

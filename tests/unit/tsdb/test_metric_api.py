@@ -14,6 +14,7 @@ from obs.model.batch import Batch, Signal
 from obs.model.build import metrics_batch
 from obs.model.labels import labels_id, make_labels
 from obs.model.schema import EXEMPLARS
+from obs.serving import faults
 from obs.tsdb import api
 from obs.tsdb.params import unescaped
 from obs.tsdb.promql import PromQL
@@ -35,6 +36,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     )
     store.consume(Batch(Signal.METRICS, {**batch.tables, "exemplars": exemplars}))
     app = FastAPI()
+    faults.install(app)
     app.include_router(api.router(store, PromQL(store), version="1.2.3", started_ns=0))
     with TestClient(app) as opened:
         yield opened
@@ -88,13 +90,16 @@ ERRORS = [
     ("series?match[]={i=~'('}", "cannot compile regex"),
     (
         "labels?start=abc",
-        'invalid parameter "start": Invalid time value for \'start\': cannot parse "abc" to a valid timestamp',
+        'invalid parameter "start": invalid time value for \'start\': cannot parse "abc" to a valid timestamp',
     ),
     ("status/tsdb?limit=0", "limit must be a positive number"),
-    ("status/tsdb?limit=10001", "at most 10000"),
+    ("status/tsdb?limit=10001", "limit must not exceed 10000"),
     ("metadata?limit=x", "limit must be a number"),
     ("metadata?limit_per_metric=x", "limit_per_metric must be a number"),
-    ("labels?limit=-1", 'invalid parameter "limit"'),
+    ("labels?limit=-1", 'invalid parameter "limit": limit must be non-negative'),
+    ("series?match[]=m0&limit=x", 'invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax'),
+    ("label/%FF/values", 'invalid label name: "\\xff"'),
+    ("label/a%FFb/values", 'invalid label name: "a\\xffb"'),
     ("label//values", 'invalid label name: ""'),
     ("query_exemplars?query=m0&start=9&end=1", "end timestamp must not be before start timestamp"),
     ("query_exemplars?query=(", 'invalid parameter "query"'),
@@ -113,6 +118,23 @@ def test_form(client: TestClient) -> None:
     response = client.post("/api/v1/series", data={"match[]": ["m0", "m1"], "limit": "1"})
     assert response.json() == {"status": "success", "data": [SERIES_0], "warnings": [api.TRUNCATED]}
     assert client.post("/api/v1/labels", data={"match[]": "nothing"}).json()["data"] == []
+
+
+def test_form_in_parts(client: TestClient) -> None:
+    parts = {"match[]": (None, "m0"), "limit": (None, "1"), "file": ("f.txt", "m1")}
+    response = client.post("/api/v1/series", files=parts)
+    assert response.json() == {"status": "success", "data": [SERIES_0], "warnings": [api.TRUNCATED]}
+    body = client.post("/api/v1/query", files={"query": (None, "sum(m1)"), "time": (None, str(T0_S + 1))}).json()
+    assert body["data"]["result"] == [{"metric": {}, "value": [T0_S + 1, "4"]}]
+    broken = client.post("/api/v1/series", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert broken.status_code == 400 and "it has no parts with this boundary" in broken.json()["error"]
+
+
+def test_features_and_blocks(client: TestClient) -> None:
+    features = client.get("/api/v1/features").json()["data"]
+    assert features["promql_functions"]["start_timestamp"] and features["promql_operators"]["limitk"]
+    assert features["promql"]["fill"] and not features["api"]["search"]
+    assert client.get("/api/v1/status/tsdb/blocks").json()["data"] == {"blocks": []}
 
 
 def test_status(client: TestClient) -> None:

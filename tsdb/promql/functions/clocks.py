@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.functions import start_times
 from obs.tsdb.promql.functions.elementwise import Function, mapped
 from obs.tsdb.promql.operators import selector
 from obs.tsdb.promql.plan import Call, Selector, unwrap
@@ -34,6 +35,22 @@ def timestamp(frame: Frame, call: Call) -> Vector:
         vector.present,
         np.ones_like(vector.drop_name),
     )
+
+
+def start_timestamp(frame: Frame, call: Call) -> Vector:
+    """When what each sample of a plain selector counts began; nothing where start timestamps are not used."""
+    node = unwrap(call.args[0])
+    if frame.query.starts is None or not isinstance(node, Selector):
+        return frame.vector(call.args[0]).rows(np.empty(0, np.int64))
+    found = selector.find(frame, node)
+    series = found.series
+    t_ms = series.t_ms
+    known = frame.query.starts.starts(series.labels, int(t_ms.min()), int(t_ms.max())) if len(t_ms) else {}
+    begun = np.zeros(found.present.shape)
+    for i, labels in enumerate(series.labels):
+        if labels in known:
+            begun[i] = start_times.at_times(t_ms[found.rows[i]], *known[labels]) / 1000
+    return Vector(series.labels, begun, found.present, np.ones(len(series.labels), np.bool_)).compact()
 
 
 def _of_query(read: Callable[[Frame], int]) -> Callable[[Frame, Call], Scalar]:
@@ -75,6 +92,7 @@ def _days(later: np.ndarray, earlier: np.ndarray) -> I64:
 CLOCKS: dict[str, Callable[[Frame, Call], Scalar | Vector]] = {
     "time": time,
     "timestamp": timestamp,
+    "start_timestamp": start_timestamp,
     "start": _of_query(lambda frame: frame.query.steps.start_ms),
     "end": _of_query(lambda frame: frame.query.steps.end_ms),
     "step": _of_query(_step),

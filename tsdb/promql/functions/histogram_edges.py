@@ -37,6 +37,22 @@ def each_window(windows: Windows) -> Iterator[Window]:
         yield Window(series, step, int(first[series, step]), int(last[series, step]) + 1, int(inside[series, step]))
 
 
+def each_unmixed(windows: Windows) -> Iterator[Window]:
+    """The same, and every window within whose reach floats and histograms meet; these as if they held both."""
+    from obs.tsdb.promql.kernels_windows import rows_over_time
+
+    assert windows.hists is not None
+    beyond = windows.lookback_ms if windows.edge is Edge.SMOOTHED else 0
+    reach_ms = windows.range_ms + windows.lookback_ms + beyond
+    first, stop = rows_over_time(windows.offsets, windows.t_ms, windows.ends + beyond, reach_ms)
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_hist(windows.hists), dtype=np.int64)])
+    hists = before[stop] - before[first]
+    mixed = (hists > 0) & (hists < stop - first)
+    yield from (w for w in each_window(windows) if not mixed[w.series, w.step])
+    for series, step in zip(*(a.tolist() for a in np.nonzero(mixed)), strict=True):
+        yield Window(series, step, int(first[series, step]), int(stop[series, step]), int(hists[series, step]))
+
+
 def increase(frame: Frame, call: Call, windows: Windows, w: Window, is_counter: bool) -> Histogram | None:
     """What a window's histograms grew by between its edges."""
     rates = Rates(frame, call, windows)
@@ -78,6 +94,12 @@ def smoothed_samples(frame: Frame, node: Selector, series: Windows, present: Boo
     """Where a smoothed selector has samples, and the histograms among them; `series` has its samples and steps."""
     assert series.hists is not None
     present, found = present.copy(), np.full(present.shape, None, np.object_)
+    reach = replace(series, range_ms=0, edge=Edge.SMOOTHED)
+    for w in each_unmixed(reach):
+        if 0 < w.hists < w.hi - w.lo and present[w.series, w.step]:
+            text = f"encountered a mix of histograms and floats{maybe_of(metric_name(series.labels[w.series]))}"
+            frame.query.annotations.warn(node, text)
+            present[w.series, w.step] = False
     for row, step in zip(*(a.tolist() for a in np.nonzero(present)), strict=True):
         start, stop = int(series.offsets[row]), int(series.offsets[row + 1])
         at_ms = int(series.ends[step])

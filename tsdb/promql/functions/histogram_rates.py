@@ -5,17 +5,19 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/functions/#rate
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from obs.tsdb.promql.annotations import MIXED_BUCKETS, go_quote, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions.histogram_windows import Window, range_node, with_histograms
+from obs.tsdb.promql.functions.start_times import coverage, starts_of
 from obs.tsdb.promql.histogram import GAUGE, Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, add, detect_reset
 from obs.tsdb.promql.plan import Call
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_name
+
+BY_STARTS = ("rate", "increase", "irate", "resets")
+"""The functions that heed start timestamps."""
 
 
 class Rates:
@@ -25,6 +27,7 @@ class Rates:
         assert windows.hists is not None
         self.windows, self.hists = windows, windows.hists
         self.notes, self.node = frame.query.annotations, range_node(call)
+        self.starts = starts_of(frame, call, windows) if call.name in BY_STARTS else None
 
     def name(self, w: Window) -> str:
         """The metric."""
@@ -51,7 +54,7 @@ class Rates:
         points: list[Histogram] = list(self.hists[w.lo : w.hi])
         self.check_hints(w, points, is_counter)
         first, last = points[0], points[-1]
-        if is_counter and detect_reset(points[1], first):
+        if is_counter and self.anew(w.lo + 1, first):
             # Nothing of a first sample before a reset counts, whatever its layout is.
             first = Histogram(
                 points[1].schema, custom_values=points[1].custom_values, zero_threshold=points[1].zero_threshold
@@ -62,11 +65,36 @@ class Rates:
         result = last.to_schema(min(p.schema for p in (first, last, *(points[1:-1] if is_counter else ()))))
         result = self.combined(result, first, -1.0)
         before = first
-        for now in points[1:] if is_counter else []:
-            if detect_reset(now, before):
+        for row in range(w.lo + 1, w.hi if is_counter else 0):
+            if self.anew(row, before):
                 result = self.combined(result, before, 1.0)
-            before = now
+            before = self.hists[row]
         return result.with_hint(GAUGE).compact()
+
+    def anew(self, row: int, before: Histogram) -> bool:
+        """Whether the histogram of a row does not go on from the one before it."""
+        return (self.starts is not None and bool(self.starts.anew[row])) or detect_reset(self.hists[row], before)
+
+    def from_start(self, w: Window, is_rate: bool) -> Histogram | None:
+        """rate and increase where starts are used: one that lies in the window stands for an empty histogram there."""
+        assert self.starts is not None
+        lo, hi = np.array([[w.lo]]), np.array([[w.hi - 1]])
+        first: Histogram = self.hists[w.lo]
+        result = self.increase(w, True) if w.hi - w.lo > 1 else None
+        if result is None and w.hi - w.lo > 1:
+            return None
+        if bool(self.starts.overlaps[w.lo + 1 : w.hi].any()):
+            self.notes.overlaps(self.node, self.name(w), 1)
+        counts = [np.array([[h.count if h is not None else 0.0]]) for h in (first, result)]
+        factor, zero = coverage(self.windows, self.starts, self.windows.ends[[[w.step]]], lo, hi, *counts)
+        if zero[0, 0]:
+            try:
+                result = first if result is None else self.combined(result, first, 1.0).with_hint(GAUGE)
+            except Incompatible:
+                self.warn_mixed(w)
+                return None
+        per = self.windows.range_ms / 1000 if is_rate else 1.0
+        return None if result is None else result.scale(float(factor[0, 0]) / per)
 
     def check_hints(self, w: Window, points: list[Histogram], is_counter: bool) -> None:
         """Say where gauges are taken for counters, or counters for gauges."""
@@ -84,7 +112,7 @@ class Rates:
         if not is_rate and not all(gauges):
             self.warn_kind(w, "gauge")
         result: Histogram = now
-        if not is_rate or not detect_reset(now, before):
+        if not is_rate or not self.anew(w.hi - 1, before):
             try:
                 result = self.combined(now, before, -1.0)
             except Incompatible:
@@ -98,17 +126,16 @@ class Rates:
 def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, is_rate: bool) -> Vector:
     """rate, increase and delta."""
     from obs.tsdb.promql import kernels
-    from obs.tsdb.promql.functions.over_windows import hint_counter
+    from obs.tsdb.promql.functions.rates import float_rates, hint_counter
 
     rates = Rates(frame, call, windows)
-    float_rows: list[int] = []
 
     def floats(w: Windows) -> tuple[F64, Bool]:
-        out = kernels.extrapolated(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_counter, is_rate)
-        float_rows.extend(np.flatnonzero(out[1].any(axis=1)).tolist())
-        return out
+        return float_rates(frame, call, w, is_counter, is_rate)
 
     def one(w: Window) -> Histogram | None:
+        if rates.starts is not None:
+            return rates.from_start(w, is_rate)
         if w.hi - w.lo < 2:
             return None
         result = rates.increase(w, is_counter)
@@ -125,19 +152,18 @@ def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, i
 
     vector = with_histograms(frame, call, windows, floats, one)[0]
     if is_counter:
-        kept = [windows.labels[i] for i in float_rows]
-        hint_counter(frame, call, replace(vector, labels=kept))
+        hint_counter(frame, call, vector.only_floats().compact())
     return vector
 
 
 def last_two(frame: Frame, call: Call, windows: Windows, is_rate: bool) -> Vector:
     """irate and idelta; only the last two samples decide whether a window is one of floats or of histograms."""
-    from obs.tsdb.promql import kernels
+    from obs.tsdb.promql.functions.rates import float_steps
 
     rates = Rates(frame, call, windows)
     ends = [(w, _narrowed(windows, w)) for w in _windows_of_two(windows)]
     w = windows
-    values, present = kernels.instant_delta(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_rate)
+    values, present = float_steps(frame, call, windows, is_rate)
     present, hists = present.copy(), np.full(present.shape, None, np.object_)
     for window, count in ends:
         if count == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from obs.tsdb.promql.annotations import MIXED_BUCKETS, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, Total, detect_reset
-from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Subquery, unwrap
+from obs.tsdb.promql.plan import Call, Node, RangeSelector, Subquery, unwrap
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, is_hist, metric_name
 
 
@@ -38,8 +39,10 @@ def each_window(windows: Windows) -> Iterator[Window]:
 
 
 def range_node(call: Call) -> Node:
-    """The argument that is the range vector."""
-    return next(a for a in call.args if isinstance(unwrap(a), RangeSelector | Subquery))
+    """The argument that is the range vector. What is said of a subquery stands at 1:1, as Prometheus has it."""
+    found = next(a for a in call.args if isinstance(unwrap(a), RangeSelector | Subquery))
+    inner = unwrap(found)
+    return replace(inner, pos=0) if isinstance(inner, Subquery) else inner
 
 
 def drop_histograms(frame: Frame, call: Call, windows: Windows) -> Windows:
@@ -48,7 +51,8 @@ def drop_histograms(frame: Frame, call: Call, windows: Windows) -> Windows:
         if w.hists < w.hi - w.lo:
             name = metric_name(windows.labels[w.series])
             text = f"ignored histograms in a range containing both floats and histograms{maybe_of(name)}"
-            frame.query.annotations.info(range_node(call), text)
+            at = call.args[0] if call.name == "quantile_over_time" else range_node(call)
+            frame.query.annotations.info(at, text)
     return windows.only_floats()
 
 
@@ -115,20 +119,22 @@ def summed(frame: Frame, call: Call, windows: Windows, name: str) -> Vector:
     return with_histograms(frame, call, windows, floats, one)[0]
 
 
-def turns(windows: Windows, falls_only: bool, each: Callable[[Windows], Iterator[Window]] = each_window) -> Vector:
-    """changes and resets over floats and histograms in turn: from one kind to the other counts as both."""
-    from obs.tsdb.promql.kernels_windows import turns_over_time
+def turns(
+    windows: Windows,
+    falls_only: bool,
+    floats: Callable[[Windows], tuple[F64, Bool]],
+    each: Callable[[Windows], Iterator[Window]] = each_window,
+    anew: Bool | None = None,
+) -> Vector:
+    """changes and resets over floats and histograms in turn: from one kind to the other counts as both.
 
-    w = windows.only_floats()
-    if w.edge is Edge.NONE:
-        out, present = turns_over_time(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, falls_only)
-    else:
-        from obs.tsdb.promql.kernels_edges import anchored_turns
-
-        out, present = anchored_turns(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only)
+    `anew`: the samples that begin anew by their start timestamps.
+    """
+    out, present = floats(windows.only_floats())
     for window in each(windows):
         rows = range(window.lo + 1, window.hi)
-        out[window.series, window.step] = sum(_turn(windows, row, falls_only) for row in rows)
+        turned = (_turn(windows, row, falls_only) or (anew is not None and bool(anew[row])) for row in rows)
+        out[window.series, window.step] = sum(turned)
         present[window.series, window.step] = True
     drop = np.ones(windows.series, np.bool_)
     return Vector(windows.labels, windows.widen(out), windows.widen(present), drop).compact()

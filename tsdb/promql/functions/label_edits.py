@@ -103,11 +103,11 @@ def _sort(descending: bool) -> Callable[[Frame, Call], Vector]:
 
     def function(frame: Frame, call: Call) -> Vector:
         vector = frame.vector(call.args[0])
-        if frame.steps.step_ms:
+        if frame.steps.end_ms != frame.steps.start_ms:
             _ineffective(frame, call)
+        vector = vector.only_floats().compact()
         if frame.steps.count != 1:
             return vector
-        vector = vector.only_floats().compact()
         keys = -vector.values[:, 0] if descending else vector.values[:, 0]
         return vector.rows(np.argsort(np.where(np.isnan(keys), np.inf, keys), kind="stable"))
 
@@ -118,7 +118,7 @@ def _sort_by_label(descending: bool) -> Callable[[Frame, Call], Vector]:
     def function(frame: Frame, call: Call) -> Vector:
         vector = frame.vector(call.args[0])
         names = [frame.text(a) for a in call.args[1:]]
-        if frame.steps.step_ms:
+        if frame.steps.end_ms != frame.steps.start_ms:
             _ineffective(frame, call)
         if frame.steps.count != 1:
             return vector

@@ -5,115 +5,19 @@ Signature of all: (frame, call, windows) → Vector, so that aggregations can fe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from obs.errors import QueryError
-from obs.tsdb.promql.annotations import go_quote
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.formatting import go_general
-from obs.tsdb.promql.histogram import Histogram
+from obs.tsdb.promql.functions import start_times
+from obs.tsdb.promql.functions.rates import RATES
+from obs.tsdb.promql.functions.window_vectors import Kernel, WindowFunction, floats, vector_of
 from obs.tsdb.promql.plan import Call, Edge
-from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_names
-
-WindowFunction = Callable[[Frame, Call, Windows], Vector]
-Kernel = Callable[[Windows], tuple[F64, Bool]]
-
-_COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
-
-
-def floats(kernel: Kernel, keeps_name: bool = False) -> WindowFunction:
-    """A function over the floats of each window; histograms are left out, with an info where floats are there too."""
-
-    def function(frame: Frame, call: Call, windows: Windows) -> Vector:
-        if windows.hists is not None:
-            from obs.tsdb.promql.functions.histogram_windows import drop_histograms
-
-            windows = drop_histograms(frame, call, windows)
-        return vector_of(windows, *kernel(windows), keeps_name=keeps_name)
-
-    return function
-
-
-def vector_of(windows: Windows, values: F64, present: Bool, keeps_name: bool = False) -> Vector:
-    """The result of a kernel as a vector; the metric name goes, but for functions that give samples back unchanged."""
-    drop = windows.drop_name if keeps_name else np.ones(windows.series, np.bool_)
-    return Vector(windows.labels, windows.widen(values), windows.widen(present), drop).compact()
-
-
-def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
-    def function(frame: Frame, call: Call, windows: Windows) -> Vector:
-        from obs.tsdb.promql import kernels
-
-        if windows.edge is not Edge.NONE:
-            return _extended(frame, call, windows, is_counter, is_rate)
-        if windows.hists is not None:
-            from obs.tsdb.promql.functions.histogram_rates import extrapolated
-
-            return extrapolated(frame, call, windows, is_counter, is_rate)
-        w = windows
-        values, present = kernels.extrapolated(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_counter, is_rate)
-        result = vector_of(windows, values, present)
-        if is_counter:
-            hint_counter(frame, call, result)
-        return result
-
-    return function
-
-
-def _extended(frame: Frame, call: Call, windows: Windows, is_counter: bool, is_rate: bool) -> Vector:
-    """rate, increase and delta of anchored and smoothed windows."""
-    from obs.tsdb.promql import kernels_edges
-
-    def floats(w: Windows) -> tuple[F64, Bool]:
-        return kernels_edges.extended(
-            w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, w.edge is Edge.SMOOTHED, is_counter, is_rate
-        )
-
-    if windows.hists is None:
-        result = vector_of(windows, *floats(windows))
-    else:
-        from obs.tsdb.promql.functions.histogram_edges import each_window, increase
-        from obs.tsdb.promql.functions.histogram_windows import Window, with_histograms
-
-        def one(w: Window) -> Histogram | None:
-            grown = increase(frame, call, windows, w, is_counter)
-            return grown.divide(windows.range_ms / 1000) if grown is not None and is_rate else grown
-
-        result = with_histograms(frame, call, windows, floats, one, each_window)[0]
-    if is_counter:
-        hint_counter(frame, call, result.only_floats().compact())
-    return result
-
-
-def hint_counter(frame: Frame, call: Call, result: Vector) -> None:
-    """An info for each metric that is rated but not named like a counter."""
-    for name in metric_names(result.labels):
-        if name and not name.endswith(_COUNTER_ENDINGS):
-            message = (
-                f"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {go_quote(name)}"
-            )
-            frame.query.annotations.info(call.args[0], message)
-
-
-def _last_two(is_rate: bool) -> WindowFunction:
-    def function(frame: Frame, call: Call, windows: Windows) -> Vector:
-        from obs.tsdb.promql import kernels
-
-        if windows.hists is not None:
-            from obs.tsdb.promql.functions.histogram_rates import last_two
-
-            return last_two(frame, call, windows, is_rate)
-        w = windows
-        result = vector_of(w, *kernels.instant_delta(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_rate))
-        if is_rate:
-            hint_counter(frame, call, result)
-        return result
-
-    return function
+from obs.tsdb.promql.values import F64, Bool, Vector, Windows
 
 
 def _plain(name: str, *extra: Any) -> Kernel:
@@ -195,13 +99,15 @@ def _quantile(frame: Frame, call: Call, windows: Windows) -> Vector:
     from obs.tsdb.promql.kernels_windows import quantile_over_time
 
     q = frame.scalar(call.args[0]).values
-    for value in np.unique(q[np.isnan(q) | (q < 0) | (q > 1)]).tolist():
-        message = f"quantile value should be between 0 and 1, got {go_general(value)}"
-        frame.query.annotations.warn(call.args[0], message)
 
     def kernel(w: Windows) -> tuple[F64, Bool]:
         ends = np.repeat(w.ends, len(q)) if len(w.ends) != len(q) else w.ends
-        return quantile_over_time(w.offsets, w.t_ms, w.values, ends, w.range_ms, q)
+        found, present = quantile_over_time(w.offsets, w.t_ms, w.values, ends, w.range_ms, q)
+        used = q[present.any(axis=0)]
+        for value in np.unique(used[np.isnan(used) | (used < 0) | (used > 1)]).tolist():
+            message = f"quantile value should be between 0 and 1, got {go_general(value)}"
+            frame.query.annotations.warn(call.args[0], message)
+        return found, present
 
     return floats(kernel)(frame, call, windows)
 
@@ -227,7 +133,7 @@ def _smoothing(frame: Frame, call: Call, windows: Windows) -> Vector:
     from obs.tsdb.promql.kernels_trends import smoothing
 
     level, trend = (frame.scalar(arg).values for arg in call.args[1:])
-    for name, factors, short in (("smoothing", level, "sf"), ("trend", trend, "tf")):
+    for name, factors, short in (("smoothing", level, "sf"), ("trend", trend, "tf")) if windows.series else ():
         bad = factors[~((factors > 0) & (factors < 1))]
         if len(bad):
             raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {bad[0]:f}")
@@ -235,6 +141,28 @@ def _smoothing(frame: Frame, call: Call, windows: Windows) -> Vector:
     def kernel(w: Windows) -> tuple[F64, Bool]:
         ends = np.repeat(w.ends, len(level)) if len(w.ends) != len(level) else w.ends
         return smoothing(w.offsets, w.t_ms, w.values, ends, w.range_ms, level, trend)
+
+    return floats(kernel)(frame, call, windows)
+
+
+def _integral(frame: Frame, call: Call, windows: Windows) -> Vector:
+    """The area under the samples of each window in value times seconds; NaN counts as zero."""
+    from obs.tsdb.promql.functions.integrals import LEFT, TRAPEZOIDS, integral
+
+    strategy = frame.scalar(call.args[1]).values if len(call.args) > 1 else np.full(1, float(TRAPEZOIDS))
+    known = np.isin(strategy, np.arange(LEFT, TRAPEZOIDS + 1))
+
+    def kernel(w: Windows) -> tuple[F64, Bool]:
+        first, stop = _rows(w)
+        if len(strategy) == 1 or first.shape[1] == len(strategy):
+            chosen = np.where(known, strategy, TRAPEZOIDS)
+        else:
+            chosen, first, stop = np.where(known, strategy, TRAPEZOIDS), w.widen(first), w.widen(stop)
+        found, present = integral(w.t_ms, w.values, first, stop, np.broadcast_to(chosen, first.shape)), stop > first
+        for value in np.unique(np.broadcast_to(strategy, first.shape)[present & ~np.broadcast_to(known, first.shape)]):
+            message = f"strategy should be 0, 1, or 2 (default), using 2, got {go_general(float(value))}"
+            frame.query.annotations.warn(call.args[1], message)
+        return found, present
 
     return floats(kernel)(frame, call, windows)
 
@@ -254,28 +182,39 @@ def _sums(name: str) -> WindowFunction:
 
 def _turns(falls_only: bool) -> WindowFunction:
     def function(frame: Frame, call: Call, windows: Windows) -> Vector:
+        def floats(w: Windows) -> tuple[F64, Bool]:
+            return _float_turns(frame, call, w, falls_only)
+
         if windows.hists is not None:
             from obs.tsdb.promql.functions import histogram_edges, histogram_windows
 
             each = histogram_windows.each_window if windows.edge is Edge.NONE else histogram_edges.each_window
-            return histogram_windows.turns(windows, falls_only, each)
-        if windows.edge is not Edge.NONE:
-            from obs.tsdb.promql.kernels_edges import anchored_turns
-
-            w = windows
-            found = anchored_turns(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only)
-            return vector_of(windows, *found)
-        return vector_of(windows, *_plain("turns_over_time", falls_only)(windows))
+            starts = start_times.starts_of(frame, call, windows) if falls_only else None
+            return histogram_windows.turns(windows, falls_only, floats, each, starts.anew if starts else None)
+        return vector_of(windows, *floats(windows))
 
     return function
 
 
+def _float_turns(frame: Frame, call: Call, w: Windows, falls_only: bool) -> tuple[F64, Bool]:
+    """Windows of floats alone."""
+    from obs.tsdb.promql import kernels_edges
+
+    if w.edge is Edge.NONE:
+        out, present = _plain("turns_over_time", falls_only)(w)
+        first, stop = _rows(w)
+    else:
+        out, present = kernels_edges.anchored_turns(
+            w.offsets, w.t_ms, w.values, w.ends, w.range_ms, w.lookback_ms, falls_only
+        )
+        first, last = kernels_edges.all_edge_rows(w.offsets, w.t_ms, w.ends, w.range_ms, w.lookback_ms, False)
+        stop = last + 1
+    further = start_times.further_resets(frame, call, w, first, stop) if falls_only else None
+    return (out if further is None else out + further), present
+
+
 WINDOW_FUNCTIONS: dict[str, WindowFunction] = {
-    "rate": _rates(is_counter=True, is_rate=True),
-    "increase": _rates(is_counter=True, is_rate=False),
-    "delta": _rates(is_counter=False, is_rate=False),
-    "irate": _last_two(is_rate=True),
-    "idelta": _last_two(is_rate=False),
+    **RATES,
     "deriv": floats(_deriv),
     "predict_linear": _predict,
     "double_exponential_smoothing": _smoothing,
@@ -295,6 +234,7 @@ WINDOW_FUNCTIONS: dict[str, WindowFunction] = {
     "ts_of_max_over_time": floats(_time_of_extreme(1.0)),
     "ts_of_min_over_time": floats(_time_of_extreme(-1.0)),
     "mad_over_time": floats(_plain("mad_over_time")),
+    "integral": _integral,
     "quantile_over_time": _quantile,
     "stddev_over_time": floats(_deviation),
     "stdvar_over_time": floats(_plain("variance_over_time")),

@@ -34,7 +34,7 @@ _CALENDAR = [
     "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year",
 ]  # fmt: skip
 _PLAIN_VECTOR = [
-    "absent", "sort", "sort_desc", "timestamp", "histogram_avg", "histogram_count", "histogram_sum",
+    "absent", "sort", "sort_desc", "start_timestamp", "timestamp", "histogram_avg", "histogram_count", "histogram_sum",
     "histogram_stddev", "histogram_stdvar",
 ]  # fmt: skip
 SIGNATURES: dict[str, Signature] = {
@@ -51,6 +51,7 @@ SIGNATURES: dict[str, Signature] = {
     "histogram_quantiles": Signature((V, T, S, S), -1),
     "holt_winters": Signature((M, S, S)),
     "info": Signature((V, V), 1),
+    "integral": Signature((M, S), 1),
     "label_join": Signature((V, T, T, T), -1),
     "label_replace": Signature((V, T, T, T, T)),
     "max_of": Signature((S, S), returns=S),

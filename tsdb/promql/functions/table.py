@@ -11,9 +11,10 @@ from obs.tsdb.promql.functions.elementwise import ELEMENTWISE
 from obs.tsdb.promql.functions.histograms import HISTOGRAMS
 from obs.tsdb.promql.functions.info import info
 from obs.tsdb.promql.functions.label_edits import LABEL_EDITS
-from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS, WindowFunction
+from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
 from obs.tsdb.promql.functions.presence import PRESENCE
 from obs.tsdb.promql.functions.signatures import SIGNATURES
+from obs.tsdb.promql.functions.window_vectors import WindowFunction
 from obs.tsdb.promql.operators.slices import in_order, in_slices, slices
 from obs.tsdb.promql.plan import Call, Kind
 from obs.tsdb.promql.values import Value

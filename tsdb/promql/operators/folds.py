@@ -174,7 +174,8 @@ def _compensated(total: F64, lost: F64) -> F64:
 def ignore_histograms(frame: Frame, node: Aggregate, part: Vector) -> None:
     """Say that histograms were left out of an aggregation that has no meaning for them."""
     if part.hists is not None and bool(part.histograms.any()):
-        frame.query.annotations.info(node.expr, f"ignored histogram in {node.op} aggregation")
+        at = node if node.op in ("topk", "bottomk") else node.expr
+        frame.query.annotations.info(at, f"ignored histogram in {node.op} aggregation")
 
 
 FOLDS: dict[str, Callable[[Frame, Aggregate], Fold]] = {

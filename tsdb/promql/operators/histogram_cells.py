@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from obs.tsdb.promql.annotations import MIXED_BUCKETS
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import GAUGE, Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, add
@@ -77,7 +76,7 @@ def _sum(frame: Frame, node: Binary, a: Histogram, b: Histogram) -> Histogram | 
     try:
         outcome = add(a, b, 1.0 if node.op == "+" else -1.0)
     except Incompatible:
-        notes.warn(node, MIXED_BUCKETS)
+        notes.warn(node, f"incompatible bucket layout encountered for binary operator {node.op}")
         return None
     if outcome.hints_collide:
         notes.warn(node, f"conflicting counter resets during histogram {said}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from obs.tsdb.promql.annotations import MIXED_BUCKETS
+from obs.tsdb.promql.annotations import MIXED_BUCKETS, maybe_of
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.histogram_sums import Incompatible, Total
 from obs.tsdb.promql.operators.cells import Cells
 from obs.tsdb.promql.plan import Aggregate
-from obs.tsdb.promql.values import I64, Vector
+from obs.tsdb.promql.values import I64, Vector, metric_name
 
 
 class HistogramSums:
@@ -25,9 +25,9 @@ class HistogramSums:
         """Fold in the histograms of some series."""
         assert part.hists is not None
         for row, col in zip(*(a.tolist() for a in np.nonzero(part.histograms)), strict=True):
-            self._add((int(group[row]), col), part.hists[row, col])
+            self._add((int(group[row]), col), part.hists[row, col], metric_name(part.labels[row]))
 
-    def _add(self, key: tuple[int, int], hist: Histogram) -> None:
+    def _add(self, key: tuple[int, int], hist: Histogram, metric: str) -> None:
         if key not in self.sums:
             self.sums[key] = Total(hist)
             return
@@ -35,7 +35,7 @@ class HistogramSums:
         try:
             outcome = self.sums[key].add(hist)
         except Incompatible:
-            notes.warn(self.node.expr, MIXED_BUCKETS)
+            notes.warn(self.node.expr, f"{MIXED_BUCKETS}{maybe_of(metric)}")
             self.broken.add(key)
             return
         if outcome.reconciled:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,10 +35,13 @@ class MemorySource:
 
     def __init__(self) -> None:
         self._series: dict[Labels, dict[int, object]] = {}
+        self._starts: dict[Labels, dict[int, int]] = {}
 
-    def add(self, labels: Labels, t_ms: int, value: object) -> None:
-        """One sample: a float or a histogram."""
+    def add(self, labels: Labels, t_ms: int, value: object, start_ms: int = 0) -> None:
+        """One sample: a float or a histogram, and when what it counts began (0: unknown)."""
         self._series.setdefault(labels, {})[t_ms] = value
+        if start_ms:
+            self._starts.setdefault(labels, {})[t_ms] = start_ms
 
     def close(self) -> None:
         """Nothing to do."""
@@ -63,6 +67,11 @@ class MemorySource:
     ) -> OnePart:
         """As the port says, in one part."""
         return OnePart(self.select(matchers, start_ms, end_ms))
+
+    def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
+        """As the port says."""
+        found = {ls: np.array(sorted(self._starts[ls].items()), np.int64) for ls in series if ls in self._starts}
+        return {ls: (rows[:, 0], rows[:, 1]) for ls, rows in found.items()}
 
 
 def _series_set(labels: list[Labels], offsets: list[int], times: list[int], values: list[object]) -> SeriesSet:

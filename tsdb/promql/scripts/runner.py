@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from obs.errors import ObsError
 from obs.model.labels import Labels
 from obs.model.ports import SampleSource
+from obs.tsdb.promql.context import QueryOptions
 from obs.tsdb.promql.engine import PromQL
 from obs.tsdb.promql.histogram import UNKNOWN, Histogram
 from obs.tsdb.promql.result import Result
+from obs.tsdb.promql.scripts import start_lines
 from obs.tsdb.promql.scripts.compare import SAID_UNKNOWN, difference
-from obs.tsdb.promql.scripts.custom_buckets import convert
+from obs.tsdb.promql.scripts.custom_buckets import Sample, convert
 from obs.tsdb.promql.scripts.dialect import Command, parse_script
 from obs.tsdb.promql.scripts.memory import MemorySource
 from obs.tsdb.promql.scripts.notation import Unsupported, parse_series
@@ -28,8 +29,8 @@ from obs.tsdb.promql.scripts.notation import Unsupported, parse_series
 class ScriptStore(SampleSource, Protocol):
     """Where a script loads to and reads from."""
 
-    def add(self, labels: Labels, t_ms: int, value: object) -> None:
-        """One sample."""
+    def add(self, labels: Labels, t_ms: int, value: object, start_ms: int) -> None:
+        """One sample, and when what it counts began (0: unknown)."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -79,14 +80,20 @@ def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> Scr
 
 
 def _load(store: ScriptStore, command: Command) -> None:
-    samples = [sample for line in command.body for sample in _samples(line, command.gap_ms)]
-    for sample in chain(samples, convert(samples) if command.nhcb else ()):
-        store.add(*sample)
-
-
-def _samples(line: str, gap_ms: int) -> list[tuple[Labels, int, object]]:
-    labels, values = parse_series(line)
-    return [(labels, i * gap_ms, _loaded(value)) for i, value in enumerate(values) if value is not None]
+    lines, samples = iter(command.body), list[Sample]()
+    for line in lines:
+        told = start_lines.read(line)
+        line = line if told is None else next(lines, "")
+        labels, values = parse_series(line)
+        if told is not None and (told[0] != labels or len(told[1]) != len(values)):
+            raise Unsupported(f"the start timestamps above {line!r} do not go with it")
+        for i, value in enumerate(values):
+            if value is not None:
+                t_ms, offset_ms = i * command.gap_ms, None if told is None else told[1][i]
+                samples.append((labels, t_ms, _loaded(value)))
+                store.add(*samples[-1], 0 if offset_ms is None else t_ms + offset_ms)
+    for sample in convert(samples) if command.nhcb else ():
+        store.add(*sample, 0)
 
 
 def _loaded(value: object) -> object:
@@ -94,7 +101,7 @@ def _loaded(value: object) -> object:
 
 
 def _evaluate(store: ScriptStore, command: Command) -> str:
-    promql = PromQL(store)
+    promql = PromQL(store, QueryOptions(use_starts=True))
     failing = [e for e in command.expects if e.what == "fail"]
     try:
         result = _query(promql, command)
