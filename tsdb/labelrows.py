@@ -65,11 +65,13 @@ class LabelRows(Sequence[Labels]):
 
     def order(self) -> I64:
         """Positions in the order of labels."""
+        if len(self.ordinals) < FEW:
+            return self._order_one_by_one()
         flat, rows = self._pairs
         counts = np.bincount(rows, minlength=len(self.ordinals))
         widest = max(int(counts.max(initial=0)), 1)
-        if len(self.ordinals) < FEW or widest * len(counts) > MOST_EMPTY * len(flat):
-            return np.array(sorted(range(len(self.ordinals)), key=self._made.__getitem__), np.int64)
+        if widest * len(counts) > MOST_EMPTY * len(flat):
+            return self._order_one_by_one()
         distinct, inverse = np.unique(flat, return_inverse=True)
         texts = list(map(self._index.pair_texts.__getitem__, distinct.tolist()))
         ranks = np.empty(len(texts), np.int32)
@@ -78,6 +80,10 @@ class LabelRows(Sequence[Labels]):
         columns = np.full((widest, len(counts)), -1, np.int32)  # fewer labels come first
         columns[places, rows] = ranks[inverse]
         return np.lexsort(columns[::-1])
+
+    def _order_one_by_one(self) -> I64:
+        count = len(self.ordinals)
+        return np.array(sorted(range(count), key=self._made.__getitem__) if count > 1 else range(count), np.int64)
 
     def least(self, most: int) -> LabelRows:
         """The first `most` of them in the order of labels; only of these and their like are all labels looked at."""

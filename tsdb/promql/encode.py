@@ -25,23 +25,30 @@ POINTS = 1 << 18
 
 def data(result: Result, limit: int = 0) -> bytes:
     """`{"resultType":…,"result":…}`; at most `limit` series where it is over zero."""
+    count = len(result.labels) if limit <= 0 else min(limit, len(result.labels))
+    if result.kind == "matrix":
+        return b'{"resultType":"matrix","result":[%s]}' % b",".join(_matrix_rows(result, count))
     times = time_texts(result.times)
     if result.kind == "scalar":
         return b'{"resultType":"scalar","result":%s}' % _point(times[0], go_json(float(result.values[0, 0]))).encode()
     if result.kind == "string":
         body = json_bytes(result.text).decode()
         return f'{{"resultType":"string","result":[{times[0]},{body}]}}'.encode()
-    count = len(result.labels) if limit <= 0 else min(limit, len(result.labels))
-    if result.kind == "vector":
-        rows = [_vector_row(result, row, times).encode() for row in range(count)]
-    else:
-        rows = list(_matrix_rows(result, count, times))
-    return b'{"resultType":"%s","result":[%s]}' % (result.kind.encode(), b",".join(rows))
+    rows = [_vector_row(result, row, times).encode() for row in range(count)]
+    return b'{"resultType":"vector","result":[%s]}' % b",".join(rows)
 
 
 def time_texts(times: I64) -> list[str]:
     """Milliseconds as seconds, with three digits where it is no whole second."""
     return [str(t // 1000) if t % 1000 == 0 else f"{t / 1000:.3f}" for t in times.tolist()]
+
+
+def _openings(times: I64) -> pa.Array:
+    """Of each time the start of a point, up to its value."""
+    seconds = times // 1000
+    whole = bool((seconds * 1000 == times).all())
+    texts = pc.cast(pa.array(seconds), pa.string()) if whole else pa.array(time_texts(times), pa.string())
+    return pc.binary_join_element_wise("[", texts, ',"', "")
 
 
 def _metric(result: Result, row: int) -> str:
@@ -56,10 +63,11 @@ def _vector_row(result: Result, row: int, times: Sequence[str]) -> str:
     return f'{{"metric":{_metric(result, row)},"value":{value}}}'
 
 
-def _matrix_rows(result: Result, count: int, times: Sequence[str]) -> Iterator[bytes]:
+def _matrix_rows(result: Result, count: int) -> Iterator[bytes]:
     """Series by series; the points of many are written at one time."""
-    opened = pa.array([f'[{t},"' for t in times])
-    some = max(POINTS // max(len(times), 1), 1)
+    opened = _openings(result.times)
+    times: Sequence[str] = () if result.hists is None else time_texts(result.times)
+    some = max(POINTS // max(len(opened), 1), 1)
     for first in range(0, count, some):
         part = slice(first, min(first + some, count))
         hists = result.hists
