@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +17,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
-from obs.tsdb import decimals
+from obs.tsdb import decimals, pages
 from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.filenames import SAMPLES
+from obs.tsdb.limits import DECODED_TOGETHER, FEW_ROWS
 from obs.tsdb.rows import whole
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
+Rows = tuple[int, int]
+"""Rows first:stop of a row group."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The decoded samples of one row group."""
+    """The decoded samples of one row group, or some of them: those from row `first` of it on."""
 
     t_ms: I64
     values: F64
+    first: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -41,15 +50,21 @@ class GroupCache:
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._lock = threading.Lock()
-        self._groups: OrderedDict[tuple[str, int], Group] = OrderedDict()
+        self._groups: OrderedDict[tuple[str, int, Rows | None], Group] = OrderedDict()  # None: all its rows
         self._decoding: dict[tuple[str, int], threading.Event] = {}  # set when it is done, well or not
         self.nbytes = 0
 
-    def read(self, block: Block, series: BlockSeries, wanted: Iterable[int]) -> tuple[dict[int, Group], int]:
-        """Row groups of a block by number, and how many had to be decoded. None of a damaged block."""
-        wanted = list(wanted)
+    def read(
+        self, block: Block, series: BlockSeries, wanted: Sequence[int], rows: Sequence[Rows] = ()
+    ) -> tuple[dict[int, Group], int]:
+        """Row groups of a block by number, and how many had to be decoded. None of a damaged block.
+
+        `rows`: those that are wanted of each, or nothing. Of a group that is not kept whole few rows are decoded alone.
+        """
+        few, decoded = self._few(block, series, dict(zip(wanted, rows, strict=True))) if rows else ({}, 0)
+        wanted = [g for g in wanted if g not in few]
         with self._lock:
-            found = self._held(block.name, wanted)
+            found = self._held(block.name, dict.fromkeys(wanted)) | few
             awaited = {g: self._decoding[block.name, g] for g in wanted if (block.name, g) in self._decoding}
             mine = [g for g in wanted if g not in found and g not in awaited]
             done = threading.Event()
@@ -59,17 +74,28 @@ class GroupCache:
         for event in awaited.values():
             event.wait()
         with self._lock:
-            found |= self._held(block.name, awaited)
+            found |= self._held(block.name, dict.fromkeys(awaited))
         lost = [g for g in wanted if g not in found and g not in mine]  # the cache had no room for them
         if lost:
-            found |= decode(block, series, lost)
-        return found, len(mine) + len(lost)
+            found |= decode(block, series, dict.fromkeys(lost))
+        return found, len(mine) + len(lost) + decoded
 
-    def _held(self, name: str, groups: Iterable[int]) -> dict[int, Group]:
-        """Those of some groups that the cache has, now the last to be dropped."""
-        found = {g: self._groups[name, g] for g in groups if (name, g) in self._groups}
+    def _few(self, block: Block, series: BlockSeries, rows: Mapping[int, Rows]) -> tuple[dict[int, Group], int]:
+        """Of row groups that are not kept whole the rows wanted, where they are few; and how many were decoded."""
+        with self._lock:
+            few = {
+                g: r for g, r in rows.items() if _are_few(series, g, r) and (block.name, g, None) not in self._groups
+            }
+            found = self._held(block.name, few)
+        decoded = decode(block, series, {g: r for g, r in few.items() if g not in found}, alone=True)
+        self._keep(block.name, decoded, few)
+        return found | decoded, len(decoded)
+
+    def _held(self, name: str, groups: Mapping[int, Rows | None]) -> dict[int, Group]:
+        """Those of some groups, or rows of them, that the cache has, now the last to be dropped."""
+        found = {g: self._groups[name, g, r] for g, r in groups.items() if (name, g, r) in self._groups}
         for g in found:
-            self._groups.move_to_end((name, g))
+            self._groups.move_to_end((name, g, groups[g]))
         return found
 
     def _decode(
@@ -77,8 +103,8 @@ class GroupCache:
     ) -> dict[int, Group]:
         """Decode groups that others may be waiting for."""
         try:
-            decoded = decode(block, series, mine)
-            self._keep(block.name, decoded)
+            decoded = decode(block, series, dict.fromkeys(mine))
+            self._keep(block.name, decoded, dict.fromkeys(mine))
         finally:
             with self._lock:
                 for g in mine:
@@ -86,31 +112,107 @@ class GroupCache:
             done.set()
         return decoded
 
-    def _keep(self, name: str, decoded: dict[int, Group]) -> None:
+    def _keep(self, name: str, decoded: Mapping[int, Group], rows: Mapping[int, Rows | None]) -> None:
         if sum(group.nbytes for group in decoded.values()) > self._limit // 2:
             return
         with self._lock:
             for g, group in decoded.items():
-                if (name, g) not in self._groups:
-                    self._groups[name, g] = group
+                if (name, g, rows[g]) not in self._groups:
+                    self._groups[name, g, rows[g]] = group
                     self.nbytes += group.nbytes
             while self.nbytes > self._limit:
                 _, dropped = self._groups.popitem(last=False)
                 self.nbytes -= dropped.nbytes
 
 
-def decode(block: Block, series: BlockSeries, groups: Sequence[int]) -> dict[int, Group]:
-    """Read and decode row groups; nothing where the block is damaged."""
+def _are_few(series: BlockSeries, group: int, rows: Rows) -> bool:
+    return (rows[1] - rows[0]) * FEW_ROWS <= int(series.group_starts[group + 1] - series.group_starts[group])
+
+
+def decode(
+    block: Block, series: BlockSeries, groups: Mapping[int, Rows | None], alone: bool = False
+) -> dict[int, Group]:
+    """Read and decode row groups, of each all rows or some; nothing where the block is damaged.
+
+    `alone`: only those that our own reader can decode, which Arrow's would decode whole.
+    """
     path = block.path(SAMPLES)
-    if path is None or block.damaged:
+    if path is None or block.damaged or not groups:
         return {}
     try:
-        with pq.ParquetFile(path, metadata=series.footer) as file:
-            parts = [(g, _read(file, series, g)) for g in groups]
+        found = _by_pages(path, series, groups)
+        rest = [] if alone else [g for g in groups if g not in found]
+        return found | _by_arrow(path, series, rest) if rest else found
     except (OSError, pa.ArrowException):
         if block.sound():
             raise
         return {}
+
+
+def _by_pages(path: Path, series: BlockSeries, groups: Mapping[int, Rows | None]) -> dict[int, Group]:
+    """Those that our own reader can decode; many are decoded by all cores."""
+    found: dict[int, Group] = {}
+    todo = deque(groups.items())
+    file = os.open(path, os.O_RDONLY)
+
+    def work() -> None:
+        while todo:
+            try:
+                g, rows = todo.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            group = _by_page(file, series, g, rows)
+            if group is not None:
+                found[g] = group
+
+    try:
+        helpers, count = _helpers()
+        futures = [helpers.submit(work) for _ in range(count if len(groups) >= DECODED_TOGETHER else 0)]
+        try:
+            work()
+        finally:
+            todo.clear()
+            for future in futures:
+                future.result()
+    finally:
+        os.close(file)
+    return found
+
+
+def _by_page(file: int, series: BlockSeries, group: int, rows: Rows | None) -> Group | None:
+    place = pages.place(series.footer, group) if series.whole else None
+    if place is None:
+        return None
+    first, stop = rows or (0, place.rows)
+    columns = pages.read(file, place, first, stop)
+    if columns is None:
+        return None
+    base = int(series.group_starts[group])
+    return Group(columns[0], _scaled(columns[1], series.row_powers(base + first, base + stop)), first)
+
+
+@cache
+def _helpers() -> tuple[ThreadPoolExecutor, int]:
+    """Threads that decode beside the one that asks; they wait for nothing."""
+    count = max(len(os.sched_getaffinity(0)) - 1, 0)
+    return ThreadPoolExecutor(max(count, 1), "obs-decode"), count
+
+
+def _scaled(ints: I64, powers: F64 | float) -> F64:
+    """Integers as values; in the same memory, where all have one power: new memory costs as much as the work."""
+    if isinstance(powers, float):
+        from obs.tsdb.kernels_pages import quotients
+
+        values = ints.view(np.float64)
+        quotients(ints, powers, values)
+        return values
+    return ints / powers
+
+
+def _by_arrow(path: Path, series: BlockSeries, groups: Sequence[int]) -> dict[int, Group]:
+    """Any row group, by Arrow's reader."""
+    with pq.ParquetFile(path, metadata=series.footer) as file:
+        parts = [(g, _read(file, series, g)) for g in groups]
     return {g: _decoded(table, series, g) for g, table in parts}
 
 

@@ -280,3 +280,6 @@ def warm() -> None:
     clip_spans(t_ms, np.array([0, 1]), np.array([2, 2]), 0, 5)
     copy_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.empty(3, np.int64), np.empty(3, np.int64))
     merge_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)
+    from obs.tsdb import kernels_pages
+
+    kernels_pages.warm()

@@ -15,6 +15,7 @@ from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.groups import Group, GroupCache
 from obs.tsdb.growing import ranges
 from obs.tsdb.headruns import Run
+from obs.tsdb.limits import FEW_GROUPS
 from obs.tsdb.spans import Spans, take
 
 I64 = npt.NDArray[np.int64]
@@ -129,12 +130,13 @@ class BlockSource:
         series, chosen, ordinals = self.series, self.chosen[at], self.ordinals[at]
         first, stop = series.rows(chosen)
         wanted = list(_groups(series.group_starts, first, stop))
-        groups, decoded = self.cache.read(self.block, series, wanted)
+        pieces = _pieces(wanted, series.group_starts, (first, stop))
+        groups, decoded = self.cache.read(self.block, series, wanted, pieces.rows if len(wanted) <= FEW_GROUPS else ())
         stats.add("row_groups_read", len(wanted))
         stats.add("row_groups_decoded", decoded)
         if not groups:
             return None
-        found = take(_pieces(groups, wanted, series.group_starts, ordinals, (first, stop)), start_ms, end_ms)
+        found = take(pieces.of(groups, ordinals), start_ms, end_ms)
         return found if series.deleted is None else series.deleted.strip(found)
 
 
@@ -153,9 +155,35 @@ def with_last(sources: Sequence[Source], series: int, end_ms: int) -> list[Sourc
     return [source for source in kept if len(source.ordinals)]
 
 
-def _pieces(
-    groups: Mapping[int, Group], wanted: Sequence[int], group_starts: I64, ordinals: I64, rows: tuple[I64, I64]
-) -> list[Spans]:
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The pieces of series in row groups: those of groups[i] are bounds[i]:bounds[i + 1], with rising rows."""
+
+    groups: Sequence[int]
+    bounds: Sequence[int]
+    whose: I64  # positions
+    starts: I64  # in the row group
+    stops: I64
+
+    @property
+    def rows(self) -> list[tuple[int, int]]:
+        """Of each row group the first of these rows, and behind the last."""
+        return [(int(self.starts[a]), int(self.stops[b - 1])) for a, b in pairwise(self.bounds)]
+
+    def of(self, groups: Mapping[int, Group], ordinals: I64) -> list[Spans]:
+        """The samples; row groups that a damaged block does not give are left out."""
+        owners, found = ordinals[self.whose], []
+        for g, (a, b) in zip(self.groups, pairwise(self.bounds), strict=True):
+            group = groups.get(g)
+            if group is not None:
+                starts, stops = self.starts[a:b], self.stops[a:b]
+                if group.first:
+                    starts, stops = starts - group.first, stops - group.first
+                found.append(Spans(owners[a:b], starts, stops, group.t_ms, group.values))
+        return found
+
+
+def _pieces(wanted: Sequence[int], group_starts: I64, rows: tuple[I64, I64]) -> _Pieces:
     """Of each wanted row group the pieces of series in it; `rows`: where each series begins and ends in the block."""
     first, stop = rows
     numbers = np.array(wanted, np.int64)
@@ -165,12 +193,7 @@ def _pieces(
     whose, base = ranges(lows, counts), np.repeat(bases, counts)
     starts = np.maximum(first[whose], base) - base
     stops = np.minimum(stop[whose], np.repeat(ends, counts)) - base
-    owners = ordinals[whose]
-    bounds = pairwise([0, *np.cumsum(counts).tolist()])
-    return [
-        Spans(owners[a:b], starts[a:b], stops[a:b], groups[g].t_ms, groups[g].values)
-        for g, (a, b) in zip(wanted, bounds, strict=True)
-    ]
+    return _Pieces(wanted, [0, *np.cumsum(counts).tolist()], whose, starts, stops)
 
 
 def _groups(group_starts: I64, first: I64, stop: I64) -> Iterable[int]:

@@ -1,0 +1,109 @@
+"""Our reader of sample pages against Arrow's: the same integers, or none at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from obs import warm
+from obs.tsdb import pages
+from obs.tsdb.compiled import KERNELS
+from obs.tsdb.writing import SAMPLE_OPTIONS
+
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+steps = st.one_of(st.integers(-3, 3), st.integers(-(1 << 20), 1 << 20), INT64)
+columns = st.lists(st.tuples(steps, st.integers(1, 90)), min_size=1, max_size=8)
+"""Runs of one difference and of differences around it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> Iterator[None]:
+    before = warm.ready(KERNELS)
+    warm.load_now(KERNELS)
+    yield
+    if not before:
+        warm._state.ready.discard(KERNELS)
+
+
+def numbers(runs: list[tuple[int, int]]) -> np.ndarray:
+    noise = np.random.default_rng(len(runs))
+    with np.errstate(over="ignore"):
+        differences = [np.int64(step) + noise.integers(0, 1 + abs(step) % 1000, rows) for step, rows in runs]
+        return np.cumsum(np.concatenate(differences))
+
+
+def written(folder: Path, times: np.ndarray, ints: pa.Array, **options: object) -> Path:
+    path = folder / "samples.parquet"
+    rows = len(times)
+    table = pa.table({"ordinal": np.zeros(rows, np.uint32), "t_ms": times, "value_int": ints,
+                      "value_double": pa.nulls(rows, pa.float64()), "scale": np.zeros(rows, np.int8)})  # fmt: skip
+    pq.write_table(table, path, **{**SAMPLE_OPTIONS, "compression": "zstd", **options})
+    return path
+
+
+def read(path: Path, group: int = 0, *rows: int) -> tuple[list[int], list[int]] | None:
+    place = pages.place(pq.read_metadata(path), group)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        found = None if place is None else pages.read(file, place, *rows)
+    finally:
+        os.close(file)
+    return None if found is None else (found[0].tolist(), found[1].tolist())
+
+
+@given(columns, st.sampled_from([100, 1 << 20]))
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_integers_come_back(tmp_path: Path, runs: list[tuple[int, int]], page_bytes: int) -> None:
+    ints = numbers(runs)
+    path = written(tmp_path, ints[::-1].copy(), pa.array(ints), data_page_size=page_bytes, row_group_size=200)
+    for group, first in enumerate(range(0, len(ints), 200)):
+        assert read(path, group) == (ints[::-1][first : first + 200].tolist(), ints[first : first + 200].tolist())
+
+
+def test_many_pages(tmp_path: Path) -> None:
+    ints = np.cumsum(np.random.default_rng(1).integers(-1000, 100_000, 65_536))
+    path = written(tmp_path, ints, pa.array(ints))
+    for first, stop in ((0, 65_536), (0, 1), (65_535, 65_536), (19_990, 20_010), (20_000, 40_000), (25_000, 60_001)):
+        assert read(path, 0, first, stop) == (ints[first:stop].tolist(), ints[first:stop].tolist())
+
+
+@pytest.mark.parametrize(
+    ("ints", "options"),
+    [
+        (pa.array([1, None, 3]), {}),
+        (pa.array([1, 2, 3]), {"compression": "snappy"}),
+        (pa.array([1, 2, 3]), {"data_page_version": "2.0"}),
+        (pa.array([1, 2, 3]), {"column_encoding": {"t_ms": "PLAIN", "value_int": "PLAIN"}}),
+        (pa.array([1, 2, 3]), {"write_statistics": False}),
+    ],
+)
+def test_what_is_otherwise_is_left_to_arrow(tmp_path: Path, ints: pa.Array, options: dict[str, object]) -> None:
+    assert read(written(tmp_path, np.arange(3), ints, **options)) is None
+
+
+def test_a_broken_page_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """Whatever byte is another: other numbers, none, or an error that has the block's checksums looked at."""
+    ints = np.cumsum(np.arange(1000))
+    path = written(tmp_path, ints, pa.array(ints))
+    whole = path.read_bytes()
+    place = pages.place(pq.read_metadata(path), 0)
+    assert place is not None
+    refused = 0
+    for at in range(place.start, place.start + place.bounds[-1]):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        file = os.open(path, os.O_RDONLY)
+        try:
+            refused += pages.read(file, place) is None
+        except OSError:
+            refused += 1
+        finally:
+            os.close(file)
+    assert refused > 50
