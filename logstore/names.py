@@ -42,6 +42,9 @@ FIXED_LABELS = {
 LABEL_ALIASES = {"level": DETECTED_LEVEL, "severity": "severity_text"}
 """What people type, where no column bears the name."""
 
+IMPLIED = frozenset((DETECTED_LEVEL, *LABEL_ALIASES))
+"""Labels that a record may have though none of their name is stored."""
+
 _SCOPE_ORDER = {"attr": 0, "scope": 1, "resource": 2}
 _NOT_LABEL = re.compile(r"[^A-Za-z0-9_]")
 

@@ -18,7 +18,7 @@ from obs.logstore.blockindex import Block, BlockIndex, BlockIndexes
 from obs.logstore.cells import known
 from obs.logstore.chunks import Chunk, Rows, cells_chunk, head_chunk
 from obs.logstore.matching import matches_stream
-from obs.logstore.names import FIXED_LABELS, STREAM_ID, attribute_columns
+from obs.logstore.names import FIXED_LABELS, IMPLIED, STREAM_ID, attribute_columns
 from obs.logstore.rowgroups import group_chunk
 from obs.logstore.streams import StreamTable
 from obs.logstore.tokens import Needle
@@ -34,13 +34,15 @@ ALL_TIME = (-(1 << 63), (1 << 63) - 1)
 class Requirement:
     """Rows must contain the needle in one of these fields of the filter file.
 
-    With `label` that holds only where the label is no stored one and `parser` surely finds it as the body has it.
+    With `label` that holds only where the label is no stored one and `parser` surely finds it as the body has it:
+    in a column there are no escapes; `unescaped`: what escapes stand for elsewhere parts no words of the needle.
     """
 
     fields: tuple[str, ...]
     needle: Needle
     label: str = ""
     parser: str = ""
+    unescaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +269,10 @@ def _unsure(index: BlockIndex, requirement: Requirement) -> Mask:
     name, groups = requirement.label, len(index.group_start) - 1
     if not name:
         return np.zeros(groups, np.bool_)
-    stored = name in index.streams.names or name in index.attributes or name in FIXED_LABELS
+    stored = name in index.streams.names or name in index.attributes or name in FIXED_LABELS or name in IMPLIED
     fields = None if stored or OVERFLOW in index.columns else index.fields()
-    return np.ones(groups, np.bool_) if fields is None else ~fields.whole[requirement.parser]
+    sure = fields is not None and (requirement.unescaped or name in fields.labels)
+    return ~fields.whole[requirement.parser] if fields is not None and sure else np.ones(groups, np.bool_)
 
 
 def _rows_before(

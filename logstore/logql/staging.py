@@ -119,7 +119,8 @@ def _requirements(tests: Sequence[tuple[Stage, Runnable]], parser: str) -> Itera
             if isinstance(part, Comparison) and part.unit is Unit.TEXT and part.op == "=":
                 needle = phrase_needle(part.text)
                 if needle:
-                    yield Requirement((BODY,), needle, part.name, parser)
+                    plain = parser == linefields.JSON and part.text.isprintable()  # \n before a word is one with it
+                    yield Requirement((BODY,), needle, part.name, parser, plain)
 
 
 def read_behind(stages: Sequence[Stage], needed: frozenset[str] | None) -> frozenset[str] | None:

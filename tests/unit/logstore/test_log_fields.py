@@ -100,3 +100,34 @@ def test_no_file_where_no_label_is_worth_it(store: LogStore, line: str) -> None:
 def test_tokens_rule_row_groups_out(store: LogStore, query: str, skipped: int) -> None:
     take(store, bodies(60))
     assert LogQL(store).records(query, 0, 3000 * S).stats.skipped_by_tokens == skipped
+
+
+ESCAPED = {
+    "json": '{"status":%d,"note":"a\\ty%02d and more","quoted":"b\\"z%02d and more"}',
+    "logfmt": 'status=%d note="a\\ty%02d and more" quoted="b\\"z%02d and more"',
+}
+
+
+@pytest.mark.parametrize(
+    ("parser", "condition", "count", "skipped"),
+    [
+        ("json", 'detected_level = "error"', 20, 0), ("json", 'level = "error"', 20, 0),
+        ("json", 'severity = "ERROR"', 20, 0), ("json", r'note = "a\ty07 and more"', 1, 0),
+        ("json", 'quoted = `b"z07 and more`', 1, 0), ("json", 'quoted = `b"z77 and more`', 0, 1),
+        ("logfmt", 'level = "error"', 20, 0), ("logfmt", 'note = "aty07 and more"', 1, 0),
+        ("logfmt", 'status = "404"', 0, 1),
+    ],
+)  # fmt: skip
+def test_tokens_rule_out_no_level_and_no_escape(
+    store: LogStore, parser: str, condition: str, count: int, skipped: int
+) -> None:
+    levels = ["ERROR", "INFO", "INFO"]
+    store.consume(
+        logs_batch(
+            Record(i * S, ESCAPED[parser] % (200, i, i), {"service.name": "a"}, severity=levels[i % 3])
+            for i in range(60)
+        )
+    )
+    store.flush()
+    found = LogQL(store).records(f"{{}} | {parser} | {condition}", 0, 3000 * S)
+    assert (len(found.entries), found.stats.skipped_by_tokens) == (count, skipped)
