@@ -18,6 +18,8 @@ U64 = npt.NDArray[np.uint64]
 U8 = npt.NDArray[np.uint8]
 
 DEPTH = 8
+MOST_OF_BLOCK = 1 << 20
+"""Values of a block: writers use 128. No product or sum of what a broken page says can then overflow."""
 
 
 @njit(nogil=True, cache=True)
@@ -116,7 +118,7 @@ def deltas(words: U64, data: U8, at: int, stop: int, out: I64) -> int:
     parts, at = varint(data, at, stop) if at >= 0 else (0, -1)
     total, at = varint(data, at, stop) if at >= 0 else (0, -1)
     value, at = signed(data, at, stop) if at >= 0 else (0, -1)
-    if at < 0 or parts <= 0 or block <= 0 or block > 1 << 20 or block % (32 * parts) or total != len(out):
+    if at < 0 or not 0 < parts <= block <= MOST_OF_BLOCK or block % (32 * parts) or total != len(out):
         return -1
     per = block // parts
     if total:

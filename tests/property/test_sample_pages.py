@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from obs import warm
-from obs.tsdb import pages
+from obs.tsdb import kernels_pages, pages
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.writing import SAMPLE_OPTIONS
 
@@ -87,6 +87,26 @@ def test_many_pages(tmp_path: Path) -> None:
 )
 def test_what_is_otherwise_is_left_to_arrow(tmp_path: Path, ints: pa.Array, options: dict[str, object]) -> None:
     assert read(written(tmp_path, np.arange(3), ints, **options)) is None
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+
+@pytest.mark.parametrize(
+    ("block", "parts"),
+    [
+        (128, 1 << 59), (128, (1 << 63) - 1), (128, (1 << 59) - 1), (128, (1 << 63) - 32), (1 << 62, 1 << 57),
+        (1 << 63, 4), (128, 1 << 63), (128, 8), (0, 4), (128, 0), (100, 1), ((1 << 20) + 32, 1),
+    ],
+)  # fmt: skip
+def test_a_page_that_tells_of_absurd_blocks_is_refused(block: int, parts: int) -> None:
+    """None of these reads where no byte is, or divides by what overflowed to nothing."""
+    words = np.zeros(64, np.uint64)
+    page = words.view(np.uint8)
+    head = np.frombuffer(varint(block) + varint(parts) + varint(50) + varint(2), np.uint8)
+    page[: len(head)] = head
+    assert kernels_pages.deltas(words, page, 0, 400, np.zeros(50, np.int64)) == -1
 
 
 def test_a_broken_page_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
