@@ -309,10 +309,11 @@ class App:
         routes = [*self._otlp_http.routes(), *self._remote_write.routes()]
         routes += [*self._log_receivers.routes(), *self._trace_receivers.routes()]
         self._front = Front(
-            routes, api, self._log_receivers.apps(), READ_TOO, self._remote_write.takers(),
+            routes, api, self._log_receivers.apps(), READ_TOO,
+            {**self._otlp_http.takers(), **self._remote_write.takers()},
             query_handlers(self.promql), own_traces.Draw(self.config.self_.trace_ratio),
         )  # fmt: skip
-        self._otlp_front = Front(self._otlp_http.routes(), not_found)
+        self._otlp_front = Front(self._otlp_http.routes(), not_found, takers=self._otlp_http.takers())
 
     # --- starting them ---
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -17,12 +17,13 @@ from starlette.routing import Route
 
 from obs import remote_write
 from obs.collector import limits
-from obs.collector.body import read_body, too_slow
+from obs.collector.body import read_body
 from obs.collector.crew import Crew
 from obs.collector.inflate import Grow, inflate, unsnapped
 from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Room
 from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.visit import Visit
 from obs.errors import ObsError, Unavailable, UnsupportedMedia
 from obs.model.batch import Decoded, Signal
 from obs.remote_write import reasons
@@ -66,22 +67,18 @@ class RemoteWrite:
             return None
         try:
             second = is_second(headers.get(b"content-type", b"").decode("latin-1"))
-            return Visit(self, self._intake.held_room(), second)
         except ObsError:
             return None
-
-    def do(self, work: Callable[[], None]) -> None:
-        """Have it done by a thread."""
-        self._crew.do(work)
-
-    def fault(self, error: Exception) -> ObsError:
-        """What to say of a bug."""
-        return self._intake.fault(Signal.METRICS, RECEIVER, error)
+        return Visit(self._crew, self._intake.held_room(), partial(self._take_usual, second), self)
 
     def refuse(self, error: ObsError) -> Response:
         """Count a request that was not read whole; the answer."""
         self._intake.refuse(Signal.METRICS, RECEIVER, error)
         return error_response(error, read_whole=False)
+
+    def fault(self, error: Exception) -> Response:
+        """Count and log a bug; the answer."""
+        return error_response(self._intake.fault(Signal.METRICS, RECEIVER, error))
 
     async def _write(self, request: Request) -> Response:
         encoding = request.headers.get("content-encoding", "snappy")
@@ -95,9 +92,12 @@ class RemoteWrite:
                 self._intake.refuse(Signal.METRICS, RECEIVER, e)
                 return error_response(e, read_whole=False)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._workers, self.take, body, encoding, second, room)
+            return await loop.run_in_executor(self._workers, self._take, body, encoding, second, room)
 
-    def take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
+    def _take_usual(self, second: bool, body: bytes, room: Room) -> Response:
+        return self._take(body, "snappy", second, room)
+
+    def _take(self, body: bytes, encoding: str, second: bool, room: Room) -> Response:
         """Store what a body holds; the answer."""
         try:
             body = inflated(body, encoding, self._sizes.inflated, room.grow)
@@ -110,46 +110,6 @@ class RemoteWrite:
         except ObsError as e:
             return error_response(e)
         return answer(decoded, second)
-
-
-class Visit:
-    """A request that is taken whole, and the room that it holds."""
-
-    __slots__ = ("_receiver", "_room", "_second")
-
-    def __init__(self, receiver: RemoteWrite, room: Room, second: bool) -> None:
-        self._receiver, self._room, self._second = receiver, room, second
-
-    def more(self, nbytes: int) -> Response | None:
-        """Hold room for a piece: for what came, not for what was announced, or who sends nothing would hold it all."""
-        try:
-            self._room.grow(nbytes)
-        except ObsError as e:
-            self._room.leave()
-            return self._receiver.refuse(e)
-        return None
-
-    def take(self, body: bytes, answer: Callable[[Response], None]) -> None:
-        """Have it decoded and stored by a thread."""
-        self._receiver.do(partial(self._take, body, answer))
-
-    def _take(self, body: bytes, answer: Callable[[Response], None]) -> None:
-        try:
-            response = self._receiver.take(body, "snappy", self._second, self._room)
-        except Exception as e:
-            response = error_response(self._receiver.fault(e))
-        finally:
-            self._room.leave()
-        answer(response)
-
-    def too_slow(self, seconds: float) -> Response:
-        """The body did not arrive in time."""
-        self._room.leave()
-        return self._receiver.refuse(too_slow(seconds))
-
-    def leave(self) -> None:
-        """The client went away."""
-        self._room.leave()
 
 
 def is_second(content_type: str) -> bool:

@@ -14,14 +14,16 @@ from google.rpc import status_pb2
 from obs_process import eventually
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 
+from obs.collector import limits
 from obs.collector.ledger import Ledger
 from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline
-from obs.collector.receivers.otlp.http import OtlpHttp
+from obs.collector.receivers.otlp.http import PREFIXES, OtlpHttp
 from obs.collector.receivers.otlp.intake import Intake
 from obs.errors import Overloaded
 from obs.model.batch import Batch, Signal
 from obs.serving.front import Front, not_found
+from obs.serving.protocol import BoundedHttp
 from obs.serving.sockets import address_of, listen
 
 PROTOBUF = "application/x-protobuf"
@@ -45,15 +47,16 @@ class Keep:
 
 
 class Server:
-    """The receiver on a free port."""
+    """The receiver on a free port; `whole`: bodies of known size are taken whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool) -> None:
         self.store, self.ledger = Keep(), Ledger()
         self.pipeline = Pipeline({Signal.TRACES: self.store}, max_in_flight_bytes=IN_FLIGHT)
         intake = Intake(self.pipeline, self.ledger)
         self.transport = OtlpHttp(intake, BodySizes(body=200_000, inflated=1_000_000))
         self.sock = listen("127.0.0.1:0", "listen")
-        config = uvicorn.Config(Front(self.transport.routes(), not_found), log_config=None, lifespan="off")
+        front = Front(self.transport.routes(), not_found, takers=self.transport.takers() if whole else {})
+        config = uvicorn.Config(front, log_config=None, lifespan="off", http=BoundedHttp)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.sock]}, daemon=True)
         self.thread.start()
@@ -71,9 +74,9 @@ class Server:
         self.transport.close()
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Server]:
-    found = Server()
+@pytest.fixture(scope="module", params=[False, True], ids=["by asgi", "whole"])
+def shared(request: pytest.FixtureRequest) -> Iterator[Server]:
+    found = Server(request.param)
     yield found
     found.close()
 
@@ -199,3 +202,12 @@ def test_other_paths_and_methods(server: Server) -> None:
     connection = http.client.HTTPConnection(address_of(server.sock), timeout=20)
     connection.request("GET", "/v1/traces")
     assert connection.getresponse().status == 405
+
+
+def test_what_comes_the_usual_way() -> None:
+    """A body that is large, and one of a kind that is to be refused."""
+    takers = OtlpHttp(Intake(Pipeline({}), Ledger())).takers()
+    assert set(takers) == {f"{p}/{s}".encode() for p in PREFIXES for s in ("traces", "metrics", "logs")}
+    for headers, size in (({b"content-type": PROTOBUF.encode()}, limits.WHOLE_BYTES + 1), ({}, 10)):
+        assert takers[b"/v1/logs"].begin(headers, size) is None
+    assert takers[b"/v1/logs"].begin({b"content-type": b"application/json"}, 10) is not None
