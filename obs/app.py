@@ -265,9 +265,9 @@ class App:
         )
         self._tracing = own_traces.tracer_provider(self.intake, self.address, config.self_.trace_ratio)
 
-    def _reload(self) -> None:
+    def _reload(self) -> str:
         """Read configuration, rule files and sampling strategies again. Raises: ConfigError."""
-        self._live.reload(self._use)
+        return self._live.reload(self._use)
 
     def _use(self, config: Config, jobs: Sequence[Job]) -> None:
         """Read everything first: what cannot be read is refused before anything has changed."""

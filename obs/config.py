@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from obs.config_values import Delay, Duration, LabelValue, Size
+from obs.config_values import Delay, Duration, LabelValue, Size, cause
 from obs.errors import ConfigError
 from obs.model.resource import NAMING_ATTRIBUTES
 from obs.tracestore.limits import FLUSH_BYTES
@@ -319,12 +319,20 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as e:
         raise ConfigError(f"cannot read configuration {str(path)!r}: {e.strerror}; name a readable YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"cannot parse configuration {str(path)!r}: {e}") from None
+        raise ConfigError(f"cannot parse configuration {str(path)!r}: {_fault(e)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"cannot use configuration {str(path)!r}: it holds a {type(values).__name__}, not keys")
     return values
+
+
+def _fault(error: Exception) -> str:
+    """Where YAML breaks and why, in one line."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark, within = error.problem_mark, f"{error.context}: " if error.context else ""
+    return f"{mark.line + 1}:{mark.column + 1}: {within}{error.problem}"
 
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
@@ -341,7 +349,7 @@ def _explain(error: Mapping[str, Any], file: Path | None) -> str:
     path = [str(part) for part in error["loc"]]
     key, where = ".".join(path), f" in {str(file)!r}" if file else ""
     if error["type"] != "extra_forbidden":
-        return f"{key}: cannot use {error.get('input')!r}{where}: {error['msg']}"
+        return f"{key}: cannot use {error.get('input')!r}{where}: {cause(error)}"
     known = _known_keys(path[:-1])
     close = difflib.get_close_matches(path[-1], known, 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -1,12 +1,13 @@
 """Values of the configuration as people write them: `10GB`, `1h30m`, labels with variables of the environment.
 
-In: what YAML gives. Out: numbers and texts; what cannot be read is returned for the type check to refuse.
+In: what YAML gives. Out: numbers and texts. What cannot be read raises ValueError, which pydantic tells with the key.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer
@@ -19,20 +20,22 @@ _TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "
 
 
 def parse_size(value: Any) -> Any:
-    """Bytes of `10GB`, `512MiB` or a plain number; anything else is returned for the type check to refuse."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
-    if match and match[2].upper() in _SIZES:
-        return int(float(match[1]) * _SIZES[match[2].upper()])
-    return value
+    """Bytes of `10GB`, `512MiB` or a plain number; what is no text is left to the type check."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+    if not match or match[2].upper() not in _SIZES:
+        raise ValueError("it is no size; write bytes, or as 512MiB, 10GB")
+    return int(float(match[1]) * _SIZES[match[2].upper()])
 
 
 def parse_duration(value: Any) -> Any:
-    """Seconds of `30d`, `1h30m`, `250ms` or a plain number; anything else is returned for the type check to refuse."""
+    """Seconds of `30d`, `1h30m`, `250ms` or a plain number; what is no text is left to the type check."""
     if not isinstance(value, str):
         return value
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdwy]?)", value)
     if not parts or "".join(n + u for n, u in parts) != value.strip():
-        return value
+        raise ValueError("it is no time; write seconds, or as 15s, 1h30m, 30d")
     return sum(float(n) * _TIMES[u] for n, u in parts)
 
 
@@ -49,6 +52,11 @@ def parse_label(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _VARIABLE.sub(lambda found: found[1] or os.environ.get(found[2] or found[3], ""), value)
+
+
+def cause(error: Mapping[str, Any]) -> str:
+    """Why pydantic refused a value, in our own words where we have refused it."""
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 LabelValue = Annotated[str, BeforeValidator(parse_label)]

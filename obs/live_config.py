@@ -69,8 +69,11 @@ class LiveConfig:
         defaults = GroupDefaults(shared.evaluation_interval, shared.rule_query_offset)
         return AlertOptions(folder, config.rule_files, config.alerting, url, external_labels(config), defaults)
 
-    def reload(self, use: Callable[[Config, Sequence[Job]], None]) -> None:
-        """Read everything again; `use` takes it over, or raises. Raises: ConfigError, and all stays as it was."""
+    def reload(self, use: Callable[[Config, Sequence[Job]], None]) -> str:
+        """Read everything again; `use` takes it over, or raises. Returns: what to tell who asked for it.
+
+        Raises: ConfigError, and all stays as it was.
+        """
         with self._reloading:
             try:
                 fresh = self.config if self._reread is None else self._reread()
@@ -79,20 +82,25 @@ class LiveConfig:
             except ObsError:
                 self.reloaded = Reloaded(False, self.reloaded.at_ns)
                 raise
-            self._tell_what_stays(fresh)
+            told = self._what_stays(fresh)
             self.config = self.config.model_copy(update={name: getattr(fresh, name) for name in RELOADED})
             self.jobs = jobs
             self.reloaded = Reloaded(True, self._clock.now_ns())
+            return told
 
     def job_text(self, job: Job) -> str:
         """A scrape job as YAML, defaults filled in, secrets hidden."""
         return yaml.safe_dump(_of_job(job), sort_keys=False, allow_unicode=True)
 
-    def _tell_what_stays(self, fresh: Config) -> None:
+    def _what_stays(self, fresh: Config) -> str:
+        """`reloaded`, and which settings have changed that a reload does not take over."""
         others = (name for name in Config.model_fields if name not in RELOADED)
         changed = [name for name in others if getattr(fresh, name) != getattr(self.config, name)]
-        if changed:
-            log.warning("reloaded; but a change of %s needs obs to be started again", ", ".join(changed))
+        if not changed:
+            return "reloaded"
+        told = f"reloaded; but a change of {', '.join(changed)} needs obs to be started again"
+        log.warning("%s", told)
+        return told
 
     def text(self) -> str:
         """All of it as YAML, defaults filled in, secrets hidden."""

@@ -18,7 +18,7 @@ def router(
     status: Status,
     registry: CollectorRegistry,
     stores: Mapping[Signal, Store],
-    reload: Callable[[], None],
+    reload: Callable[[], str],
     compact: Callable[[], int],
 ) -> APIRouter:
     """All routes of the process itself."""
@@ -38,10 +38,10 @@ def router(
     @api.put("/-/reload")
     def reload_all() -> Response:
         try:
-            reload()
+            told = reload()
         except ConfigError as e:
             return Response(f"{e}\n", 400, media_type="text/plain")
-        return Response("reloaded\n", media_type="text/plain")
+        return Response(f"{told}\n", media_type="text/plain")
 
     @api.get("/metrics")
     def metrics() -> Response:

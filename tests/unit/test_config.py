@@ -11,15 +11,13 @@ from obs.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("10GB", 10**10), ("512MiB", 512 << 20), ("1.5kb", 1500), (7, 7), ("9", 9), ("many", "many")]
+    ("text", "value"), [("10GB", 10**10), ("512MiB", 512 << 20), ("1.5kb", 1500), (7, 7), ("9", 9)]
 )
 def test_sizes(text: object, value: object) -> None:
     assert parse_size(text) == value
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("30d", 2592000), ("1h30m", 5400), ("250ms", 0.25), (5, 5), ("15", 15), ("soon", "soon")]
-)
+@pytest.mark.parametrize(("text", "value"), [("30d", 2592000), ("1h30m", 5400), ("250ms", 0.25), (5, 5), ("15", 15)])
 def test_durations(text: object, value: object) -> None:
     assert parse_duration(text) == value
 
@@ -40,7 +38,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ("metrics: {retention: {szie: 3}}", ["metrics.retention.szie:", "did you mean 'size'"]),
         ("wal: {fsync: never}", ["wal.fsync:", "'never'"]),
         ("self: {trace_ratio: 3}", ["self.trace_ratio:"]),
-        ("logs: {retention: {age: soon}}", ["logs.retention.age:", "'soon'"]),
+        ("logs: {retention: {age: soon}}", ["logs.retention.age:", "'soon'", "1h30m"]),
         ("agent: 5", ["agent:", "5", "holds keys"]),
         ("agent: [on]", ["agent:", "holds keys"]),
         ("sql: {timeout: .inf}", ["sql.timeout:"]),
@@ -48,7 +46,9 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ("sql: {memory: 100kB}", ["sql.memory:", "'100kB'"]),
         ("listen: 9600", ["listen:", "valid string"]),
         ("- a", ["holds a list"]),
-        ("a: [", ["cannot parse"]),
+        ("wal: {fsync_interval: 4parsecs}", ["wal.fsync_interval:", "'4parsecs'", "it is no time; write seconds"]),
+        ("limits: {body: much}", ["limits.body:", "'much'", "it is no size; write bytes"]),
+        ("listen: x\na: [", ["cannot parse configuration", "bad.yml': 2:5: while parsing a flow node: expected"]),
     ],
 )
 def test_faults_are_named(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -114,10 +114,11 @@ def test_a_reload_takes_over_what_it_can(file: Path, caplog: pytest.LogCaptureFi
     used: list[tuple[Config, Sequence[Job]]] = []
     second = {**FIRST, "rule_files": [], "global": {"external_labels": {"region": "us"}}, "scrape_configs": []}
     file.write_text(yaml.safe_dump({**second, "data": "there", "external_labels": {}}))
-    found.reload(lambda config, jobs: used.append((config, jobs)))
+    told = found.reload(lambda config, jobs: used.append((config, jobs)))
     assert [(config.rule_files, jobs) for config, jobs in used] == [([], ())]
     assert found.external_labels() == {"region": "us"} and found.jobs == ()
     assert found.config.data == Path("here") and "a change of data needs obs to be started again" in caplog.text
+    assert told == "reloaded; but a change of data needs obs to be started again"
     assert found.reloaded.succeeded and found.reloaded.at_ns > 0
 
 

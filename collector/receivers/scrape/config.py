@@ -21,6 +21,7 @@ from pydantic import (
 )  # fmt: skip
 
 from obs.collector.receivers.scrape.relabel import ACTIONS, Rule
+from obs.config_values import cause
 from obs.errors import ConfigError
 from obs.model.durations import duration_text
 from obs.model.regex import compiled
@@ -235,4 +236,4 @@ def _explain(where: str, error: Any) -> str:
     key = ".".join([where, *map(str, error["loc"])])
     if error["type"] == "extra_forbidden":
         return f"{key}: cannot use this key: it is not known, or not supported yet"
-    return f"{key}: cannot use {error.get('input')!r}: {error['msg']}"
+    return f"{key}: cannot use {error.get('input')!r}: {cause(error)}"
