@@ -12,7 +12,7 @@ from typing import Any
 
 from obs.ui.palette import ERROR, LEVELS, MUTED, color
 from obs.ui.timerange import TimeRange
-from obs.ui.units import NONE, RATE, Unit
+from obs.ui.units import BYTES, BYTES_S, NONE, RATE, Unit
 
 Figure = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -41,6 +41,8 @@ def lines(
     layout["yaxis"] |= {"tickformat": _tick(unit, traces), "ticksuffix": _tick_suffix(unit), "rangemode": "tozero"}
     if top is not None:
         layout["yaxis"]["range"] = [0, top]
+    elif unit in (BYTES, BYTES_S) and _highest(traces) < 1:  # nobody counts thousandths of a byte
+        layout["yaxis"] |= {"range": [0, 1], "dtick": 1}
     return {"data": traces, "layout": layout}
 
 
@@ -156,8 +158,11 @@ def _local_ms(times_s: Sequence[float], span: TimeRange) -> list[float]:
 
 def _tick(unit: Unit, traces: Sequence[Mapping[str, Any]]) -> str:
     """Plain numbers under a thousand are written out: half a core is 0.5, not 500m."""
-    top = max((abs(v) for trace in traces for v in trace["y"] if v is not None), default=0.0)
-    return ".3~r" if unit in (NONE, RATE) and 0.001 <= top < 1000 else unit.tick
+    return ".3~r" if unit in (NONE, RATE) and 0.001 <= _highest(traces) < 1000 else unit.tick
+
+
+def _highest(traces: Sequence[Mapping[str, Any]]) -> float:
+    return max((abs(v) for trace in traces for v in trace["y"] if v is not None), default=0.0)
 
 
 def _tick_suffix(unit: Unit) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -45,11 +47,11 @@ def query(
             note(f"{reason['line']}:{reason['column']} {reason['expression']}: {reason['text']}")
     elif not result.result:
         note("no data; --why says why")
-    if graph and result.kind == "matrix":
+    if graph and result.kind == "matrix" and result.result:
         draw(result, promql)
     elif output is Output.JSON:
         write_json({"resultType": result.kind, "result": result.result})
-    else:
+    elif result.result or output is Output.CSV:
         write_rows(("series", "time", "value"), rows(result), output)
 
 
@@ -78,6 +80,7 @@ def draw(result: QueryResult, title: str) -> None:
     import plotext
 
     figure = plotext.figure
+    figure.theme("simple")
     figure.date("x").activate(form="%H:%M")
     for element in result.result[:10]:
         times, values = ([float(pair[i]) for pair in element["values"]] for i in (0, 1))
@@ -86,7 +89,7 @@ def draw(result: QueryResult, title: str) -> None:
         line.lines()
         figure.draw(line)
     figure.title(title)
-    figure.show()
+    figure.show(colorless=not sys.stdout.isatty() or "NO_COLOR" in os.environ)
 
 
 def _time(seconds: float) -> str:

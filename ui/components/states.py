@@ -30,6 +30,11 @@ def failure(error: ClientError) -> Any:
     return html.Div([html.Span(className="icon icon-alert"), html.Pre(str(error))], className="failure", role="alert")
 
 
+def reason(what: str, why: str) -> Any:
+    """Why a part of a query found nothing."""
+    return html.Div([html.Code(what), ": ", why], className="hint reason")
+
+
 def skeleton(height: int, rows: int = 1) -> Any:
     """A grey shape while data is on its way."""
     return html.Div([dmc.Skeleton(height=height, radius="sm", mb=8) for _ in range(rows)])

@@ -173,7 +173,10 @@ def _more(view: View, wanted: int) -> Any:
 def _nothing(view: View) -> Any:
     if view.get("q") or view.all("f"):
         return message("No record matches", "Try a longer time range, fewer words, or remove a filter.")
-    text = "The agent tails files named with --logs; applications send OTLP to port 4317 (gRPC) or 4318 (HTTP)."
+    text = (
+        "The agent tails the usual files under /var/log, or those named with --logs; "
+        "applications send OTLP to port 4317 (gRPC) or 4318 (HTTP)."
+    )
     return message("No logs in this range", text)
 
 

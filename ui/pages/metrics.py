@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from string import ascii_uppercase
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Input, Output, State, dcc, html, no_update
 
-from obs.client import ClientError, ObsClient
-from obs.ui.asking import instants, ranges, span_of
+from obs.client import ClientError, ObsClient, QueryResult
+from obs.ui.asking import instants, ranges, span_of, together
 from obs.ui.components.editor import editor
 from obs.ui.components.grid import fitted, grid, linked, text
 from obs.ui.components.panel import chart, chart_id, panel
-from obs.ui.components.states import failure
+from obs.ui.components.states import failure, reason
 from obs.ui.offload import threaded
 from obs.ui.pages import metric_results
 from obs.ui.view import View, link
@@ -170,15 +171,25 @@ def _register_results(app: Any, client: ObsClient) -> None:
         if mode == "instant":
             answers = instants(client, {q: q for q in queries}, span.end_s)
             table = metric_results.instant_rows(answers)
-            return no_update, [], table, fitted(len(table), 20), _errors(answers), None, "hidden", "", "hidden", mode
+            said = [*_errors(answers), *_reasons(client, answers, time_s=span.end_s)]
+            return no_update, [], table, fitted(len(table), 20), said, None, "hidden", "", "hidden", mode
         span = span.aligned()
         answers = ranges(client, {q: q for q in queries}, span)
         drawn = metric_results.draw(answers, span)
-        return drawn.figure, drawn.rows, [], no_update, _errors(answers), drawn.note, "stack", "hidden", "hidden", mode
+        times = {"start_s": span.start_s, "end_s": span.end_s, "step_s": span.step_s}
+        said = [*_errors(answers), *_reasons(client, answers, **times)]
+        return drawn.figure, drawn.rows, [], no_update, said, drawn.note, "stack", "hidden", "hidden", mode
 
 
 def _errors(answers: dict[str, Any]) -> list[Any]:
     return [failure(a) for a in answers.values() if isinstance(a, ClientError)]
+
+
+def _reasons(client: ObsClient, answers: dict[str, Any], **times: float) -> list[Any]:
+    """Why queries that can be asked gave nothing: the matcher, the label or the time to blame."""
+    empty = [q for q, a in answers.items() if isinstance(a, QueryResult) and not a.result]
+    found = together({q: partial(client.prometheus.query_why, q, **times) for q in empty})
+    return [reason(r["expression"], r["text"]) for rs in found.values() if isinstance(rs, list) for r in rs]
 
 
 def _register_browser(app: Any, client: ObsClient) -> None:

@@ -10,7 +10,7 @@ import pytest
 from obs.ui import figures
 from obs.ui.figures import Dot, Line
 from obs.ui.timerange import TimeRange
-from obs.ui.units import BYTES, NONE, PERCENT
+from obs.ui.units import BYTES, BYTES_S, NONE, PERCENT
 
 SPAN = TimeRange(1000.0, 2000.0, offset_s=3600)
 
@@ -55,6 +55,12 @@ def test_many_lines_have_no_common_hover_box() -> None:
 def test_plain_numbers_under_a_thousand_are_written_out(top: float, tick: str) -> None:
     figure = figures.lines([Line("a", [1.0, 2.0], [0.0, top])], SPAN, NONE)
     assert figure["layout"]["yaxis"]["tickformat"] == tick
+
+
+def test_bytes_are_not_counted_in_thousandths() -> None:
+    figure = accepted(figures.lines([Line("a", [1.0, 2.0], [0.0, 0.0])], SPAN, BYTES_S))
+    assert figure["layout"]["yaxis"]["range"] == [0, 1] and figure["layout"]["yaxis"]["dtick"] == 1
+    assert "dtick" not in figures.lines([Line("a", [1.0, 2.0], [0.0, 5.0])], SPAN, BYTES_S)["layout"]["yaxis"]
 
 
 def test_holes_in_a_series_are_not_bridged() -> None:
