@@ -125,8 +125,9 @@ class BlockSeries:
         return np.flatnonzero(wanted) + part.start
 
     def row_powers(self, start: int, stop: int) -> F64 | float:
-        """The power of ten of each of the rows start..stop, or the one that all have. Of a whole block only."""
-        first, last = (int(np.searchsorted(self.first_rows, row, "right")) - 1 for row in (start, stop - 1))
+        """The power of ten of each of the rows start..stop, or the one that all have; all of series that are here."""
+        as_ours = self.first_rows.dtype.type  # a number of another type would have all of them copied
+        first, last = (int(np.searchsorted(self.first_rows, as_ours(row), "right")) - 1 for row in (start, stop - 1))
         span = slice(first, last + 1)
         powers = decimals.POWERS[self.scales[span]]
         if bool((powers == powers[0]).all()):

@@ -6,8 +6,11 @@ wrote itself is not read; of what a start finds, one metric's series can be had 
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -70,7 +73,9 @@ class BlockCatalog:
         metric = exact_name(names)
         if metric is None:
             return self.of(blocks)
-        return [self.known(b) or self._part(b, metric) for b in blocks]
+        found = {b.name: self.known(b) for b in blocks}
+        found |= self._parts_of([b for b in blocks if found[b.name] is None], metric)
+        return [series for b in blocks if (series := found[b.name]) is not None]
 
     def seen(self) -> Collection[Key]:
         """All that is known, to be taken before a view: what comes in later is not of blocks that are gone."""
@@ -148,17 +153,25 @@ class BlockCatalog:
             if block.sound():
                 raise
 
-    def _part(self, block: Block, metric: str) -> BlockSeries:
-        """The series of one metric of a block."""
-        key = _key(block), metric
+    def _parts_of(self, blocks: Sequence[Block], metric: str) -> Mapping[str, BlockSeries]:
+        """The series of one metric of each block, by the block's name."""
         with self._reading_parts:
-            found = self._parts.get(key)
-            if found is None:
-                found = self._read_part(block, metric)
-                if block.tombstones:
-                    found = visible(block, found, self._index)
-                if not block.damaged:
-                    self._parts[key] = found
+            kept = {b.name: self._parts.get((_key(b), metric)) for b in blocks}
+            found = {name: part for name, part in kept.items() if part is not None}
+            left = [b for b in blocks if b.name not in found]
+            for some in (left[:1], left[1:]):  # mostly the first teaches the index the labels of all
+                read = partial(self._part, metric=metric)
+                parts = readers().map(read, some) if len(some) > 1 else map(read, some)
+                found |= zip((b.name for b in some), parts, strict=True)
+        return found
+
+    def _part(self, block: Block, metric: str) -> BlockSeries:
+        """Read the series of one metric of a block."""
+        found = self._read_part(block, metric)
+        if block.tombstones:
+            found = visible(block, found, self._index)
+        if not block.damaged:
+            self._parts[_key(block), metric] = found
         return found
 
     def _read_part(self, block: Block, metric: str) -> BlockSeries:
@@ -183,9 +196,10 @@ class BlockCatalog:
         groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata.row_group(g).column(column), metric)]
         table = file.read_row_groups(groups, columns=_COLUMNS, use_threads=False)
         mine = pc.equal(table["metric"], metric)
-        table = table.filter(mine)
+        place = max(pc.index(mine, True).as_py(), 0), pc.sum(mine).as_py() or 0  # they stand side by side
+        table = table.slice(*place)
         if (self._index.ordinals(whole(table["series_id"])) < 0).any():
-            self._index.learn(file.read_row_groups(groups, columns=_LABELS, use_threads=False).filter(mine))
+            self._index.learn(file.read_row_groups(groups, columns=_LABELS).slice(*place))
         return table
 
     def _series(self, table: pa.Table, is_whole: bool) -> BlockSeries:
@@ -199,6 +213,12 @@ def _may_have(metrics: Any, metric: str) -> bool:
     """Whether a row group of series may have some of a metric, by its column of them."""
     found = metrics.statistics
     return found is None or not found.has_min_max or bool(found.min <= metric <= found.max)
+
+
+@cache
+def readers() -> ThreadPoolExecutor:
+    """Threads that read blocks side by side for a query that waits for all of them; they wait for none themselves."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "obs-read-blocks")
 
 
 def _footer(block: Block) -> Any:

@@ -126,7 +126,9 @@ class GroupCache:
 
 
 def _are_few(series: BlockSeries, group: int, rows: Rows) -> bool:
-    return (rows[1] - rows[0]) * FEW_ROWS <= int(series.group_starts[group + 1] - series.group_starts[group])
+    """Whether they are read alone: always where only their own series are known, and so their scales."""
+    size = int(series.group_starts[group + 1] - series.group_starts[group])
+    return not series.whole or (rows[1] - rows[0]) * FEW_ROWS <= size
 
 
 def decode(
@@ -180,7 +182,7 @@ def _by_pages(path: Path, series: BlockSeries, groups: Mapping[int, Rows | None]
 
 
 def _by_page(file: int, series: BlockSeries, group: int, rows: Rows | None) -> Group | None:
-    place = pages.place(series.footer, group) if series.whole else None
+    place = pages.place(series.footer, group) if series.whole or rows is not None else None
     if place is None:
         return None
     first, stop = rows or (0, place.rows)

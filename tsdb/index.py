@@ -103,7 +103,8 @@ class SeriesIndex:
         for batch in series.to_batches():
             unknown = self.ordinals(batch.column("series_id").to_numpy()) < 0
             if unknown.any():
-                self.add(batch.filter(pa.array(unknown)).select(["series_id", "labels"]))
+                new = batch if unknown.all() else batch.filter(pa.array(unknown))
+                self.add(new.select(["series_id", "labels"]))
                 learned += int(np.count_nonzero(unknown))
         return learned
 

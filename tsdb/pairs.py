@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,11 @@ from obs.tsdb.growing import Growing
 
 U32 = npt.NDArray[np.uint32]
 I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 Pair = tuple[str, str]
+
+SPARSE = 16
+"""Numbers of texts are looked up in a table where it has at most so many places for each, and are sorted where not."""
 
 
 class PairNames:
@@ -43,11 +48,12 @@ class PairNames:
         """Those of all pairs so far."""
         return self._of.view
 
-    def add(self, names: Iterable[str]) -> None:
-        """The names of more pairs, in the pairs' order."""
-        numbers = [self._numbers.setdefault(name, len(self._numbers)) for name in names]
-        self.texts.extend(list(self._numbers)[len(self.texts) :])
-        self._of.extend(np.array(numbers, np.int32))
+    def add(self, runs: Iterable[tuple[str, int]]) -> None:
+        """The names of more pairs, in the pairs' order: each with how many pairs have it one after the other."""
+        for name, count in runs:
+            number = self._numbers.setdefault(name, len(self._numbers))
+            self.texts.extend([name] if number == len(self.texts) else [])
+            self._of.extend(np.full(count, number, np.int32))
 
 
 class _Ordered:
@@ -115,21 +121,31 @@ class Pairs:
         names, texts = keys.dictionary_encode(), values.dictionary_encode()
         width = len(texts.dictionary)
         codes = names.indices.to_numpy().astype(np.int64) * width + texts.indices.to_numpy()
-        distinct, inverse = np.unique(codes, return_inverse=True)
+        distinct, inverse = _distinct(codes, len(names.dictionary) * width)
         name_list, text_list = names.dictionary.to_pylist(), texts.dictionary.to_pylist()
         own_names = map(name_list.__getitem__, (distinct // width).tolist())
         pairs = list(zip(own_names, map(text_list.__getitem__, (distinct % width).tolist()), strict=True))
-        self._intern([pair for pair in pairs if pair not in self._numbers])
-        return np.array(list(map(self._numbers.__getitem__, pairs)), np.uint32)[inverse]
+        return self._numbered(pairs)[inverse]
+
+    def _numbered(self, pairs: Sequence[Pair]) -> U32:
+        """The numbers of pairs, each given once; those that are not known yet get the next ones."""
+        known = [-1 if number is None else number for number in map(self._numbers.get, pairs)]
+        numbers = np.array(known, np.int64)
+        new = np.flatnonzero(numbers < 0)
+        numbers[new] = np.arange(len(self.texts), len(self.texts) + len(new))
+        self._intern(pairs if len(new) == len(pairs) else [pairs[i] for i in new.tolist()])
+        return numbers.astype(np.uint32)
 
     def _intern(self, new: Sequence[Pair]) -> None:
         """Number pairs that are not known yet; neighbours are mostly of one name."""
-        first = len(self.texts)
+        first = number = len(self.texts)
+        runs = [(name, sum(1 for _ in same)) for name, same in groupby(map(itemgetter(0), new))]
         self.texts.extend(new)
-        self.names.add(name for name, _ in new)
+        self.names.add(runs)
         self._numbers.update(zip(new, range(first, len(self.texts)), strict=True))
-        for name, same in groupby(range(first, len(self.texts)), lambda number: self.texts[number][0]):
-            self.by_name.setdefault(name, []).extend(same)
+        for name, count in runs:
+            self.by_name.setdefault(name, []).extend(range(number, number + count))
+            number += count
 
     def to_arrow(self, numbers: U32) -> tuple[pa.Array, pa.Array]:
         """Names and values of pairs as two columns."""
@@ -151,3 +167,12 @@ class Pairs:
             ranks = self._ordered.of(self.texts)
         found: I32 = ranks[numbers]
         return found
+
+
+def _distinct(codes: I64, bound: int) -> tuple[I64, I64]:
+    """The different codes, all below `bound`, rising; and of each code its place among them."""
+    if bound > SPARSE * len(codes):
+        return np.unique(codes, return_inverse=True)
+    seen = np.zeros(bound, np.bool_)
+    seen[codes] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[codes]

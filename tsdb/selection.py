@@ -6,15 +6,13 @@ memory does not grow with what is selected.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.view import View
@@ -22,7 +20,7 @@ from obs.errors import QueryError, QueryLimit
 from obs.model.labels import METRIC_NAME, Matcher
 from obs.model.ports import SeriesSet
 from obs.tsdb import histograms
-from obs.tsdb.catalog import BlockCatalog
+from obs.tsdb.catalog import BlockCatalog, readers
 from obs.tsdb.filenames import SAMPLES
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import Few, OfTables, Run
@@ -113,12 +111,23 @@ def plan(
 
 
 def _heads(reader: Reader, view: View, wanted: I64) -> Iterable[Source]:
-    few = Few(reader.index, wanted) if FEW_SHARE * len(wanted) < len(reader.index) else None
-    for table in view.head_runs(SAMPLES):
-        run = reader.runs.of(table) if few is None else reader.runs.kept(table) or few.run(table)
+    tables = view.head_runs(SAMPLES)
+    are_few = FEW_SHARE * len(wanted) < len(reader.index)
+    for run in _few(reader, wanted, tables) if are_few else map(reader.runs.of, tables):
         chosen = run.chosen(wanted)
         if len(chosen):
             yield RunSource.of(run, chosen)
+
+
+def _few(reader: Reader, wanted: I64, tables: Sequence[pa.Table]) -> Iterable[Run]:
+    """What is sorted already, and of the other tables the rows of some series only, picked out by all cores."""
+    kept = [reader.runs.kept(table) for table in tables]
+    left = [table for table, run in zip(tables, kept, strict=True) if run is None]
+    if not left:
+        return [run for run in kept if run is not None]
+    pick = Few(reader.index, wanted).run
+    picked = readers().map(pick, left) if len(left) >= MANY_SOURCES else map(pick, left)
+    return [next(picked) if run is None else run for run in kept]
 
 
 class Selection:
@@ -133,7 +142,7 @@ class Selection:
         self._hists: dict[int, list[tuple[int, Histogram]]] = {}
         for ordinal, t_ms, histogram in hists:
             self._hists.setdefault(ordinal, []).append((t_ms, histogram))
-        places = [places_in(wanted, source.ordinals) for source in sources]
+        places = places_in(wanted, [source.ordinals for source in sources])
         rows, weights = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
         for source, at in zip(sources, places, strict=True):
             rows[at] += source.rows
@@ -190,7 +199,7 @@ class Selection:
             decoded = self._stats.figures["row_groups_decoded"]
             found.append(read(left.pop(0)))
             if alone and len(left) >= MANY_SOURCES and self._stats.figures["row_groups_decoded"] > decoded:
-                found += _readers().map(read, left)
+                found += readers().map(read, left)
                 break
         return [spans for spans in found if spans is not None]
 
@@ -207,11 +216,6 @@ class Selection:
             labels = labels.take(np.flatnonzero(some))
         found = SeriesSet(labels, offsets, t_ms, values)
         return _attached(found, labels.ordinals, self._hists) if self._hists else found
-
-
-@cache
-def _readers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "obs-decode")
 
 
 def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:
@@ -255,13 +259,13 @@ def _by_part(mine: I64, order: I64, bounds: I64, size: int) -> tuple[I64, I64]:
     return positions, np.searchsorted(parts[positions], np.arange(len(bounds)))
 
 
-def places_in(rising: I64, ordinals: I64) -> I64:
-    """Where each ordinal stands among rising ones, all of which are there."""
-    if 16 * len(ordinals) < int(rising[-1]):
-        return np.searchsorted(rising, ordinals)
-    table = np.empty(int(rising[-1]) + 1, np.int64)
-    table[rising] = np.arange(len(rising))
-    return table[ordinals]
+def places_in(rising: I64, parts: Sequence[I64]) -> list[I64]:
+    """Where each ordinal of some parts stands among rising ones, all of which are there."""
+    if 16 * sum(map(len, parts)) < int(rising[-1] if len(rising) else 0):
+        return [np.searchsorted(rising, ordinals) for ordinals in parts]
+    table = np.empty(int(rising[-1]) + 1 if len(rising) else 0, np.int32)
+    table[rising] = np.arange(len(rising), dtype=np.int32)
+    return [table[ordinals].astype(np.int64) for ordinals in parts]
 
 
 def _places(ordinals: I64, wanted: I64) -> I64:

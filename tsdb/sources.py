@@ -131,7 +131,8 @@ class BlockSource:
         first, stop = series.rows(chosen)
         wanted = list(_groups(series.group_starts, first, stop))
         pieces = _pieces(wanted, series.group_starts, (first, stop))
-        groups, decoded = self.cache.read(self.block, series, wanted, pieces.rows if len(wanted) <= FEW_GROUPS else ())
+        few = len(wanted) <= FEW_GROUPS or not series.whole
+        groups, decoded = self.cache.read(self.block, series, wanted, pieces.rows if few else ())
         stats.add("row_groups_read", len(wanted))
         stats.add("row_groups_decoded", decoded)
         if not groups:

@@ -14,8 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from obs import warm
-from obs.tsdb import kernels_pages, pages
+from obs.columnar.options import EngineOptions
+from obs.model.build import metrics_batch
+from obs.model.labels import Matcher, MatchOp, make_labels
+from obs.tsdb import groups, kernels_pages, pages, writing
 from obs.tsdb.compiled import KERNELS
+from obs.tsdb.store import MetricStore
 from obs.tsdb.writing import SAMPLE_OPTIONS
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -87,6 +91,31 @@ def test_many_pages(tmp_path: Path) -> None:
 )
 def test_what_is_otherwise_is_left_to_arrow(tmp_path: Path, ints: pa.Array, options: dict[str, object]) -> None:
     assert read(written(tmp_path, np.arange(3), ints, **options)) is None
+
+
+def test_a_metric_of_a_block_that_nobody_read_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own rows are decoded, by their own scales, and not the row groups that it shares with others."""
+    monkeypatch.setattr(writing, "ROW_GROUP_ROWS", 64)
+    per = [100, 1, 8]
+    values = [[i * t / per[i % 3] for t in range(18)] for i in range(30)]
+    fleet = [(make_labels({"__name__": f"m{i % 3}", "i": f"{i:02}"}), values[i]) for i in range(30)]
+    options = EngineOptions(compact_interval_s=3600.0)
+    store = MetricStore(tmp_path, options)
+    store.open()
+    for first in (0, 9):
+        store.consume(metrics_batch([(ls, t * 1000, v[t]) for ls, v in fleet for t in range(first, first + 9)]))
+        store.flush()
+    store.close()
+    monkeypatch.setattr(MetricStore, "_load", lambda self: (self._metadata_read.set(), self._labels_read.set()))
+    monkeypatch.setattr(groups, "_by_arrow", None)
+    store = MetricStore(tmp_path, options)
+    store.open()
+    for name in ("m1", "m2", "m0"):
+        found = store.select([Matcher("__name__", MatchOp.EQ, name)], 0, 99_000)
+        mine = [(labels, own) for labels, own in fleet if labels[0][1] == name]
+        assert list(found.labels) == [labels for labels, _ in mine]
+        assert found.values.tolist() == [value for _, own in mine for value in own]
+    store.close()
 
 
 def varint(value: int) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from obs.errors import UserError
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
-from obs.tsdb import cardinality, labelrows, limits, postings
+from obs.tsdb import cardinality, labelrows, limits, pairs, postings
 from obs.tsdb.index import SeriesIndex
 
 FLEET = [
@@ -242,3 +242,19 @@ def test_pairs_are_numbered_once(index: SeriesIndex) -> None:
     assert index.pairs == known + 2 and len(set(index.pair_texts)) == index.pairs
     numbers = [index.pair_names.number(name) for name, _ in index.pair_texts]
     assert index.pair_names.of(np.arange(index.pairs)).tolist() == numbers
+
+
+@pytest.mark.parametrize("sparse", [0, 16])
+def test_pairs_keep_their_numbers_whatever_they_come_among(sparse: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "SPARSE", sparse)
+    known, numbers = pairs.Pairs(), dict[tuple[str, str], int]()
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        given = [(f"n{a}", f"v{b}") for a, b in zip(rng.integers(0, 6, 40), rng.integers(0, 30, 40), strict=True)]
+        found = known.encode(pa.array([name for name, _ in given]), pa.array([value for _, value in given]))
+        for pair, number in zip(given, found.tolist(), strict=True):
+            assert numbers.setdefault(pair, number) == number
+    assert sorted(numbers.values()) == list(range(len(known))) and len(known) > 150
+    assert [known.texts[number] for number in numbers.values()] == list(numbers)
+    assert all(known.texts[number][0] == name for name in known.by_name for number in known.of_name(name))
+    assert [known.names.texts[n] for n in known.names.of(np.arange(len(known)))] == [name for name, _ in known.texts]
