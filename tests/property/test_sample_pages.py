@@ -138,6 +138,25 @@ def test_a_page_that_tells_of_absurd_blocks_is_refused(block: int, parts: int) -
     assert kernels_pages.deltas(words, page, 0, 400, np.zeros(50, np.int64)) == -1
 
 
+@pytest.mark.parametrize("bounds", [(0, 40, 1 << 62), (0, -1, 40), (0, 40, 40), (0, 1 << 62, 1 << 63)])
+def test_a_place_outside_of_the_file_is_refused(tmp_path: Path, bounds: tuple[int, int, int]) -> None:
+    path = written(tmp_path, np.arange(300), pa.array(np.arange(300)))
+    with path.open("rb") as file:
+        assert pages.read(file.fileno(), pages.Place(4, bounds, 300)) is None
+        assert pages.read(file.fileno(), pages.Place(-4, (0, 40, 80), 300)) is None
+
+
+def test_a_footer_that_names_an_unknown_codec_is_survived(tmp_path: Path) -> None:
+    """Arrow ends the process where it is asked what such a codec is called."""
+    path = written(tmp_path, np.arange(300), pa.array(np.arange(300)))
+    whole, zstd, unknown = path.read_bytes(), bytes([0x15, 6 << 1]), bytes([0x15, 35 << 1])
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    damaged = whole[:footer] + whole[footer:].replace(zstd, unknown)
+    assert damaged != whole
+    path.write_bytes(damaged)
+    assert read(path) == (list(range(300)), list(range(300)))
+
+
 def test_a_broken_page_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
     """Whatever byte is another: other numbers, none, or an error that has the block's checksums looked at."""
     ints = np.cumsum(np.arange(1000))
