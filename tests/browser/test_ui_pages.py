@@ -58,6 +58,13 @@ def test_a_broken_query_shows_where(visit: Watched) -> None:
     visit.faults.clear()  # the refusal itself is no fault of the page
 
 
+def test_a_query_that_finds_nothing_says_why(visit: Watched) -> None:
+    page = visit.open("/ui/metrics?q=node_lode1")
+    expect(page.locator("#promql-errors")).to_contain_text(
+        'no metric is called "node_lode1"; the nearest names are node_load1'
+    )
+
+
 def test_logs_are_found_opened_narrowed_and_lead_to_a_trace(visit: Watched) -> None:
     page = visit.open("/ui/logs")
     expect(page.locator(".log-row")).to_have_count(200)
