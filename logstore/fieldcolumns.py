@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from obs.logstore import limits
 from obs.logstore.filenames import FIELDS_PARSER
-from obs.logstore.linefields import JSON, LOGFMT, ODD_LABELS, PARSERS, spans, texts_at
+from obs.logstore.linefields import JSON, LOGFMT, ODD_LABELS, PARSERS, find
 from obs.logstore.logql.stages.json_parser import json_fields
 from obs.logstore.logql.stages.logfmt_parser import logfmt_pairs
 from obs.logstore.names import label_name
@@ -89,16 +89,10 @@ def field_options(choice: Choice) -> dict[str, Any]:
 
 def fields_of(lines: pa.Array, choice: Choice) -> pa.Table:
     """The columns of a row group's bodies."""
-    data, start, stop, covered = spans(lines, JSON, choice.labels)
-    codes = np.where(covered, 0, -1).astype(np.int32)
-    if choice.logfmt and not covered.all():
-        _, other, end, also = spans(lines, LOGFMT, choice.labels)
-        also &= ~covered
-        start, stop = np.where(also, other, start), np.where(also, end, stop)
-        codes[also] = 1
+    codes = np.full(len(lines), -1, np.int32)
+    found = find(lines, PARSERS if choice.logfmt else (JSON,), choice.labels, codes)
     columns = {FIELDS_PARSER: pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(PARSERS))}
-    for k, name in enumerate(choice.labels):
-        texts = texts_at(data, start[k], stop[k])
+    for name, texts in zip(choice.labels, found.texts(), strict=True):
         columns[name] = texts.dictionary_encode() if name in choice.repeated else texts
     schema = [(FIELDS_PARSER, DICT), *((n, DICT if n in choice.repeated else pa.string()) for n in choice.labels)]
     return pa.table(columns).cast(pa.schema(schema))

@@ -22,16 +22,38 @@ LABEL_BYTES = 256
 DEPTH = 32
 OBJECTS = 32
 DIGITS = 40
+_BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _KEY, _VALUE, _AFTER = 0, 1, 2
+
+
+def _as_label(lowest: int, odd: bytes) -> Bytes:
+    """The character of a label that each byte of a key becomes; 0 of one that ends the key or is odd."""
+    table = np.zeros(256, np.uint8)
+    for c in range(lowest, 127):
+        letter = chr(c)
+        table[c] = 0 if c in odd else c if letter.isalnum() else 95
+    return table
+
+
+def _plain(lowest: int, highest: int, odd: bytes) -> npt.NDArray[np.bool_]:
+    """Whether each byte goes on within a value."""
+    table = np.zeros(256, np.bool_)
+    table[lowest : highest + 1] = True
+    table[list(odd)] = False
+    return table
+
+
+_JSON_KEY, _LOGFMT_KEY = _as_label(32, b'"\\'), _as_label(33, b'"=')
+_IN_STRING, _IN_WORD = _plain(32, 255, b'"\\'), _plain(33, 126, b'"')
 _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.uintp))
 
 
 @njit(nogil=True, cache=True)
 def _hash(text: Bytes, start: Any, stop: Any) -> Any:
     """FNV-1a, 64 bits."""
-    h = np.uint64(0xCBF29CE484222325)
+    h = _BASIS
     for i in range(start, stop):
-        h = (h ^ np.uint64(text[i])) * np.uint64(0x100000001B3)
+        h = (h ^ np.uint64(text[i])) * _PRIME
     return h
 
 
@@ -63,19 +85,6 @@ def _find(label: Bytes, size: Any, h: Any, names: Bytes, name_at: Index, places:
                 return k
         place = (place + 1) & mask
     return np.int64(-1)
-
-
-@njit(nogil=True, cache=True)
-def _append(label: Bytes, size: Any, c: Any, first: Any) -> Any:
-    """One more character of a key, as labels have it: the new size, -1 where there is no room."""
-    if size + 2 > label.size:
-        return -1
-    digit = 48 <= c <= 57
-    if first and digit:
-        label[size] = 95
-        size += 1
-    label[size] = c if digit or 65 <= c <= 90 or 97 <= c <= 122 else 95
-    return size + 1
 
 
 @njit(nogil=True, cache=True)
@@ -129,13 +138,11 @@ def _string(data: Bytes, at: Any, end: Any, plain: Any) -> Any:
     """Where a string that begins before `at` has its closing quote; -1 where it is odd, or `plain` and has escapes."""
     while at < end:
         c = data[at]
-        if c == 34:
-            return at
-        if c < 32:
-            return -1
-        if c == 92:
+        if not _IN_STRING[c]:
+            if c == 34:
+                return at
             at += 1
-            if plain or at >= end:
+            if c < 32 or plain or at >= end:
                 return -1
             c = data[at]
             if not (c == 34 or c == 92 or c == 47 or c == 98 or c == 102 or c == 110 or c == 114 or c == 116):
@@ -156,19 +163,24 @@ def _key(data: Bytes, at: Any, end: Any, label: Bytes, size: Any, named: Any) ->
     if size > 0 and named:
         label[size] = 95
         size += 1
-    first = True
-    while at < end and data[at] != 34:
-        c = data[at]
-        if c < 32 or c >= 128 or c == 92:
-            return -1, 0
+    begin = at
+    if named and at < end and 48 <= data[at] <= 57:
+        label[size] = 95
+        size += 1
+    while at < end:
+        c = _JSON_KEY[data[at]]
+        if c == 0:
+            break
         if named:
-            size = _append(label, size, c, first)
-            if size < 0 or size + 1 >= label.size:
+            label[size] = c
+            size += 1
+            if size + 3 > label.size:
                 return -1, 0
-        first = False
         at += 1
+    if at == begin or at >= end or data[at] != 34:
+        return -1, 0
     at = _spaces(data, at + 1, end)
-    if at >= end or data[at] != 58 or first:
+    if at >= end or data[at] != 58:
         return -1, 0
     return at + 1, size
 
@@ -271,10 +283,15 @@ def json_fields(
     data: Bytes, offsets: Index, names: Bytes, name_at: Index, places: Index, odd: Any, start: Index, stop: Index,
     covered: npt.NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    """Find the values of names in JSON lines; a row with a name from `odd` on is not covered. `start` is all -1."""
+    """Find the values of names in JSON lines that are not covered yet; one with a name from `odd` on never is.
+
+    `start` is -1 in rows that are not covered.
+    """
     label, above, lists = np.empty(LABEL_BYTES, np.uint8), np.empty(DEPTH, np.int64), np.empty(DEPTH, np.uint8)
     objects, seen = np.empty(OBJECTS, np.uint64), np.full(name_at.size, -1, np.int64)
     for row in range(covered.size):
+        if covered[row]:
+            continue
         covered[row] = _json_row(
             data, offsets[row], offsets[row + 1], row, names, name_at, places, odd, start, stop, seen, label, above,
             lists, objects,
@@ -294,19 +311,25 @@ def _logfmt_row(
         if at >= end:
             return True
         size: Any = 0
-        first = True
-        while at < end and data[at] != 61 and data[at] != 32:
-            c = data[at]
-            if c <= 32 or c >= 127 or c == 34:
+        h = _BASIS
+        begin = at
+        if 48 <= data[at] <= 57:
+            label[0] = 95
+            size = 1
+            h = (h ^ np.uint64(95)) * _PRIME
+        while at < end:
+            c = _LOGFMT_KEY[data[at]]
+            if c == 0:
+                break
+            if size == label.size:
                 return False
-            size = _append(label, size, c, first)
-            if size < 0:
-                return False
-            first = False
+            label[size] = c
+            h = (h ^ np.uint64(c)) * _PRIME
+            size += 1
             at += 1
-        if first:
+        if at == begin or (at < end and data[at] != 61 and data[at] != 32):
             return False
-        k = _find(label, size, _hash(label, 0, size), names, name_at, places)
+        k = _find(label, size, h, names, name_at, places)
         if k >= 0:
             if k >= odd or seen[k] == row:
                 return False
@@ -329,11 +352,10 @@ def _logfmt_row(
             close = at
             at += 1
         else:
-            while at < end and data[at] != 32:
-                c = data[at]
-                if c < 32 or c >= 127 or c == 34:
-                    return False
+            while at < end and _IN_WORD[data[at]]:
                 at += 1
+            if at < end and data[at] != 32:
+                return False
             close = at
         if k >= 0 and close > begin:
             start[k, row] = begin
@@ -348,6 +370,8 @@ def logfmt_fields(
     """The same of logfmt lines; an empty value is none."""
     label, seen = np.empty(LABEL_BYTES, np.uint8), np.full(name_at.size, -1, np.int64)
     for row in range(covered.size):
+        if covered[row]:
+            continue
         covered[row] = _logfmt_row(
             data, offsets[row], offsets[row + 1], row, names, name_at, places, odd, start, stop, seen, label
         )
@@ -380,8 +404,6 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     import pyarrow as pa
 
-    from obs.logstore.linefields import PARSERS, spans, texts_at
+    from obs.logstore.linefields import PARSERS, find
 
-    for parser in PARSERS:
-        data, start, stop, _ = spans(pa.array(['{"a":"b","c":{"d":[1]}}', "a=b"]), parser, ["a"])
-        texts_at(data, start[0], stop[0])
+    find(pa.array(['{"a":"b","c":{"d":[1]}}', "a=b"]), PARSERS, ["a"]).texts()

@@ -34,17 +34,49 @@ class LineFields:
     columns: Mapping[str, pa.Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where values stand: data[start[k, row] : stop[k, row]] is that of label k (start -1: none), if `covered[row]`."""
+
+    data: npt.NDArray[np.uint8]
+    start: Index
+    stop: Index
+    covered: Mask
+
+    def texts(self) -> list[pa.Array]:
+        """The values of each label, null where a row has none: string[rows]."""
+        from obs.logstore.kernels_fields import cut_out
+
+        labels, rows = self.start.shape
+        start, stop = self.start.reshape(-1), self.stop.reshape(-1)
+        ends = np.zeros(labels * rows + 1, np.int32)
+        texts = np.empty(int(cut_out(self.data, start, stop, ends, np.empty(0, np.uint8))), np.uint8)
+        cut_out(self.data, start, stop, ends, texts)
+        there = self.start >= 0
+        counts = np.count_nonzero(there, axis=1)
+        bits, values = np.packbits(there, axis=1, bitorder="little"), pa.py_buffer(texts)
+        found = []
+        for k in range(labels):
+            nulls = rows - int(counts[k])
+            validity = pa.py_buffer(bits[k]) if nulls else None
+            offsets = pa.py_buffer(ends[k * rows : (k + 1) * rows + 1])
+            found.append(pa.Array.from_buffers(pa.string(), rows, [validity, offsets, values], nulls))
+        return found
+
+
 def extract(lines: pa.Array, parser: str, labels: Sequence[str]) -> LineFields | None:
     """The values of labels in lines (no null); None while the kernels are not ready, or of lines past 2 GB."""
     if lines.type != pa.string() or not warm.ready(KERNELS):
         return None
-    data, start, stop, covered = spans(lines, parser, labels)
-    found = {name: texts_at(data, start[k], stop[k]) for k, name in enumerate(labels)}
-    return LineFields(covered, {name: array for name, array in found.items() if array.null_count < len(array)})
+    found = find(lines, (parser,), labels)
+    texts = dict(zip(labels, found.texts(), strict=True))
+    return LineFields(found.covered, {name: array for name, array in texts.items() if array.null_count < len(array)})
 
 
-def spans(lines: pa.Array, parser: str, labels: Sequence[str]) -> tuple[npt.NDArray[np.uint8], Index, Index, Mask]:
-    """The lines' bytes, where each label's values begin and end (int64[labels, rows]), and the rows covered."""
+def find(
+    lines: pa.Array, parsers: Sequence[str], labels: Sequence[str], codes: npt.NDArray[np.int32] | None = None
+) -> Found:
+    """What the first of `parsers` that covers a line finds in it; its position goes to `codes` (-1 where none does)."""
     from obs.logstore.kernels_fields import json_fields, logfmt_fields, name_places
 
     data, offsets = text_buffers(lines)
@@ -56,22 +88,12 @@ def spans(lines: pa.Array, parser: str, labels: Sequence[str]) -> tuple[npt.NDAr
     name_at = np.cumsum([0, *map(len, named)])
     places = np.full(1 << (2 * len(named)).bit_length(), -1, np.int64)
     name_places(names, name_at, places)
-    start = np.full((len(named), len(lines)), -1, np.int64)
-    stop = np.empty((len(named), len(lines)), np.int64)
+    start = np.full((len(labels), len(lines)), -1, np.int64)
+    stop = np.empty((len(labels), len(lines)), np.int64)
     covered = np.zeros(len(lines), np.bool_)
-    find: Any = json_fields if parser == JSON else logfmt_fields
-    find(data, offsets, names, name_at, places, len(labels), start, stop, covered)
-    return data, start, stop, covered
-
-
-def texts_at(data: npt.NDArray[np.uint8], start: Index, stop: Index) -> pa.Array:
-    """data[start:stop] of each row, null where start is -1: string[rows]."""
-    from obs.logstore.kernels_fields import cut_out
-
-    ends = np.zeros(len(start) + 1, np.int32)
-    there = start >= 0
-    texts = np.empty(int((stop[there] - start[there]).sum()), np.uint8)
-    cut_out(data, start, stop, ends, texts)
-    nulls = len(start) - int(np.count_nonzero(there))
-    validity = pa.array(there).buffers()[1] if nulls else None
-    return pa.Array.from_buffers(pa.string(), len(start), [validity, pa.py_buffer(ends), pa.py_buffer(texts)], nulls)
+    for at, parser in enumerate(parsers):
+        by: Any = json_fields if parser == JSON else logfmt_fields
+        by(data, offsets, names, name_at, places, len(labels), start, stop, covered)
+        if codes is not None:
+            codes[covered & (codes < 0)] = at
+    return Found(data, start, stop, covered)
