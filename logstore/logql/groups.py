@@ -21,7 +21,8 @@ _DENSE = 1 << 16
 def group_rows(rows: Rows, by: Sequence[str] | None, extra: Sequence[str] = ()) -> tuple[Codes, list[Labels]]:
     """Groups by the labels `by`; None: by stream, by every label that stages made, and by `extra`."""
     names = list(by) if by is not None else list(dict.fromkeys([*rows.derived, *extra]))
-    columns = [c for c in (_label_codes(rows, name) for name in names) if c is not None]
+    made = frozenset() if by is not None else rows.beside.difference(extra)  # of these nothing that is stored
+    columns = [c for c in (_label_codes(rows, name, name in made) for name in names) if c is not None]
     streams = rows.chunk.streams.streams
     radix = [len(values) + 1 for _, _, values in columns]
     combined = rows.stream_codes().copy() if by is None else np.zeros(len(rows), np.int64)
@@ -33,11 +34,11 @@ def group_rows(rows: Rows, by: Sequence[str] | None, extra: Sequence[str] = ()) 
         size *= width
     distinct, codes = _compact(combined, size)
     owners = [rows.shown.labels(labels) for _, labels in streams] if by is None else None
-    return codes, [_labels(int(d), columns, radix, owners) for d in distinct]
+    return codes, [_labels(int(d), columns, radix, owners, made) for d in distinct]
 
 
-def _label_codes(rows: Rows, name: str) -> tuple[str, Codes, list[str | None]] | None:
-    array = rows.label(name)
+def _label_codes(rows: Rows, name: str, made: bool) -> tuple[str, Codes, list[str | None]] | None:
+    array = rows.derived[name] if made else rows.label(name)
     if array is None:
         return None
     values, codes = encoded(array)
@@ -60,10 +61,13 @@ def _labels(
     columns: Sequence[tuple[str, Codes, list[str | None]]],
     radix: Sequence[int],
     streams: Sequence[Labels] | None,
+    made: frozenset[str],
 ) -> Labels:
+    """The labels of a group; of those in `made` a null leaves the stream's own."""
     pairs: dict[str, str] = {}
     for (name, _, values), width in zip(reversed(columns), reversed(radix), strict=True):
         code, digit = divmod(code, width)
-        pairs[name] = (values[digit - 1] or "") if digit else ""
+        if digit or name not in made:
+            pairs[name] = (values[digit - 1] or "") if digit else ""
     own = dict(streams[code]) if streams is not None else {}
     return make_labels({**own, **pairs})

@@ -17,7 +17,7 @@ from obs.logstore import limits
 from obs.logstore.chunks import Rows
 from obs.logstore.linefields import LineFields, extract
 from obs.logstore.logql.stages.errors import SPECIAL
-from obs.logstore.names import FIXED_LABELS
+from obs.logstore.names import FIXED_LABELS, IMPLIED
 from obs.logstore.overflow import overflow_names
 from obs.logstore.selection import Requirement
 from obs.model.schema import OVERFLOW
@@ -100,6 +100,7 @@ def with_found(rows: Rows, found: Mapping[str, pa.Array]) -> Rows:
         stored = _stored(rows, name) if name in known else None
         if stored is None:
             _put(made, rows, name, values)
+            beside |= {name} & IMPLIED if made[name].null_count else set()
             continue
         has, none = stored.is_valid(), pa.scalar(None, pa.string())
         if stored.null_count:

@@ -131,3 +131,23 @@ def test_tokens_rule_out_no_level_and_no_escape(
     store.flush()
     found = LogQL(store).records(f"{{}} | {parser} | {condition}", 0, 3000 * S)
     assert (len(found.entries), found.stats.skipped_by_tokens) == (count, skipped)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(
+    ("query", "groups"),
+    [
+        ("count_over_time({} | json [1h])", ["", "id=1 user_extracted=b", "level=warn user=c"]),
+        ('count_over_time({} | json | level = "info" [1h])', ["", "id=1 user_extracted=b"]),
+        ("sum by (level) (count_over_time({} | json [1h]))", ["level=info", "level=warn"]),
+    ],
+)
+def test_labels_of_other_rows_change_no_group(store: LogStore, query: str, groups: list[str], apart: bool) -> None:
+    rows = [('{"level":"warn","user":"c"}', {}), ('{"user":"b","id":1}', {"user": "a"}), ("{}", {"user": "a"})]
+    for i, (body, attributes) in enumerate(rows):
+        store.consume(logs_batch([Record((i + 1) * S, body, {"service.name": "a"}, attributes, severity="INFO")]))
+        if apart:
+            store.flush()
+    matrix, _, _ = LogQL(store).range(query, 3000 * S, 3000 * S, S)
+    found = [" ".join(f"{k}={v}" for k, v in labels if k != "service_name") for labels in matrix.labels]
+    assert sorted(found) == groups
