@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
@@ -15,7 +16,7 @@ from obs.columnar.block import BlockFolderWriter
 from obs.columnar.options import EngineOptions
 from obs.model.labels import Labels, Matcher, MatchOp, make_labels
 from obs.tsdb import catalog, labelfile, writing
-from obs.tsdb.blocks import Written
+from obs.tsdb.blocks import BlockSeries, Written
 from obs.tsdb.filenames import LABELS
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.promql.histogram import Histogram
@@ -181,3 +182,17 @@ def test_reading_ahead_gives_way_unless_someone_waits_for_it(unread: MetricStore
         getattr(fresh, read)(view.blocks)
         assert bool(calls) is paused
         assert all(fresh.known(block) is not None for block in view.blocks)
+
+
+def test_the_scale_of_some_rows_is_found_without_a_copy_of_all_series() -> None:
+    ordinals = np.arange(1 << 18, dtype=np.int32)
+    first_rows, counts = 3 * ordinals.astype(np.int64), np.full(len(ordinals), 3)
+    scales = (ordinals // (1 << 17)).astype(np.int8)
+    series = BlockSeries.of(ordinals, first_rows, counts, scales, (first_rows, first_rows), {})
+    tracemalloc.start()
+    found = [series.row_powers(*rows) for rows in ((0, 300), (500_001, 500_002))]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [1.0, 10.0] and most < first_rows.nbytes // 8
+    middle = series.row_powers((3 << 17) - 2, (3 << 17) + 1)
+    assert isinstance(middle, np.ndarray) and middle.tolist() == [1.0, 1.0, 10.0]
