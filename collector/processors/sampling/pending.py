@@ -131,7 +131,7 @@ class Pending:
 
         Returns them, and how many of them are taken for the last reason alone.
         """
-        parts = [part for trace in decided.tolist() for part in self._parts_of(trace)]
+        parts = self._parts_of(decided)
         while self._heap and self._heap[0][0] <= came_before_s:
             parts += self._parts_at(heapq.heappop(self._heap)[1])
         due = len(parts)
@@ -148,15 +148,24 @@ class Pending:
         home = self._homes.pop(number, None)
         return [] if home is None else [self._counted_out(part) for part in home.parts]
 
-    def _parts_of(self, trace: int) -> list[_Part]:
-        """The rows of one trace, out of its home."""
-        home = self._homes.get(self._home_of.get(trace, -1))
-        if home is None:
-            return []
-        own = [(number, self._batches[number].entry.keys[rows] == np.uint64(trace)) for number, rows in home.parts]
-        rows = [rows for _, rows in home.parts]
-        home.parts = [(n, r[~mask]) for (n, mask), r in zip(own, rows, strict=True) if not mask.all()]
-        return [self._counted_out((n, r[mask])) for (n, mask), r in zip(own, rows, strict=True) if mask.any()]
+    def _parts_of(self, traces: Words) -> list[_Part]:
+        """The rows of some traces, out of their homes; each home is looked through once."""
+        by_home: dict[int, list[int]] = {}
+        for trace in traces.tolist():
+            if (number := self._home_of.get(trace)) is not None:
+                by_home.setdefault(number, []).append(trace)
+        return [part for number, some in by_home.items() for part in self._out_of(self._homes[number], some)]
+
+    def _out_of(self, home: _Home, traces: list[int]) -> Iterator[_Part]:
+        """The rows of some traces of a home, which keeps the others."""
+        wanted, parts = np.array(traces, np.uint64), home.parts
+        home.parts = []
+        for number, rows in parts:
+            own = np.isin(self._batches[number].entry.keys[rows], wanted)
+            if own.any():
+                yield self._counted_out((number, rows[own]))
+            if not own.all():
+                home.parts.append((number, rows[~own]))
 
     def _counted_out(self, part: _Part) -> _Part:
         """A batch holds its memory until its last row is taken."""
