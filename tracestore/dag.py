@@ -34,6 +34,10 @@ class Dag:
     skew: Times
     off_path: Times
 
+    def cut(self, rows: slice) -> Dag:
+        """Of these rows."""
+        return Dag(*(getattr(self, name)[rows] for name in self.__slots__))
+
     def arrays(self) -> list[pa.Array]:
         """The columns of DAG_SCHEMA."""
         return [pa.array(getattr(self, name)) for name in self.__slots__]

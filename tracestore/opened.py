@@ -1,7 +1,4 @@
-"""Blocks and head made ready to be read, and kept so: footers and traces tables of blocks, the sorted head.
-
-The head is sorted when a query needs it and stays sorted until rows are added.
-"""
+"""Blocks and head made ready to be read, and kept so: footers and traces tables of blocks, sorted runs of the head."""
 
 from __future__ import annotations
 
@@ -16,13 +13,11 @@ from obs.columnar.block import Block
 from obs.columnar.view import View
 from obs.tracestore import limits
 from obs.tracestore.filenames import SPANS
+from obs.tracestore.headruns import SortedRuns
 from obs.tracestore.ids import Words
-from obs.tracestore.sources import BlockSource, MemorySource, Source
+from obs.tracestore.sources import BlockSource, Source
 from obs.tracestore.splitrows import SplitRows
 from obs.tracestore.splits import SplitTraces
-
-HEAD = "head"
-Mark = tuple[tuple[int, int, int], ...]
 
 
 class OpenedSources:
@@ -31,16 +26,16 @@ class OpenedSources:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._blocks: dict[str, BlockSource] = {}
-        self._head: tuple[Mark, pa.Table, MemorySource] | None = None
+        self.runs = SortedRuns()
         self.splits = SplitTraces()
         self.split_rows = SplitRows()
 
     def snapshot(self, view: View) -> Snapshot:
-        """A view's blocks, opened, and its head as it came."""
+        """A view's blocks, opened, and its head."""
         self._open(view.blocks)
         blocks = [source for block in view.blocks if (source := self._block(block)) is not None]
         self._shrink(view.blocks)
-        return Snapshot(self, blocks, view.head(SPANS))
+        return Snapshot(self, blocks, view)
 
     def _open(self, blocks: Sequence[Block]) -> None:
         """Open those that are not, where they are several: the first query after a start waits for all of them."""
@@ -76,41 +71,24 @@ class OpenedSources:
                     kept[block.name] = source
             self._blocks = kept
 
-    def sorted_head(self, rows: pa.Table) -> MemorySource:
-        """The head sorted; the one from before where its rows are the same."""
-        mark = _mark(rows)
-        with self._lock:
-            if self._head is None or self._head[0] != mark:
-                self._head = (mark, rows, MemorySource(HEAD, rows))
-            return self._head[2]
-
-    def forget_head(self) -> None:
-        """Let the sorted head go."""
-        with self._lock:
-            self._head = None
-
-
-def _mark(rows: pa.Table) -> Mark:
-    """Tells one head from another: where its ids stand in memory, which is immutable and kept alive with the mark."""
-    chunks = rows.column("trace_id").chunks
-    return tuple((chunk.buffers()[1].address, chunk.offset, len(chunk)) for chunk in chunks if len(chunk))
-
 
 class Snapshot:
     """The places to read of one instant: blocks in the order they were written, then the head."""
 
-    def __init__(self, opened: OpenedSources, blocks: list[BlockSource], head_rows: pa.Table) -> None:
+    def __init__(self, opened: OpenedSources, blocks: list[BlockSource], view: View) -> None:
         self._opened = opened
+        self._view = view
         self.blocks = blocks
-        self.head_rows = head_rows
+
+    @cached_property
+    def head_rows(self) -> pa.Table:
+        """The head as it came."""
+        return self._view.head(SPANS)
 
     @cached_property
     def sources(self) -> list[Source]:
-        """All places."""
-        if not self.head_rows.num_rows:
-            self._opened.forget_head()
-            return [*self.blocks]
-        return [*self.blocks, self._opened.sorted_head(self.head_rows)]
+        """All places; of the head one a run."""
+        return [*self.blocks, *self._opened.runs.sources(self._view.head_runs(SPANS))]
 
     def split_keys(self) -> Words:
         """See `SplitTraces.keys`."""

@@ -23,6 +23,7 @@ from obs.tracestore.catalog import Catalog, decode, make_catalog
 from obs.tracestore.filenames import CATALOG, LINKS, SPANS, TRACES
 from obs.tracestore.ids import span_words
 from obs.tracestore.layout import with_dag, without_dag
+from obs.tracestore.limits import ROW_GROUP_ROWS
 from obs.tracestore.links import BlockLinks
 from obs.tracestore.names import DAG_SCHEMA, PARENT_POSITION
 from obs.tracestore.parent_ids import PARENT_ID, as_sent, filled, id_column
@@ -97,14 +98,22 @@ class MemorySource:
         self.dag = dag.build(self.spans, starts)
         self.traces = summarize(self.spans, starts, self.dag)
         self.columns = frozenset([*self._table.column_names, *DAG_SCHEMA.names])
-        self.group_starts = np.array([0, len(self.order)], np.int64)
+        self.group_starts = np.append(np.arange(0, max(len(self.order), 1), ROW_GROUP_ROWS), len(self.order))
         self._loaded: dict[str, pa.Array] = dict(zip(DAG_SCHEMA.names, self.dag.arrays(), strict=True))
 
     def load(self, column: str, groups: Rows) -> pa.Array:
         """See `Source`."""
         if column not in self._loaded:
             self._loaded[column] = flat(self._table.column(column)).take(pa.array(self.order))
-        return self._loaded[column]
+        whole = self._loaded[column]
+        return whole if len(groups) == len(self.group_starts) - 1 else self._cut(whole, groups)
+
+    def _cut(self, column: pa.Array, groups: Rows) -> pa.Array:
+        """The rows of some groups; those of neighbours are cut as one."""
+        runs = np.split(groups, np.flatnonzero(np.diff(groups) != 1) + 1) if len(groups) else []
+        bounds = [(int(self.group_starts[run[0]]), int(self.group_starts[run[-1] + 1])) for run in runs]
+        parts = [column.slice(first, end - first) for first, end in bounds]
+        return parts[0] if len(parts) == 1 else pa.concat_arrays(parts or [column.slice(0, 0)])
 
     def ranges(self, column: str) -> GroupRange | None:
         """There are none."""
@@ -112,7 +121,8 @@ class MemorySource:
 
     def table(self, first: int, end: int) -> pa.Table:
         """See `Source`; with the DAG's columns."""
-        return with_dag(self._table.take(pa.array(self.order)), self.dag).slice(first, end - first)
+        rows = slice(first, end)
+        return with_dag(self._table.take(pa.array(self.order[rows])), self.dag.cut(rows))
 
     def catalog(self) -> Catalog:
         """See `Source`."""

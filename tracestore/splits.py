@@ -1,4 +1,4 @@
-"""Which traces have spans in more than one place (blocks, head): those are put together before they are answered with.
+"""Which traces have spans in several places (blocks, runs of the head): they are put together before they are answered.
 
 A flag too many costs a look-up, a flag too few would be wrong.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -45,21 +46,41 @@ def common(left: TraceRows, right: TraceRows) -> Words:
 class SplitTraces:
     """Keys of the traces that stand in two or more blocks, found anew when blocks come or go.
 
-    Held are the keys alone, not which blocks share them: with many blocks that would be quadratic.
+    Held are the keys alone, not which blocks share them: with many blocks that would be quadratic. Of a run of the head
+    it is held what it shares with each block.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: frozenset[str] = frozenset()
         self._keys: Words = NONE
+        self._of_runs: WeakKeyDictionary[MemorySource, dict[str, Words]] = WeakKeyDictionary()
+        self._answered: Words = NONE
 
     def keys(self, sources: Sequence[Source]) -> Words:
         """Sorted keys of all traces that stand in two or more of the sources."""
         blocks = [source for source in sources if not isinstance(source, MemorySource)]
-        parts = [self._of_blocks(blocks)]
-        for memory in (source for source in sources if isinstance(source, MemorySource)):
-            parts += [common(memory.traces, block.traces) for block in blocks]
-        return _union(parts)
+        runs = [source for source in sources if isinstance(source, MemorySource)]
+        parts = [self._of_blocks(blocks), *(keys for run in runs for keys in self._beside(run, blocks))]
+        if len(runs) > 1:
+            parts.append(_repeated([run.traces.keys for run in runs]))
+        return self._as_before(_union(parts))
+
+    def _beside(self, run: MemorySource, blocks: Sequence[Source]) -> list[Words]:
+        """What a run shares with each block."""
+        with self._lock:
+            known = self._of_runs.get(run, {})
+        known = {b.name: common(run.traces, b.traces) if (keys := known.get(b.name)) is None else keys for b in blocks}
+        with self._lock:
+            self._of_runs[run] = known
+        return list(known.values())
+
+    def _as_before(self, keys: Words) -> Words:
+        """The same object as the time before where the keys are the same: places remember what they know of it."""
+        with self._lock:
+            if not np.array_equal(keys, self._answered):
+                self._answered = keys
+            return self._answered
 
     def keys_beside(self, blocks: Sequence[Source], others: Words) -> Words:
         """Sorted keys of all traces that stand in two or more blocks, or in one and among `others` (sorted)."""

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from examples import examples
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from span_batches import SpanRow, spans_batch, trace_id
 
+from obs.columnar import head
 from obs.columnar.options import EngineOptions
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
@@ -95,8 +97,12 @@ QUERIES = st.builds(
 class TraceMachine(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(many_runs=st.booleans())
+    def begin(self, many_runs: bool) -> None:
+        self.patched = pytest.MonkeyPatch()
+        if many_runs:
+            self.patched.setattr(head, "HEAD_TAIL_ROWS", 2)
+            self.patched.setattr(head, "HEAD_RUN_ROWS", 8)
         self.folder = tempfile.TemporaryDirectory()
         self.model = Model()
         self.open()
@@ -182,6 +188,7 @@ class TraceMachine(RuleBasedStateMachine):
         if hasattr(self, "store"):
             self.store.close()
             self.folder.cleanup()
+            self.patched.undo()
 
 
 TraceMachine.TestCase.settings = examples(40, stateful_step_count=20)
