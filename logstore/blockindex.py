@@ -91,12 +91,12 @@ class BlockIndexes:
         self._found = FoundRows()
         self._lock = threading.Lock()
 
-    def keep(self, blocks: Sequence[Block]) -> None:
-        """Let go of all others: they were merged or are past retention, and their files stay while they are mapped."""
-        alive = {path for block in blocks if (path := block.path(RECORDS)) is not None}
+    def let_go(self, block: Block) -> None:
+        """Close what is open of a block that was merged or is past retention, so that its space is free."""
+        path = block.path(RECORDS)
         with self._lock:
-            for path in [p for p in self._kept if p not in alive]:
-                del self._kept[path]
+            if path is not None:
+                self._kept.pop(path, None)
 
     def get(self, block: Block) -> BlockIndex | None:
         """The index of a block, or None where it holds no records."""

@@ -51,6 +51,7 @@ class LogStore:
         self.clock = clock
         self._indexes = BlockIndexes()
         self.engine = Engine(LogLayout(self.streams, self._indexes), folder, options or EngineOptions(), clock)
+        self.engine.on_removal(self._indexes.let_go)
         self._followers: list[Follower] = []
         self._in_flight: set[object] = set()  # batches that may be found and are not offered yet
         self._offered = threading.Condition()
@@ -90,7 +91,6 @@ class LogStore:
     def read(self, selection: Selection, stats: Stats) -> Iterator[list[Unit]]:
         """The units that may hold rows of a selection, valid until the context is left."""
         with self.view() as view:
-            self._indexes.keep(view.blocks)
             head = self._head(view)
             yield units(head, view.blocks, self._indexes, self.streams.labels, selection, stats, self._hiding)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from obs.columnar.append import Appender
+from obs.columnar.block import Block
 from obs.columnar.blockset import BlockSet
 from obs.columnar.compaction import Compactor, pause_s
 from obs.columnar.counters import Counters
@@ -146,6 +147,10 @@ class Engine:
     def view(self) -> View:
         """A consistent snapshot; close it, or use it in `with`."""
         return self._state.view()
+
+    def on_removal(self, let_go: Callable[[Block], None]) -> None:
+        """`let_go` is called with each block whose files are about to be deleted: open ones would keep their space."""
+        self._state.let_go = let_go
 
     @property
     def open_views(self) -> int:

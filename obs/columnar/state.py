@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +26,10 @@ from obs.columnar.view import View
 from obs.model.clock import Clock
 
 log = logging.getLogger(__name__)
+
+
+def _nothing_kept(block: Block) -> None:
+    """For stores that keep no file of a block open."""
 
 
 class EngineState:
@@ -53,6 +57,7 @@ class EngineState:
         self.replaying: Head | None = None  # older than every other head
         self.recovering: float | None = None
         self.closed = False  # set under `merging`: the folder may be another engine's
+        self.let_go: Callable[[Block], None] = _nothing_kept  # called before a block's files are deleted
         self.first_new = 0  # generations from this on were written by this process
 
     def new_head(self, generation: int) -> Head:
@@ -132,7 +137,7 @@ class EngineState:
         with self.changed:
             unseen = self.blockset.replace(new, old)
             awaited = [b for b in self.blockset.awaited() if b in old]
-        remove_files(self.storage, unseen, awaited)
+        self._remove(unseen, awaited)
 
     def hide(self, tombstone: Tombstone, heads: Sequence[Head], blocks: Iterable[Block]) -> None:
         """A delete takes effect: `heads` in the place of those with the same segments, `blocks` likewise."""
@@ -160,7 +165,12 @@ class EngineState:
     def _release(self, version: int) -> None:
         with self.changed:
             unseen = self.blockset.unpin(version)
-        remove_files(self.storage, unseen)
+        self._remove(unseen)
+
+    def _remove(self, unseen: Sequence[Block], awaited: Iterable[Block] = ()) -> None:
+        for block in unseen:
+            self.let_go(block)
+        remove_files(self.storage, unseen, awaited)
 
     def quarantine(self, block: Block, damage: str) -> None:
         """Move a damaged block out of the way; the rest is served."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from log_recipes import NS, Record, logs_batch
@@ -21,14 +23,19 @@ def test_files_of_merged_blocks_are_let_go(tmp_path: Path) -> None:
             store.consume(logs_batch([Record((1_700_000_000 + i) * NS, f"line {i}", {"service.name": "a"})]))
             store.flush()
             assert len(logql.records('{service_name="a"} |= "line"', 0, 2_000_000_000 * NS).entries) == i + 1
-        assert "tokens.idx" in mapped(tmp_path)
+        assert "tokens.idx" in held(tmp_path) and ".parquet" in held(tmp_path)
         store.engine.compact()
+        assert "(deleted)" not in held(tmp_path)
         assert len(logql.records('{service_name="a"} |= "line"', 0, 2_000_000_000 * NS).entries) == 4
-        assert "(deleted)" not in mapped(tmp_path)
+        assert "(deleted)" not in held(tmp_path)
     finally:
         store.close()
 
 
-def mapped(folder: Path) -> str:
-    """The files under `folder` that this process has in its memory."""
-    return "".join(line for line in Path("/proc/self/maps").read_text().splitlines(True) if str(folder) in line)
+def held(folder: Path) -> str:
+    """The files under `folder` that this process has in its memory, or open."""
+    files = Path("/proc/self/maps").read_text().splitlines()
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            files.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return "\n".join(file for file in files if str(folder) in file)
