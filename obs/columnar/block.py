@@ -12,6 +12,7 @@ import google_crc32c
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from obs.columnar import footers
 from obs.columnar.disk import sync_file, sync_folder, write_synced
 from obs.columnar.filenames import META, parquet_name
 from obs.columnar.limits import ROW_GROUP_ROWS, ZSTD_LEVEL
@@ -30,6 +31,7 @@ class BlockFolderWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files: dict[str, FileFacts] = {}
+        self.footers: dict[str, int] = {}
         self.table_rows: dict[str, int] = {}
         self.decoded_bytes = 0
         folder.mkdir(parents=True)
@@ -75,6 +77,7 @@ class BlockFolderWriter:
             yield write
         sync_file(path)
         self.files[path.name] = _facts(path)
+        self.footers[path.name] = footers.checksum(path)
 
     def file(self, filename: str, data: bytes) -> None:
         """See `obs.columnar.layout.BlockWriter`."""
@@ -234,5 +237,6 @@ def describe(
     """The meta of what `writer` wrote; `items` is the table whose rows are counted."""
     return BlockMeta(
         name, partition, *generations, *bounds, writer.table_rows.get(items, 0), writer.table_rows,
-        writer.decoded_bytes, writer.files, created_ns, tuple(replaces), dict(extra), rows_in, erased,
+        writer.decoded_bytes, writer.files, created_ns, tuple(replaces),
+        {**extra, footers.FOOTERS: writer.footers}, rows_in, erased,
     )  # fmt: skip

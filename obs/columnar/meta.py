@@ -10,6 +10,7 @@ from typing import Any
 import google_crc32c
 import orjson
 
+from obs.columnar import footers
 from obs.columnar.filenames import META
 from obs.errors import CorruptionError
 
@@ -40,7 +41,9 @@ class BlockMeta:
     files: Mapping[str, FileFacts]
     created_ns: int
     replaces: tuple[str, ...] = ()  # names of the blocks whose rows are all here
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what the layout's write_block returned
+    extra: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what the layout's write_block returned, and checksums of footers
     rows_in: int = 0  # of the layout's first table before equal keys were dropped; 0: not known
     erased: int = 0  # what tombstones up to this sequence hide is not here
 
@@ -77,7 +80,7 @@ def decode_meta(data: bytes) -> BlockMeta:
 
 
 def load_meta(folder: Path) -> BlockMeta:
-    """Read a block's meta.json and see that its files are there in full size.
+    """Read a block's meta.json and see that its files are there in full size, with the footers that were written.
 
     Raises: CorruptionError.
     """
@@ -95,4 +98,9 @@ def load_meta(folder: Path) -> BlockMeta:
             raise CorruptionError(
                 f"cannot read block {folder.name!r}: {name} has {size} bytes instead of {facts.bytes}", str(folder)
             )
+    bad = footers.damaged(folder, meta.extra)
+    if bad is not None:
+        raise CorruptionError(
+            f"cannot read block {folder.name!r}: {bad} has another footer than was written", str(folder)
+        )
     return meta

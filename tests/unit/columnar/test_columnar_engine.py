@@ -33,7 +33,7 @@ def test_rows_go_from_head_to_block_and_stay(tmp_path: Path) -> None:
             assert read_values(view) == {(1, NOW): 1, (2, NOW): 2, (3, NOW): 3}
             assert (len(view.blocks), view.head_rows("values")) == (1, 1)
             block = view.blocks[0]
-            assert (block.meta.rows, block.meta.extra, block.meta.min_ns) == (3, {"keys": 3}, NOW)
+            assert (block.meta.rows, block.meta.extra["keys"], block.meta.min_ns) == (3, 3, NOW)
             assert block.read("names", columns=["name", "none such"]).to_pydict() == {
                 "name": ["key 1", "key 2", "key 3"]
             }

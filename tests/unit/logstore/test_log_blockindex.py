@@ -23,11 +23,11 @@ def test_files_of_merged_blocks_are_let_go(tmp_path: Path) -> None:
             store.consume(logs_batch([Record((1_700_000_000 + i) * NS, f"line {i}", {"service.name": "a"})]))
             store.flush()
             assert len(logql.records('{service_name="a"} |= "line"', 0, 2_000_000_000 * NS).entries) == i + 1
-        assert "tokens.idx" in held(tmp_path) and ".parquet" in held(tmp_path)
+        assert "tokens.idx" in held(tmp_path / "blocks") and ".parquet" in held(tmp_path / "blocks")
         store.engine.compact()
-        assert "(deleted)" not in held(tmp_path)
+        assert "(deleted)" not in held(tmp_path / "blocks")
         assert len(logql.records('{service_name="a"} |= "line"', 0, 2_000_000_000 * NS).entries) == 4
-        assert "(deleted)" not in held(tmp_path)
+        assert "(deleted)" not in held(tmp_path / "blocks")
     finally:
         store.close()
 
