@@ -37,6 +37,10 @@ async def read_pairs(request: Request) -> Pairs:
     return _pairs(body) + given
 
 
+def _nested() -> UserError:
+    return UserError("cannot read form: it has parts within parts; send each parameter as a part")
+
+
 def _parts(body: bytes, kind: str) -> Pairs:
     """The fields of a form in parts; files are none."""
     if body.count(b"\n--") > MOST_PARTS:
@@ -45,11 +49,13 @@ def _parts(body: bytes, kind: str) -> Pairs:
     try:
         message = BytesParser(policy=HTTP).parsebytes(head + body)
     except RecursionError:
-        raise UserError("cannot read form: it has parts within parts; send each parameter as a part") from None
+        raise _nested() from None
     if not message.is_multipart():
         raise UserError(f"cannot read form {kind!r}: it has no parts with this boundary; send it as one")
     found = []
     for part in message.iter_parts():
+        if part.is_multipart():
+            raise _nested()
         name, text = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
         if isinstance(name, str) and part.get_filename() is None and isinstance(text, bytes):
             found.append((name, text.decode(errors="surrogateescape")))

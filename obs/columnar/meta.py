@@ -41,9 +41,7 @@ class BlockMeta:
     files: Mapping[str, FileFacts]
     created_ns: int
     replaces: tuple[str, ...] = ()  # names of the blocks whose rows are all here
-    extra: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # what the layout's write_block returned, and checksums of footers
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what write_block returned, and checksums of footers
     rows_in: int = 0  # of the layout's first table before equal keys were dropped; 0: not known
     erased: int = 0  # what tombstones up to this sequence hide is not here
 

@@ -18,6 +18,7 @@ def test_a_form_in_parts_is_read() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
+        (b"--b\r\nContent-Type: message/rfc822\r\n\r\nx: y\r\n\r\n--b--\r\n", "parts within parts"),
         (b"--b\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 3000, "parts within parts"),
         (PART * 1002 + b"--b--\r\n", "more than 1000 parts"),
         (b"x", "no parts with this boundary"),
