@@ -8,7 +8,7 @@ descriptor is its first argument, until that is closed.
     {"run": sql, "views": [[name, sql]…], "folders": [path…]} and tables  → a table `rows`
     either                                        → {"error": class of obs.errors, "text"}
 
-Every answer has `used_bytes`, the memory that the process has taken since its start and still holds.
+Every answer has `tired`: whether the next query would find less room than in a new process.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def main() -> None:
     forbid_writing()
     parser = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
     parser.execute("SELECT 1").fetchall()
-    own = _resident_bytes()
-    limit = _data_bytes() + ROOM * memory_bytes + RESERVED_BYTES
+    own, data = _resident_bytes(), _data_bytes()
+    limit = data + ROOM * memory_bytes + RESERVED_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     with socket.socket(fileno=fd) as server, contextlib.suppress(EOFError, TimeoutError):
         while True:
@@ -68,7 +68,10 @@ def main() -> None:
                 answered = _answered(answer, text, tables, parser, memory_bytes)
                 del text, tables  # memory that the server shares with us
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                answer.send(server, {**answered, "used_bytes": _resident_bytes() - own})
+                kept = _resident_bytes() - own >= memory_bytes / 2
+                reserved = _data_bytes() - data >= RESERVED_BYTES
+                tired = kept or reserved or answered.get("error") == QueryLimit.__name__
+                answer.send(server, {**answered, "tired": tired})
 
 
 def _data_bytes() -> int:

@@ -37,7 +37,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
             )
         self._socket.settimeout(timeout_s + GRACE_S)
-        self._used_bytes, self._last_s = 0, time.monotonic()
+        self._tired, self._last_s = False, time.monotonic()
 
     def ask(
         self, text: Mapping[str, Any], tables: Mapping[str, pa.Table]
@@ -52,16 +52,16 @@ class Worker:
             answer, found = receive(self._socket)
         except (EOFError, OSError):
             raise self._ended() from None
-        self._used_bytes, self._last_s = answer["used_bytes"], time.monotonic()
+        self._tired, self._last_s = answer["tired"], time.monotonic()
         if "error" in answer:
             kind: type[UserError] = getattr(errors, answer["error"])
             raise kind(answer["text"])
         return answer, found
 
     def is_good(self) -> bool:
-        """Whether it can be asked again: it lives, is not about to end, and has given its memory back."""
+        """Whether it can be asked again: it lives, is not about to end, and gave back what it took and reserved."""
         waits = time.monotonic() - self._last_s < IDLE_S / 2
-        return waits and self._used_bytes < self._memory_bytes / 2 and self._process.poll() is None
+        return waits and not self._tired and self._process.poll() is None
 
     def close(self) -> None:
         """End it."""

@@ -21,6 +21,7 @@ from obs.errors import Overloaded, QueryError, QueryLimit
 from obs.sql import answers, engine
 from obs.sql.engine import SqlEngine
 from obs.sql.views import SqlView
+from obs.sql.workers import Worker
 
 TYPES = [name for name, *_ in duckdb.sql("SELECT * FROM test_all_types()").description]
 
@@ -100,6 +101,17 @@ def test_texts_that_functions_make_are_bounded_too(sql: SqlEngine, query: str) -
     with pytest.raises(QueryLimit, match="cannot run query in 64000000 bytes"):
         sql.query(query)
     assert sql.query("SELECT sum(a) AS n FROM things").to_pylist() == [{"n": 3}]
+
+
+def test_who_had_not_enough_memory_is_asked_nothing_more() -> None:
+    worker = Worker(64_000_000, 20)
+    ask = {"views": [], "folders": []}
+    worker.ask({**ask, "run": "SELECT 1"}, {})
+    assert worker.is_good()
+    with pytest.raises(QueryLimit):
+        worker.ask({**ask, "run": "SELECT list(range) FROM range(100000000)"}, {})
+    assert not worker.is_good()
+    worker.close()
 
 
 def test_a_function_that_looks_at_no_clock_is_stopped(tmp_path: Path) -> None:
