@@ -6,7 +6,7 @@ later over a histogram stands, and everything that asks only for samples needs t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,10 @@ import pyarrow as pa
 
 from obs.columnar.view import View
 from obs.model.schema import HISTOGRAMS as SCHEMA
+from obs.tsdb import beside
 from obs.tsdb.filenames import HISTOGRAMS
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.promql.histogram import CUSTOM_SCHEMA, GAUGE, NOT_RESET, RESET, UNKNOWN, Histogram
-from obs.tsdb.rows import whole
-from obs.tsdb.sorting import sort_rows
-from obs.tsdb.tombstones import without
 
 HINTS = (UNKNOWN, RESET, NOT_RESET, GAUGE)
 Mask = npt.NDArray[np.bool_]
@@ -47,44 +45,19 @@ def dense(counts: Mapping[int, float]) -> tuple[int, list[float]]:
     return first, [counts.get(i, 0.0) for i in range(first, last + 1)]
 
 
-def in_order(table: pa.Table, index: SeriesIndex, rank: npt.NDArray[np.int32]) -> pa.Table:
-    """Rows by rank of their series, then time; of equal ones the last written."""
-    ordinals = index.ordinals(whole(table.column("series_id")))
-    known = np.flatnonzero(ordinals >= 0)
-    order, _ = sort_rows(rank[ordinals[known]], whole(table.column("t_ms"))[known], int(rank.max(initial=0)) + 1)
-    return table.select(SCHEMA.names).take(pa.array(known[order]))
-
-
-def has_any(view: View) -> bool:
-    """Whether there is any histogram at all: most stores need look no further."""
-    return bool(view.head_rows(HISTOGRAMS)) or any(block.path(HISTOGRAMS) is not None for block in view.blocks)
-
-
 def read(view: View, index: SeriesIndex, chosen: Mask, start_ms: int, end_ms: int) -> Iterator[Row]:
     """Histograms of the chosen series in start..end, those written later last."""
-    for table in _tables(view, start_ms, end_ms):
+    for table in beside.tables(view, HISTOGRAMS, start_ms, end_ms):
         yield from _rows(table, index, chosen, start_ms, end_ms)
-
-
-def _tables(view: View, start_ms: int, end_ms: int) -> Iterable[pa.Table]:
-    for block in view.blocks:
-        overlaps = block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
-        if overlaps and block.path(HISTOGRAMS) is not None:
-            yield without(block.read(HISTOGRAMS), block.tombstones)
-    if view.head_rows(HISTOGRAMS):
-        yield view.head(HISTOGRAMS)
 
 
 def _rows(table: pa.Table, index: SeriesIndex, chosen: Mask, start_ms: int, end_ms: int) -> Iterator[Row]:
     if not table.num_rows:
         return
-    ordinals = index.ordinals(whole(table.column("series_id")))
-    t_ms = whole(table.column("t_ms"))
-    wanted = (ordinals >= 0) & (ordinals < len(chosen)) & (t_ms >= start_ms) & (t_ms <= end_ms)
-    wanted[wanted] = chosen[ordinals[wanted]]
+    wanted, ordinals, t_ms = beside.wanted(table, index, chosen, start_ms, end_ms)
     rows = table.filter(pa.array(wanted)).select(SCHEMA.names[2:])
     columns = [rows.column(name).to_pylist() for name in rows.column_names]
-    for ordinal, t, *values in zip(ordinals[wanted].tolist(), t_ms[wanted].tolist(), *columns, strict=True):
+    for ordinal, t, *values in zip(ordinals.tolist(), t_ms.tolist(), *columns, strict=True):
         yield ordinal, t, _histogram(*values)
 
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 from obs.columnar.block import Block
 from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.tombstones import Tombstone
+from obs.model import schema as schemas
 from obs.model.ports import UnknownSeries
-from obs.model.schema import METADATA as METADATA_SCHEMA
-from obs.tsdb import exemplars, histograms, starts, writing
+from obs.tsdb import beside, exemplars, writing
 from obs.tsdb.blocks import Written
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STARTS, STORE
 from obs.tsdb.index import SeriesIndex
@@ -124,9 +124,9 @@ class MetricLayout:
         found, facts = writing.write_samples(rows, rank[rows.ordinals], series, self._index, out)
         self._written.keep(out.name, found)
         if tables[HISTOGRAMS].num_rows:
-            out.parquet(HISTOGRAMS, histograms.in_order(tables[HISTOGRAMS], self._index, rank))
+            out.parquet(HISTOGRAMS, beside.in_order(tables[HISTOGRAMS], schemas.HISTOGRAMS, self._index, rank))
         if tables[STARTS].num_rows:
-            out.parquet(STARTS, starts.in_order(tables[STARTS], self._index, rank))
+            out.parquet(STARTS, beside.in_order(tables[STARTS], schemas.STARTS, self._index, rank))
         if exemplar_table.num_rows:
             exemplar_rank = np.where(exemplar_ordinals >= 0, rank[exemplar_ordinals], -1)
             out.parquet(EXEMPLARS, exemplars.in_order(exemplar_table, exemplar_rank))
@@ -154,7 +154,7 @@ class MetricLayout:
 
 
 def _below(known: pa.RecordBatch, more: pa.RecordBatch | None) -> pa.RecordBatch:
-    return known if more is None else pa.concat_batches([known, more.cast(METADATA_SCHEMA)])
+    return known if more is None else pa.concat_batches([known, more.cast(schemas.METADATA)])
 
 
 def _latest(table: pa.Table) -> pa.Table:

@@ -19,9 +19,9 @@ from obs.columnar.view import View
 from obs.errors import QueryError, QueryLimit
 from obs.model.labels import METRIC_NAME, Matcher
 from obs.model.ports import SeriesSet
-from obs.tsdb import histograms
+from obs.tsdb import beside, histograms
 from obs.tsdb.catalog import BlockCatalog, readers
-from obs.tsdb.filenames import SAMPLES
+from obs.tsdb.filenames import HISTOGRAMS, SAMPLES
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import Few, OfTables, Run
 from obs.tsdb.index import SeriesIndex
@@ -100,13 +100,13 @@ def plan(
             if len(chosen):
                 sources.append(BlockSource.of(block, series, reader.cache, chosen))
         sources += _heads(reader, view, wanted)
-        if last_only and not histograms.has_any(view):  # a histogram's hint is told from those before it
+        if last_only and not beside.has_any(view, HISTOGRAMS):  # a histogram's hint is told from those before it
             sources = with_last(sources, len(mask), end_ms)
         of_blocks = [source for source in sources if isinstance(source, BlockSource)]
         stats.add("blocks_read", len(of_blocks))
         stats.add("rows_read", sum(int(source.rows.sum()) for source in of_blocks))
     stats.add("blocks_skipped", len(view.blocks) - stats.figures["blocks_read"])
-    hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if histograms.has_any(view) else ()
+    hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if beside.has_any(view, HISTOGRAMS) else ()
     return Selection(reader.index, view, wanted, sources, (start_ms, end_ms), stats, most_series, hists)
 
 

@@ -29,14 +29,14 @@ from obs.model.labels import Labels, Matcher, labels_id
 from obs.model.ports import SeriesSet, Stored, StoreStats
 from obs.model.schema import TABLES
 from obs.sql.views import SqlView
-from obs.tsdb import exemplars, sqlviews, starts, tombstones
+from obs.tsdb import beside, exemplars, sqlviews, starts, tombstones
 from obs.tsdb.admission import REASON, Admission
 from obs.tsdb.blocks import Written
 from obs.tsdb.cardinality import Cardinality, cardinality
 from obs.tsdb.catalog import BlockCatalog
 from obs.tsdb.changes import Changes
 from obs.tsdb.exemplars import Exemplar
-from obs.tsdb.filenames import METADATA, SAMPLES, SERIES
+from obs.tsdb.filenames import METADATA, SAMPLES, SERIES, STARTS
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import OfTables, series_ordinals, sorted_run
 from obs.tsdb.index import SeriesIndex
@@ -236,7 +236,7 @@ class MetricStore:
     def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
         """When what samples of these series count began: times of those in start..end that say so, and the starts."""
         with self.view() as view:
-            if not starts.has_any(view):
+            if not beside.has_any(view, STARTS):
                 return {}
             self._reader.catalog.of(view.blocks)
             ordinals = self.index.ordinals(np.array([labels_id(labels) for labels in series], np.uint64))
