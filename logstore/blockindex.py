@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.columnar.filenames import parquet_name
+from obs.columnar.foundrows import FoundRows
 from obs.logstore import limits
 from obs.logstore.cells import Cells
 from obs.logstore.fieldfile import FieldFile
 from obs.logstore.filenames import CELL_NS, CELLS, FIELDS, RECORDS, STREAMS, TOKENS
-from obs.logstore.foundrows import FoundRows
 from obs.logstore.names import STREAM_ID, attribute_columns
 from obs.logstore.readers import Readers
 from obs.logstore.streams import StreamTable

@@ -212,7 +212,8 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     import pyarrow as pa
 
-    from obs.logstore import kernels_fields, kernels_pages, kernels_rows, kernels_text
+    from obs.columnar import kernels_pages
+    from obs.logstore import kernels_fields, kernels_rows, kernels_text
     from obs.logstore.patterns.shapes import codes
     from obs.logstore.tokens import FOLD, GRAMS, HEX_DIGITS, SALTS, SYMBOL
 

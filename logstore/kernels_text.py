@@ -9,6 +9,8 @@ import numpy.typing as npt
 from numba import njit
 from numba.core import types
 
+from obs.columnar.kernels_pages import levels, size_at
+
 Bytes = npt.NDArray[np.uint8]
 Offsets32 = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
@@ -18,59 +20,6 @@ _memmem: Any = types.ExternalFunction("memmem", types.intp(types.intp, types.uin
 
 
 _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.uintp))
-
-
-@njit(nogil=True, cache=True)
-def levels(page: Bytes, there: Bytes) -> Any:
-    """Which values of an optional column are there, from the definition levels that a page begins with.
-
-    Returns where they end, -1 where they are broken. Source: Apache Parquet, Encodings.md, RLE/bit-packing hybrid.
-    """
-    if page.size < 4:
-        return -1
-    end = 4 + (np.int64(page[0]) | np.int64(page[1]) << 8 | np.int64(page[2]) << 16 | np.int64(page[3]) << 24)
-    if end > page.size:
-        return -1
-    at: Any = 4
-    row: Any = 0
-    while row < there.size:
-        lead = np.int64(0)
-        shift = 0
-        while True:
-            if at >= end:
-                return -1
-            byte = np.int64(page[at])
-            at += 1
-            lead |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        count = lead >> 1
-        if lead & 1:
-            if at + count > end:
-                return -1
-            for i in range(min(count * 8, there.size - row)):
-                there[row + i] = (page[at + (i >> 3)] >> np.uint8(i & 7)) & 1
-            row += count * 8
-            at += count
-        else:
-            if at >= end or count == 0:
-                return -1
-            there[row : row + count] = page[at]
-            row += count
-            at += 1
-    return end
-
-
-@njit(nogil=True, cache=True)
-def _size(page: Bytes, at: Any) -> Any:
-    """The bytes of the value whose length stands at `at`; -1 where the page ends before it does."""
-    if at + 4 > page.size:
-        return -1
-    size = (
-        np.int64(page[at]) | np.int64(page[at + 1]) << 8 | np.int64(page[at + 2]) << 16 | np.int64(page[at + 3]) << 24
-    )
-    return size if at + 4 + size <= page.size else -1
 
 
 @njit(nogil=True, cache=True)
@@ -86,7 +35,7 @@ def plain_texts(page: Bytes, offsets: Offsets32, there: Bytes, texts: Bytes, fil
     base, to = page.ctypes.data, texts.ctypes.data
     for row in range(there.size):
         if there[row]:
-            size = _size(page, at)
+            size = size_at(page, at)
             if size < 0 or filled + size > texts.size:
                 return -1
             at += 4
@@ -126,7 +75,7 @@ def texts_holding(
         while True:  # to the value that the place is in
             while row < there.size and not there[row]:
                 row += 1
-            size = _size(page, at) if row < there.size else -1
+            size = size_at(page, at) if row < there.size else -1
             if size < 0:
                 return False
             if at + 4 + size > place:
@@ -175,7 +124,6 @@ def warm() -> None:
     """Call every kernel with the types it is used with."""
     page = np.frombuffer(b"\x02\0\0\0\x02\x01\x01\0\0\0x", np.uint8)
     offsets = np.zeros(2, np.int32)
-    levels(page, np.ones(1, np.uint8))
     plain_texts(page, offsets, np.ones(1, np.uint8), np.zeros(8, np.uint8), 0)
     word, texts = np.frombuffer(b"x", np.uint8), np.zeros(8, np.uint8)
     texts_holding(page, np.ones(1, np.uint8), word, 0, np.zeros(1, np.int64), offsets, texts, np.zeros(2, np.int64))

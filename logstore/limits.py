@@ -45,12 +45,6 @@ PATTERN_SHAPES = 4_000
 BLOCK_INDEXES_CACHED = 256
 """Blocks whose footer, streams and filters stay open; about 100 KB each beside the mapped filter file."""
 
-FOUND_ROWS_BYTES = 32 << 20
-"""What is remembered of line filters: two bytes a row kept, so five that keep a seventh of 20 M records."""
-
-FOUND_ROWS_ENTRY_BYTES = 400
-"""What remembering the rows of a row group takes beside these: its key and the array's head."""
-
 DEFAULT_ENTRIES = 100
 """Lines a query returns where it names no `limit`; Loki's number."""
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs import warm
+from obs.columnar.pages import ColumnChunk, OtherKind, pages
 
 KERNELS = "obs.logstore.kernels"
 Bytes = npt.NDArray[np.uint8]
@@ -48,7 +49,7 @@ def read_texts(path: Path, chunk: Any, wanted: Index | None = None) -> pa.Array 
             filled = plain_texts(page, offsets[row : until + 1], there[row:until], texts, filled)
             if filled < 0:
                 raise _broken(path)
-    except _OtherKind:
+    except OtherKind:
         return None
     nulls = chunk.num_values - int(np.count_nonzero(there))
     validity = pa.array(there.view(np.bool_)).buffers()[1] if nulls else None
@@ -72,7 +73,7 @@ def find_texts(path: Path, chunk: Any, needle: bytes, wanted: Index | None = Non
             there = np.ones(until - row, np.uint8)
             if page is not None and not texts_holding(page, there, word, row, rows, offsets, texts, found):
                 raise _broken(path)
-    except _OtherKind:
+    except OtherKind:
         return None
     count = int(found[0])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(texts)]
@@ -88,7 +89,7 @@ def has_plain_ids(chunk: Any) -> bool:
 
 def read_ids(path: Path, chunk: Any, kind: pa.DataType, wanted: Index) -> pa.Array | None:
     """The values of some rows (rising) of such a column; None where a page is of another kind. Raises: OSError."""
-    from obs.logstore.kernels_text import levels
+    from obs.columnar.kernels_pages import levels
 
     width = kind.byte_width
     found, present = np.zeros((len(wanted), width), np.uint8), np.zeros(len(wanted), np.bool_)
@@ -107,15 +108,11 @@ def read_ids(path: Path, chunk: Any, kind: pa.DataType, wanted: Index) -> pa.Arr
             present[low:high] = there[rows]
             if held:
                 found[low:high] = page[at : at + held * width].reshape(held, width)[place]
-    except _OtherKind:
+    except OtherKind:
         return None
     nulls = len(wanted) - int(np.count_nonzero(present))
     validity = pa.array(present).buffers()[1] if nulls else None
     return pa.Array.from_buffers(kind, len(wanted), [validity, pa.py_buffer(found)], nulls)
-
-
-class _OtherKind(Exception):
-    """A page that is read by Arrow's reader alone."""
 
 
 def _broken(path: Path) -> OSError:
@@ -124,23 +121,11 @@ def _broken(path: Path) -> OSError:
 
 def _pages(path: Path, chunk: Any, wanted: Index | None) -> Iterator[tuple[int, int, Bytes | None]]:
     """The first row and the one after the last of each page, and what it holds: None where no row of it is wanted."""
-    from obs.logstore.kernels_pages import OTHER_KIND, PAGE_FIELDS, pages
+    from obs.columnar.kernels_pages import PLAIN
 
     with path.open("rb") as file:
-        file.seek(chunk.data_page_offset)
-        data = file.read(chunk.total_compressed_size)
-    places = np.empty((chunk.num_values, PAGE_FIELDS), np.int64)
-    count = pages(np.frombuffer(data, np.uint8), chunk.num_values, chunk.total_uncompressed_size, places)
-    if count == OTHER_KIND:
-        raise _OtherKind
-    if count < 0:
-        raise OSError(f"cannot read {str(path)!r}: the header of a page says what cannot be")
-    codec, row = (None if chunk.compression == "UNCOMPRESSED" else pa.Codec("zstd")), 0
-    for at, packed, size, rows in places[:count].tolist():
-        page = None
-        if wanted is None or np.searchsorted(wanted, row) < np.searchsorted(wanted, row + rows):
-            raw = memoryview(data)[at : at + packed]
-            page = np.frombuffer(raw if codec is None else codec.decompress(raw, size), np.uint8)
-            page.flags.writeable = False  # one type for the kernels
-        yield row, row + rows, page
-        row += rows
+        for page in pages(file.fileno(), ColumnChunk.of(chunk)):
+            if page.kind != PLAIN:
+                raise OtherKind
+            needed = wanted is None or np.searchsorted(wanted, page.first) < np.searchsorted(wanted, page.end)
+            yield page.first, page.end, page.read() if needed else None

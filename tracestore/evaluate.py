@@ -30,7 +30,7 @@ from obs.tracestore.expressions import (
 )
 from obs.tracestore.fields import attribute_columns, field_columns
 from obs.tracestore.nested import each
-from obs.tracestore.sources import Attributes, GroupRange, Rows, Source, attributes_of
+from obs.tracestore.sources import Attributes, BlockSource, GroupRange, Rows, Source, attributes_of
 from obs.tracestore.terms import compare_terms
 from obs.tracestore.traceslices import TraceSlices
 
@@ -64,6 +64,19 @@ class SpanRows:
         if column is None:
             return np.zeros(len(self), np.int64)
         return (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)
+
+    def equal_texts(self, name: str, text: str) -> Mask | None:
+        """Which rows have this text in a column; None where the column has to be read, or was."""
+        if name in self._columns or not isinstance(self.source, BlockSource):
+            return None
+        return self.source.equal_texts(name, self.groups, text)
+
+    def places(self, rows: Rows) -> Rows:
+        """The rows in the source of some rows here."""
+        ends = np.cumsum(self.sizes)
+        group = np.searchsorted(ends, rows, side="right")
+        found: Rows = rows + (self.source.group_starts[self.groups] - (ends - self.sizes))[group]
+        return found
 
     @cached_property
     def positions(self) -> Rows:
@@ -175,7 +188,25 @@ def _possible(ranges: GroupRange, expr: Compare) -> Mask:
 def _compare(expr: Compare, rows: SpanRows) -> Mask:
     if isinstance(expr.field, OfEach):
         return _compare_each(expr, expr.field, rows)
-    return _any_column(expr, field_columns(expr.field, rows), len(rows))
+    by_pages = _equal_texts(expr, rows)
+    return _any_column(expr, field_columns(expr.field, rows), len(rows)) if by_pages is None else by_pages
+
+
+def _equal_texts(expr: Compare, rows: SpanRows) -> Mask | None:
+    """Where an attribute is a text, by the pages of its columns; None where one of them has to be read as a whole."""
+    if not isinstance(expr.field, Attribute) or expr.op != "=" or not isinstance(expr.value, str):
+        return None
+    columns = attribute_columns(expr.field, rows.attributes)
+    as_text = ("str", "json") if expr.loose else ("str",)
+    if OVERFLOW in rows.source.columns or not all(type_ in as_text for _, type_ in columns):
+        return None
+    found = np.zeros(len(rows), bool)
+    for column, _ in columns:
+        hits = rows.equal_texts(column, expr.value)
+        if hits is None:
+            return None
+        found |= hits
+    return found
 
 
 def _any_column(expr: Compare, found: Sequence[tuple[pa.Array, str]], rows: int) -> Mask:

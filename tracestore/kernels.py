@@ -155,6 +155,9 @@ def build_dag(
 
 def warm() -> None:
     """Call every kernel with the types it is used with."""
+    from obs.columnar import kernels_pages
+
+    kernels_pages.warm()
     ids = np.array([1, 2], np.uint64)
     times = np.array([0, 1], np.int64)
     small = np.zeros(2, np.uint8)

@@ -70,7 +70,7 @@ def of_piece(source: Source, condition: Condition, piece: Mask, stats: ReadStats
     stats.row_groups_read += len(rows.groups)
     stats.rows_read += len(rows)
     hits = matching_rows(rows, condition)
-    traces = np.unique(source.traces.trace_of(rows.positions[hits]))
+    traces = np.unique(source.traces.trace_of(rows.places(hits)))
     return traces[piece[traces]]
 
 

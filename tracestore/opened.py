@@ -10,6 +10,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from obs.columnar.block import Block
+from obs.columnar.foundrows import FoundRows
 from obs.columnar.view import View
 from obs.tracestore import limits
 from obs.tracestore.filenames import SPANS
@@ -26,6 +27,7 @@ class OpenedSources:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._blocks: dict[str, BlockSource] = {}
+        self._found = FoundRows()
         self.runs = SortedRuns()
         self.splits = SplitTraces()
         self.split_rows = SplitRows()
@@ -50,7 +52,7 @@ class OpenedSources:
             found = self._blocks.get(block.name)
         if found is not None:
             return None if block.damaged else found
-        opened = BlockSource.open(block)
+        opened = BlockSource.open(block, self._found)
         if opened is not None:
             with self._lock:
                 self._blocks[block.name] = opened

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
+from obs.columnar.foundrows import FoundRows
 from obs.model.schema import parse_attribute_column
 from obs.tracestore import dag
 from obs.tracestore.catalog import Catalog, decode, make_catalog
@@ -29,6 +30,7 @@ from obs.tracestore.names import DAG_SCHEMA, PARENT_POSITION
 from obs.tracestore.parent_ids import PARENT_ID, as_sent, filled, id_column
 from obs.tracestore.spancolumns import flat, span_columns, trace_starts, written_order
 from obs.tracestore.summaries import TraceRows, empty, read_traces, summarize
+from obs.tracestore.textpages import TextPages
 
 Rows = npt.NDArray[np.int64]
 Attributes = Mapping[str, Sequence[tuple[str, str, str]]]
@@ -153,6 +155,7 @@ class BlockSource:
         traces: TraceRows,
         names: bytes,
         links: BlockLinks | None,
+        found: FoundRows,
     ) -> None:
         self.name = name
         self.links = links
@@ -167,10 +170,11 @@ class BlockSource:
         self._leaf = {metadata.schema.column(i).path: i for i in range(len(metadata.schema.names))}
         self._texts = [f.name for f in self.schema if pa.types.is_string(f.type)]
         self._ranges: dict[str, GroupRange] = {}
+        self._pages = TextPages(path, metadata, found)
 
     @classmethod
-    def open(cls, block: Block) -> BlockSource | None:
-        """The source of a block; None where it has no spans, or is damaged."""
+    def open(cls, block: Block, found: FoundRows) -> BlockSource | None:
+        """The source of a block; None where it has no spans, or is damaged. `found`: rows with a text."""
         path = block.path(SPANS)
         if path is None:
             return None
@@ -180,7 +184,7 @@ class BlockSource:
         try:
             linked = block.path(LINKS)
             links = None if linked is None else BlockLinks(linked)
-            return cls(path, block.name, pq.read_metadata(path), _traces_of(block), names, links)
+            return cls(path, block.name, pq.read_metadata(path), _traces_of(block), names, links, found)
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
@@ -196,6 +200,10 @@ class BlockSource:
         if column == PARENT_ID and PARENT_POSITION in self.columns:
             return self._parent_ids(groups)
         return self._stored(column, groups)
+
+    def equal_texts(self, column: str, groups: Rows, text: str) -> npt.NDArray[np.bool_] | None:
+        """Which rows of these groups have this text; None where only the column tells, once it is loaded."""
+        return self._pages.equal(self._leaf[column], groups.tolist(), text) if column in self._leaf else None
 
     def _stored(self, column: str, groups: Rows) -> pa.Array:
         return flat(self._file([column]).read_row_groups(groups.tolist(), columns=[column], use_threads=False)[column])

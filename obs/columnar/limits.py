@@ -85,3 +85,9 @@ PACE_LONGEST_S = 0.25
 COMPACT_REST = ((12, 2.0), (40, 0.5))
 """(blocks, rest): after a merge that took t seconds, and while at most so many blocks are small enough to be merged,
 compaction rests `rest` × t, a third of a core; over the last it does not rest, or files would grow without bound."""
+
+FOUND_ROWS_BYTES = 32 << 20
+"""What a store remembers of filters: two bytes a row kept, so five that keep a seventh of 20 M records."""
+
+FOUND_ROWS_ENTRY_BYTES = 400
+"""What remembering the rows of a row group takes beside these: its key and the array's head."""

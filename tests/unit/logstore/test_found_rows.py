@@ -9,8 +9,8 @@ import pytest
 from log_recipes import Record, logs_batch
 
 from obs import warm
-from obs.logstore.foundrows import FoundRows
-from obs.logstore.limits import FOUND_ROWS_ENTRY_BYTES
+from obs.columnar.foundrows import FoundRows
+from obs.columnar.limits import FOUND_ROWS_ENTRY_BYTES
 from obs.logstore.logql import LogQL
 from obs.logstore.store import LogStore
 

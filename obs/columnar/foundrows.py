@@ -1,4 +1,4 @@
-"""Which rows of row groups a line filter keeps, remembered: blocks never change, and dashboards and rules ask again.
+"""Which rows of row groups a filter keeps, remembered: blocks never change, and dashboards, rules and pages ask again.
 
 In: a filter and the rows that it kept of a whole row group. Out: the same rows, while they are among those used lately.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obs.logstore import limits
+from obs.columnar import limits
 
 Index = npt.NDArray[np.int64]
 Rows = npt.NDArray[Any]  # uint16, or uint32 where a row group is longer
@@ -30,9 +30,9 @@ class FoundRows:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, path: Path, group: int, line_filter: Hashable) -> Index | None:
+    def get(self, path: Path, group: int, row_filter: Hashable) -> Index | None:
         """The rows that a filter keeps, rising; None where that is not remembered."""
-        key = (path, group, line_filter)
+        key = (path, group, row_filter)
         with self._lock:
             rows = self._kept.get(key)
             if rows is None:
@@ -40,10 +40,10 @@ class FoundRows:
             self._kept.move_to_end(key)
         return rows.astype(np.int64)
 
-    def put(self, path: Path, group: int, line_filter: Hashable, rows: Index) -> None:
+    def put(self, path: Path, group: int, row_filter: Hashable, rows: Index) -> None:
         """Remember rows; those not asked for the longest make room."""
         small = rows.astype(np.uint16 if not len(rows) or rows[-1] < 1 << 16 else np.uint32)
-        key = (path, group, line_filter)
+        key = (path, group, row_filter)
         with self._lock:
             self._let_go(key)
             self._kept[key] = small
