@@ -70,6 +70,8 @@ def router(store: TraceStore) -> APIRouter:
         if found is None:
             raise no_trace(trace_id)
         page = min(given.whole("limit", limits.SPANS_PER_PAGE), limits.SPANS_PER_PAGE)
+        if not page:
+            raise UserError("cannot show 0 spans of a trace: no page would be the last one; give a limit above zero")
         shown = detail(found, given.whole("offset", 0), page)
         return json_answer(shown | linked_from(store.links_to(found.trace_id)))
 

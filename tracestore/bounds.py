@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obs.tracestore.expressions import And, Attribute, Compare, Expr, Intrinsic, Or, Planned
+from obs.tracestore.ids import full_id
 from obs.tracestore.names import ERROR
 from obs.tracestore.summaries import TraceRows
 
@@ -55,6 +56,8 @@ def _compare(expr: Compare, t: TraceRows) -> Bound | None:
         return Bound(t.errors > 0, True)
     if field == Intrinsic("duration") and op in (">", ">=") and isinstance(value, int | float):
         return Bound(t.longest > value if op == ">" else t.longest >= value, True)
+    if field == Intrinsic("trace:id") and op == "=" and isinstance(value, str):
+        return Bound(_with_id(t, value), True)
     if field == Intrinsic("traceDuration") and isinstance(value, int | float):
         return _number(t.duration, op, value)
     if field == Intrinsic("rootServiceName") and op == "=" and isinstance(value, str):
@@ -62,6 +65,14 @@ def _compare(expr: Compare, t: TraceRows) -> Bound | None:
     if field == Intrinsic("rootName") and op == "=" and isinstance(value, str):
         return Bound(t.root_name == _code(t.names, value), True)
     return None
+
+
+def _with_id(t: TraceRows, text: str) -> Mask:
+    """The one trace of an id in hex, as `padded_id` writes it."""
+    found = np.zeros(len(t), bool)
+    if full_id(text) and (at := t.find(bytes.fromhex(text))) >= 0:
+        found[at] = True
+    return found
 
 
 def _number(values: npt.NDArray[np.int64], op: str, value: float) -> Bound | None:
@@ -78,5 +89,5 @@ def _code(values: list[str], value: str) -> int:
 
 def _of_whole_trace(expr: Expr) -> bool:
     """Whether the expression holds for all spans of a trace or for none, so that it may be joined with others."""
-    fields = ("traceDuration", "rootServiceName", "rootName")
+    fields = ("trace:id", "traceDuration", "rootServiceName", "rootName")
     return isinstance(expr, Compare) and isinstance(expr.field, Intrinsic) and expr.field.name in fields

@@ -16,6 +16,7 @@ from obs.errors import UserError
 
 Words = npt.NDArray[np.uint64]
 _HEX = re.compile(r"[0-9a-fA-F]{1,32}")
+_FULL = re.compile(r"[0-9a-f]{32}")
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -30,6 +31,16 @@ def parse_trace_id(text: str) -> bytes:
     if not any(found):
         raise UserError(f"cannot read trace id {text!r}: the all-zero trace id names no trace; give another")
     return found
+
+
+def padded_id(text: str, digits: int) -> str:
+    """An id as it is stored: lower case, padded on the left; text that is no id as it stands."""
+    return text.lower().zfill(digits) if _HEX.fullmatch(text) else text
+
+
+def full_id(text: str) -> bool:
+    """Whether text is a trace id as `padded_id` writes it."""
+    return _FULL.fullmatch(text) is not None
 
 
 def id_words(trace_id: bytes) -> tuple[np.uint64, np.uint64]:

@@ -34,6 +34,7 @@ from obs.tracestore.expressions import (
     check_regex,
 )
 from obs.tracestore.fields import INTRINSICS
+from obs.tracestore.ids import padded_id
 from obs.tracestore.nested import FIXED
 from obs.tracestore.tags import ALIASES
 from obs.tracestore.terms import calculate, holds
@@ -42,6 +43,12 @@ from obs.tracestore.traceql.faults import fault
 Condition = Expr | bool
 _QUOTED = re.compile(r'\\(["\\])|"')
 FIELDS = (Intrinsic, Attribute, OfParent, OfEach)
+_ID_DIGITS: dict[Field, int] = {
+    Intrinsic("trace:id"): 32, OfEach("link", ":traceID"): 32, Intrinsic("span:id"): 16,
+    Intrinsic("span:parentID"): 16, OfEach("link", ":spanID"): 16,
+}  # fmt: skip
+"""Fields that are ids: shorter ones, and those in upper case, are found as well."""
+
 _BOUNDS = {"minInt": -(2**63), "maxInt": 2**63 - 1}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
@@ -213,6 +220,8 @@ def _field(field: Field, op: Token, value: Value) -> Expr:
         raise fault(op, "nil can only be = or !=")
     if field == Intrinsic("nestedSetParent") and op == "<" and value == 0:
         return Compare(Intrinsic("parentPosition"), "<", 0)  # the tops of the tree, without the bounds of parents
+    if op in ("=", "!=") and isinstance(value, str) and (digits := _ID_DIGITS.get(field)):
+        value = padded_id(value, digits)
     return Compare(field, str(op), value)
 
 

@@ -146,6 +146,8 @@ def test_own_detail(client: TestClient) -> None:
     assert ["not stored" in w for w in missing["warnings"]] == [True]
     page = get(client, f"/api/traces/{LONG}", limit=2, offset=0)
     assert ([s["name"] for s in page["spans"]], page["next"], page["totalSpans"]) == (["GET /", "call"], 2, 3)
+    refused = client.get(f"/api/traces/{LONG}", params={"limit": 0})
+    assert (refused.status_code, "above zero" in refused.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize("id_", [SHORT, f"{2:032x}", "2"])
