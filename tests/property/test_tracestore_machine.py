@@ -80,6 +80,7 @@ class Model:
         )
 
 
+BOUNDS = ("min_duration_ns", "max_duration_ns", "start_ns", "end_ns")
 ANY = (None, None, None)
 """Most queries have few conditions: of many, one alone would seldom make the difference."""
 
@@ -133,9 +134,22 @@ class TraceMachine(RuleBasedStateMachine):
         self.open()
 
     @rule(query=QUERIES)
+    def searches(self, query: TraceQuery) -> None:
+        self.search(query)
+
     def search(self, query: TraceQuery) -> None:
         found = [int.from_bytes(t.trace_id, "big") for t in self.store.search(query).traces]
         assert found == self.model.search(query)
+
+    @rule(which=st.integers(0, 63), bound=st.sampled_from(BOUNDS), off=st.sampled_from([0, 0, 1, -1]))
+    def search_at_a_bound(self, which: int, bound: str, off: int) -> None:
+        """For spans as long, or that start, exactly where one of the stored does, or one ns beside it."""
+        spans = sorted(self.model.spans.items())
+        if not spans:
+            return
+        _, row = spans[which % len(spans)]
+        value = max(row.end - row.start, 0) if bound.endswith("duration_ns") else row.start
+        self.search(replace(TraceQuery(limit=5), **{bound: max(value + off, 0)}))  # type: ignore[arg-type]
 
     @rule(size=st.integers(1, 2), order=st.sampled_from(["start", "duration"]))
     def pages(self, size: int, order: str) -> None:
