@@ -11,6 +11,12 @@ from watched_page import Watched
 
 pytestmark = pytest.mark.browser
 FAILED = shop_data.trace_id(4).hex()
+LEGENDS_IN_PLOTS = """[...document.querySelectorAll(".js-plotly-plot")].flatMap(chart => {
+    const legend = chart.querySelector("g.legend"), plot = chart.querySelector(".nsewdrag");
+    if (!legend || !plot) return [];
+    const low = legend.getBoundingClientRect().bottom, top = plot.getBoundingClientRect().top;
+    return low > top + 1 ? [`${legend.textContent}: ${low} below ${top}`] : [];
+})"""
 
 
 def test_the_overview_shows_node_groups_and_obs(visit: Watched) -> None:
@@ -18,6 +24,7 @@ def test_the_overview_shows_node_groups_and_obs(visit: Watched) -> None:
     expect(page.locator(".tile")).to_have_count(6)
     expect(page.locator(".tile-value").first).to_contain_text("%")
     expect(page.locator(".charts .scatterlayer .trace").first).to_be_attached()
+    assert page.evaluate(LEGENDS_IN_PLOTS) == []
     expect(page.locator("#stores")).to_contain_text("traces")
     expect(page.locator("#stores .state-ok")).to_have_count(3)
 

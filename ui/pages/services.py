@@ -37,7 +37,7 @@ STYLE = [
         "label": "data(label)", "curve-style": "bezier", "target-arrow-shape": "triangle", "arrow-scale": 0.9,
         "line-color": "data(color)",
         "target-arrow-color": "data(color)", "width": "data(width)", "opacity": 0.65, "color": MUTED,
-        "font-size": 10, "text-rotation": "autorotate", "text-margin-y": -8, "font-family": "system-ui, sans-serif"}},
+        "font-size": 11, "text-margin-x": 14, "text-margin-y": -8, "font-family": "system-ui, sans-serif"}},
     {"selector": "node:selected", "style": {"border-width": 3, "border-color": MUTED}},
 ]  # fmt: skip
 
