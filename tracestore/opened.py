@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.foundrows import FoundRows
+from obs.columnar.head import concatenate
 from obs.columnar.view import View
 from obs.tracestore import limits
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.headruns import SortedRuns
 from obs.tracestore.ids import Words
-from obs.tracestore.sources import BlockSource, Source
+from obs.tracestore.repeats import Repeats
+from obs.tracestore.sources import BlockSource, MemorySource, Rows, Source
 from obs.tracestore.splitrows import SplitRows
 from obs.tracestore.splits import SplitTraces
 
@@ -31,6 +34,7 @@ class OpenedSources:
         self.runs = SortedRuns()
         self.splits = SplitTraces()
         self.split_rows = SplitRows()
+        self.repeats = Repeats(self.splits)
 
     def snapshot(self, view: View) -> Snapshot:
         """A view's blocks, opened, and its head."""
@@ -74,6 +78,14 @@ class OpenedSources:
             self._blocks = kept
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`superseded`: rows of blocks, by their name, that a later place has too; `head`: its rows that count."""
+
+    superseded: dict[str, Rows]
+    head: pa.Table
+
+
 class Snapshot:
     """The places to read of one instant: blocks in the order they were written, then the head."""
 
@@ -88,9 +100,21 @@ class Snapshot:
         return self._view.head(SPANS)
 
     @cached_property
+    def runs(self) -> list[MemorySource]:
+        """The head, sorted: a place each run."""
+        return self._opened.runs.sources(self._view.head_runs(SPANS))
+
+    @cached_property
     def sources(self) -> list[Source]:
         """All places; of the head one a run."""
-        return [*self.blocks, *self._opened.runs.sources(self._view.head_runs(SPANS))]
+        return [*self.blocks, *self.runs]
+
+    def counted(self) -> Counted:
+        """What is left where each span counts once."""
+        blocks = len(self.blocks)
+        rows = self._opened.repeats.rows(self.blocks, self.runs)
+        heads = [run.counted(gone) for run, gone in zip(self.runs, rows[blocks:], strict=True)]
+        return Counted(dict(zip((b.name for b in self.blocks), rows[:blocks], strict=True)), concatenate(heads))
 
     def split_keys(self) -> Words:
         """See `SplitTraces.keys`."""

@@ -1,92 +1,84 @@
 """Spans that were sent again and stand in several places until these are merged: of each the last written counts.
 
-In: blocks as they were written, and the head as it came; neither is sorted for it. Out: which rows of blocks another
-place supersedes, and the rows of the head that count.
+In: places in the order they were written. Out: rows of each that a later place supersedes. What blocks supersede of
+each other is kept while they stand, what a run of the head does as long as the run: a question works out new runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from obs.columnar.head import concatenate
-from obs.tracestore.ids import Words, mixed, span_words, trace_words
-from obs.tracestore.sources import BlockSource
+from obs.tracestore.ids import Words, mixed
+from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.spancolumns import SpanColumns, span_columns
-from obs.tracestore.splitrows import SplitRows
-from obs.tracestore.splits import NONE, SplitTraces, among, shared
+from obs.tracestore.splitrows import rows_of
+from obs.tracestore.splits import SplitTraces, among, common
 
 Rows = npt.NDArray[np.int64]
-Place = tuple[str, Rows, pa.Table]
-"""A name, which rows are of traces that stand elsewhere too, and these."""
 
-HEAD = ""
+NO_ROWS: Rows = np.zeros(0, np.int64)
 _KEY = ("trace_id", "span_id", "kind", "start_ns", "end_ns")
 
 
-@dataclass(frozen=True, slots=True)
 class Repeats:
-    """`rows` of blocks by their name; `head` None: all of it counts."""
+    """What is known of repeats between questions; shared by all threads."""
 
-    rows: dict[str, Rows] = field(default_factory=dict)
-    head: Rows | None = None
+    def __init__(self, splits: SplitTraces) -> None:
+        self._splits = splits
+        self._lock = threading.Lock()
+        self._names: tuple[str, ...] = ()
+        self._of_blocks: list[Rows] = []
+        self._of_runs: WeakKeyDictionary[MemorySource, WeakKeyDictionary[Source, Rows]] = WeakKeyDictionary()
 
+    def rows(self, blocks: Sequence[Source], runs: Sequence[MemorySource]) -> list[Rows]:
+        """For each block, then for each run, its sorted rows whose span stands in a later place too."""
+        found = [[rows] for rows in self._between(blocks)] + [[] for _ in runs]
+        places = [*blocks, *runs]
+        for number, run in enumerate(runs, len(blocks)):
+            for earlier in range(number):
+                found[earlier].append(self._beside(places[earlier], run))
+        return [_union(parts) for parts in found]
 
-def repeats(blocks: Sequence[BlockSource], head: pa.Table, splits: SplitTraces, split_rows: SplitRows) -> Repeats:
-    """Over all places of one instant."""
-    traces = mixed(*trace_words(head.column("trace_id"))) if head.num_rows else NONE
-    keys = splits.keys_beside(blocks, _distinct(traces))
-    places = [place for block in blocks if (place := _of_block(block, keys, split_rows)) is not None]
-    at = np.flatnonzero(among(traces, keys))
-    if len(at):
-        places.append((HEAD, at, head.select(_KEY).take(pa.array(at))))
-    return Repeats(dict(_superseded(places)), _kept(head, traces) if head.num_rows else None)
+    def _between(self, blocks: Sequence[Source]) -> list[Rows]:
+        names = tuple(block.name for block in blocks)
+        with self._lock:
+            if names == self._names:
+                return self._of_blocks
+        found = _superseded(blocks, self._splits.of_blocks(blocks))
+        with self._lock:
+            self._names, self._of_blocks = names, found
+        return found
 
-
-def _distinct(keys: Words) -> Words:
-    """Sorted."""
-    ordered = np.sort(keys)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
-
-
-def _of_block(block: BlockSource, keys: Words, split_rows: SplitRows) -> Place | None:
-    split = shared(block.traces, keys)
-    if not split.any():
-        return None
-    rows = np.flatnonzero(np.repeat(split, block.traces.spans))
-    return block.name, rows, split_rows.rows(block, split, None).select(_KEY)
-
-
-def _superseded(places: Sequence[Place]) -> Iterator[tuple[str, Rows]]:
-    """Rows of blocks whose span stands in a later place too."""
-    if len(places) < 2:
-        return
-    place = np.repeat(np.arange(len(places)), [len(rows) for _, rows, _ in places])
-    rows = np.concatenate([rows for _, rows, _ in places])
-    gone = _but_last(span_columns(concatenate([table for _, _, table in places])))
-    for i, (name, _, _) in enumerate(places):
-        found = rows[gone[place[gone] == i]]
-        if name != HEAD and len(found):
-            yield name, np.sort(found)
+    def _beside(self, earlier: Source, run: MemorySource) -> Rows:
+        """The rows of a place whose span stands in a later run too."""
+        with self._lock:
+            known = self._of_runs.setdefault(run, WeakKeyDictionary())
+            found = known.get(earlier)
+        if found is None:
+            found = _superseded([earlier, run], common(earlier.traces, run.traces))[0]
+            with self._lock:
+                known[earlier] = found
+        return found
 
 
-def _kept(head: pa.Table, traces: Words) -> Rows | None:
-    """The rows of the head whose span does not come again in it; None where no span does."""
-    start = head.column("start_ns").to_numpy().view(np.uint64)
-    spans = mixed(mixed(traces, span_words(head.column("span_id"))), start)
-    ordered = np.sort(spans)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(twice):
-        return None
-    at = np.flatnonzero(among(spans, _distinct(twice)))
-    gone = at[_but_last(span_columns(head.select(_KEY).take(pa.array(at))))]
-    kept = np.ones(head.num_rows, np.bool_)
-    kept[gone] = False
-    return np.flatnonzero(kept)
+def _superseded(places: Sequence[Source], keys: Words) -> list[Rows]:
+    """For each place its rows, of the traces with these keys, whose span stands in a later one."""
+    if not len(keys):
+        return [NO_ROWS for _ in places]
+    splits = [among(mixed(place.traces.high, place.traces.low), keys) for place in places]
+    tables = [rows_of(place, split, _KEY) for place, split in zip(places, splits, strict=True)]
+    number = np.repeat(np.arange(len(places)), [table.num_rows for table in tables])
+    rows = np.concatenate(
+        [np.flatnonzero(np.repeat(split, place.traces.spans)) for place, split in zip(places, splits, strict=True)]
+    )
+    gone = _but_last(span_columns(concatenate(tables)))
+    return [np.sort(rows[gone[number[gone] == i]]) for i in range(len(places))]
 
 
 def _but_last(c: SpanColumns) -> Rows:
@@ -97,3 +89,11 @@ def _but_last(c: SpanColumns) -> Rows:
         ordered = key[order]
         same &= ordered[1:] == ordered[:-1]
     return order[:-1][same]
+
+
+def _union(parts: Sequence[Rows]) -> Rows:
+    """Rows that stand in one of the parts, ascending."""
+    parts = [rows for rows in parts if len(rows)]
+    if len(parts) < 2:
+        return parts[0] if parts else NO_ROWS
+    return np.unique(np.concatenate(parts))

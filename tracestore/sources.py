@@ -126,6 +126,12 @@ class MemorySource:
         rows = slice(first, end)
         return with_dag(self._table.take(pa.array(self.order[rows])), self.dag.cut(rows))
 
+    def counted(self, superseded: Rows) -> pa.Table:
+        """The rows as they came, each span once, without those at these places."""
+        if not len(superseded) and len(self.order) == self._table.num_rows:
+            return self._table
+        return self._table.take(pa.array(np.sort(np.delete(self.order, superseded))))
+
     def catalog(self) -> Catalog:
         """See `Source`."""
         return self._catalog

@@ -61,7 +61,7 @@ class SplitTraces:
         """Sorted keys of all traces that stand in two or more of the sources."""
         blocks = [source for source in sources if not isinstance(source, MemorySource)]
         runs = [source for source in sources if isinstance(source, MemorySource)]
-        parts = [self._of_blocks(blocks), *(keys for run in runs for keys in self._beside(run, blocks))]
+        parts = [self.of_blocks(blocks), *(keys for run in runs for keys in self._beside(run, blocks))]
         if len(runs) > 1:
             parts.append(_repeated([run.traces.keys for run in runs]))
         return self._as_before(_union(parts))
@@ -82,11 +82,8 @@ class SplitTraces:
                 self._answered = keys
             return self._answered
 
-    def keys_beside(self, blocks: Sequence[Source], others: Words) -> Words:
-        """Sorted keys of all traces that stand in two or more blocks, or in one and among `others` (sorted)."""
-        return _union([self._of_blocks(blocks), *(others[among(others, block.traces.keys)] for block in blocks)])
-
-    def _of_blocks(self, blocks: Sequence[Source]) -> Words:
+    def of_blocks(self, blocks: Sequence[Source]) -> Words:
+        """Sorted keys of all traces that stand in two or more of the blocks."""
         names = frozenset(block.name for block in blocks)
         with self._lock:
             if names != self._names:

@@ -31,10 +31,9 @@ from obs.tracestore.linkgraph import LinkGraph, follow, incoming
 from obs.tracestore.links import Link
 from obs.tracestore.matching import Condition
 from obs.tracestore.monitor import MonitorQuery, Series, monitor
-from obs.tracestore.opened import OpenedSources, Snapshot
+from obs.tracestore.opened import Counted, OpenedSources, Snapshot
 from obs.tracestore.query import MAX_NS, Found, TraceQuery
 from obs.tracestore.reading import Trace, read_trace
-from obs.tracestore.repeats import Repeats, repeats
 from obs.tracestore.search import search
 from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.sqlviews import sql_views
@@ -175,15 +174,14 @@ class TraceStore:
     def sql_views(self) -> Iterator[Sequence[SqlView]]:
         """The views `spans` and `links` for SQL; blocks stay on disk until the context is left."""
         with self.view() as view:
-            yield sql_views(view, self._repeats(view))
+            yield sql_views(view, self._counted(view))
 
-    def _repeats(self, view: View) -> Repeats:
-        """None where a block proves damaged: whoever reads it then says so."""
+    def _counted(self, view: View) -> Counted:
+        """All rows where a block proves damaged: whoever reads it then says so."""
         try:
-            snapshot = self._opened.snapshot(view)
-            return repeats(snapshot.blocks, snapshot.head_rows, self._opened.splits, self._opened.split_rows)
+            return self._opened.snapshot(view).counted()
         except (OSError, pa.ArrowException):
-            return Repeats()
+            return Counted({}, view.head(SPANS))
 
     def flush(self) -> None:
         """Write the head out as blocks and wait for it."""

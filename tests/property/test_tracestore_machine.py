@@ -162,6 +162,14 @@ class TraceMachine(RuleBasedStateMachine):
                 break
         assert found == self.model.search(TraceQuery(order=order))  # type: ignore[arg-type]
 
+    @rule()
+    def sql_counts_a_span_once(self) -> None:
+        with self.store.sql_views() as views, self.store.view() as view:
+            tables = views[0].arrow
+            gone = tables["_superseded_spans"].num_rows if "_superseded_spans" in tables else 0
+            stored = sum(block.meta.rows for block in view.blocks)
+        assert tables["_head_spans"].num_rows + stored - gone == len(self.model.spans)
+
     @rule(query=QUERIES)
     def graph(self, query: TraceQuery) -> None:
         """The graph is that of the traces as they are read."""
