@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import pyarrow as pa
@@ -90,13 +90,28 @@ class TableChunks:
 
     def _join(self) -> None:
         taken = list(self._tail)
-        self._runs.append(concatenate(stack(taken)).combine_chunks())
-        while len(self._runs) > 1:
-            left, right = self._runs[-2:]
-            if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
-                break
-            self._runs[-2:] = [concatenate([left, right]).combine_chunks()]
+        for part in _parts(taken):
+            self._runs.append(concatenate(stack(part)).combine_chunks())
+            while len(self._runs) > 1:
+                left, right = self._runs[-2:]
+                if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
+                    break
+                self._runs[-2:] = [concatenate([left, right]).combine_chunks()]
         del self._tail[: len(taken)]
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Batches in groups of HEAD_RUN_ROWS rows at most, where they are not larger themselves."""
+    part: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        if part and rows + batch.num_rows > HEAD_RUN_ROWS:
+            yield part
+            part, rows = [], 0
+        part.append(batch)
+        rows += batch.num_rows
+    if part:
+        yield part
 
 
 class Head:

@@ -7,6 +7,7 @@ import random
 import pyarrow as pa
 import pytest
 
+from obs.columnar import head as columnar_head
 from obs.columnar.head import Head, concatenate
 from obs.columnar.joining import joined
 from obs.columnar.meta import BlockMeta, FileFacts, decode_meta, encode_meta
@@ -32,6 +33,18 @@ def test_many_small_batches_read_again_and_again() -> None:
     assert table["n"].num_chunks < 200
     for i, a, b in zip(range(added), table["a"].to_pylist(), table["b"].to_pylist(), strict=True):
         assert {a, b} == {None, f"w{i % 5}"}
+
+
+def test_a_head_that_was_never_read_is_runs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar_head, "HEAD_TAIL_ROWS", 4)
+    monkeypatch.setattr(columnar_head, "HEAD_RUN_ROWS", 20)
+    head = Head(1, ["rows"])
+    for number in range(30):
+        head.add([("rows", batch(3 * number, 3))])
+    head.add([("rows", batch(90, 50))])
+    runs = head.runs("rows")
+    assert [n for run in runs for n in run["n"].to_pylist()] == list(range(140))
+    assert [run.num_rows for run in runs] == [18, 18, 18, 18, 18, 50]
 
 
 def test_types_that_disagree_are_widened() -> None:
