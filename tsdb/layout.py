@@ -7,7 +7,8 @@ at flush and at compaction alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.columnar.block import Block
+from obs.columnar.head import concatenate
 from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.tombstones import Tombstone
 from obs.model import schema as schemas
@@ -24,6 +26,7 @@ from obs.tsdb.blocks import Written
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STARTS, STORE
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import MANY_LEARNED
+from obs.tsdb.merging import MergedSamples
 from obs.tsdb.metadata import MetadataRegistry
 from obs.tsdb.rows import SampleRows, block_rows, head_rows, whole
 from obs.tsdb.tombstones import Deleted, erase
@@ -113,23 +116,38 @@ class MetricLayout:
         """Sort, drop what was overwritten, write the files."""
         self._index.learn(tables[SERIES])
         rows = self._rows(tables)
-        exemplar_table = tables[EXEMPLARS]
-        exemplar_ordinals = exemplars.ordinals(exemplar_table, self._index)
+        exemplar_ordinals = exemplars.ordinals(tables[EXEMPLARS], self._index)
         is_used = np.zeros(len(self._index), np.bool_)
         is_used[rows.ordinals] = is_used[exemplar_ordinals[exemplar_ordinals >= 0]] = True
-        used = np.flatnonzero(is_used)
-        series = self._index.sorted_by_name(used)
+        series = self._index.sorted_by_name(np.flatnonzero(is_used))
         rank = np.zeros(len(self._index), np.int32)
         rank[series] = np.arange(len(series), dtype=np.int32)
-        found, facts = writing.write_samples(rows, rank[rows.ordinals], series, self._index, out)
+        parts = writing.sorted_parts(rows, rank[rows.ordinals], len(series))
+        return self._write(parts, len(rows.t_ms), series, rank, tables, out)
+
+    def merging(self, blocks: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
+        """See `obs.columnar.layout.Merging`: where series stand in the same order in all of them."""
+        merged = MergedSamples(blocks, self._index)
+        return partial(self._merge, blocks, merged) if merged.are_in_order else None
+
+    def _merge(self, blocks: Sequence[Block], merged: MergedSamples, out: BlockWriter) -> Mapping[str, Any]:
+        tables = {n: concatenate([b.read(n) for b in blocks]) for n in (HISTOGRAMS, EXEMPLARS, METADATA, STARTS)}
+        return self._write(merged.parts(), merged.rows, merged.series, merged.rank, tables, out)
+
+    def _write(
+        self, parts: Iterable[writing.Part], rows: int, series: npt.NDArray[Any], rank: npt.NDArray[np.int32],
+        tables: Mapping[str, pa.Table], out: BlockWriter,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Samples part by part, of so many rows; what stands beside them; `series` are those of each rank."""
+        found, facts = writing.write_samples(parts, rows, series, self._index, out)
         self._written.keep(out.name, found)
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, beside.in_order(tables[HISTOGRAMS], schemas.HISTOGRAMS, self._index, rank))
         if tables[STARTS].num_rows:
             out.parquet(STARTS, beside.in_order(tables[STARTS], schemas.STARTS, self._index, rank))
-        if exemplar_table.num_rows:
-            exemplar_rank = np.where(exemplar_ordinals >= 0, rank[exemplar_ordinals], -1)
-            out.parquet(EXEMPLARS, exemplars.in_order(exemplar_table, exemplar_rank))
+        if tables[EXEMPLARS].num_rows:
+            ordinals = exemplars.ordinals(tables[EXEMPLARS], self._index)
+            out.parquet(EXEMPLARS, exemplars.in_order(tables[EXEMPLARS], np.where(ordinals >= 0, rank[ordinals], -1)))
         if tables[METADATA].num_rows:
             out.parquet(METADATA, _latest(tables[METADATA]))
         return facts

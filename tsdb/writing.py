@@ -4,7 +4,9 @@ their rows are. A slice is whole series, so that memory does not grow with the b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from obs.tsdb.sorting import sort_rows
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 SAMPLE_OPTIONS = {
     "use_dictionary": ["ordinal", "scale"],
@@ -45,83 +48,101 @@ SERIES_OPTIONS = {
 """Values of labels without a dictionary: most of many series are an id of a kind, and zstd finds the others again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Samples of some series that follow each other in a block, in its order, each (series, time) once."""
+
+    first: int  # rank of the first series
+    counts: I64  # rows of each
+    t_ms: I64
+    values: F64
+
+
+def sorted_parts(rows: SampleRows, rank: I32, series: int) -> Iterator[Part]:
+    """Rows of so many series by rank, then time, of equal ones the last: about `SLICE_ROWS` a part."""
+    order, counts = sort_rows(rank, rows.t_ms, series)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    ends = np.searchsorted(offsets, np.arange(SLICE_ROWS, len(order), SLICE_ROWS))
+    bounds = np.unique([0, *ends.tolist(), series]).tolist()
+    for first, stop in pairwise(bounds):
+        at = order[offsets[first] : offsets[stop]]
+        yield Part(first, counts[first:stop], rows.t_ms[at], rows.values[at])
+
+
 def write_samples(
-    rows: SampleRows, rank: I32, series: npt.NDArray[Any], index: SeriesIndex, out: BlockWriter
+    parts: Iterable[Part], rows_in: int, series: npt.NDArray[Any], index: SeriesIndex, out: BlockWriter
 ) -> tuple[BlockSeries, Mapping[str, Any]]:
-    """Write the rows by rank, then time, of equal ones the last; `series`: the ordinal of each rank.
+    """Write the parts as they come, made of so many rows; `series`: the ordinal of each rank.
 
     Returns the series as queries find them, and facts for meta.json.
     """
-    order, counts = sort_rows(rank, rows.t_ms, len(series))
-    slices = Slices(rows, order, counts)
-    if len(order):
-        out.parquet_parts(SAMPLES, slices.tables(), row_group_rows=ROW_GROUP_ROWS, **SAMPLE_OPTIONS)
-    facts = {"series": len(series), "overwritten": len(rows.t_ms) - len(order), "doubles": slices.misfits}
+    slices = Slices(len(series))
+    if rows_in:
+        out.parquet_parts(SAMPLES, slices.tables(parts), row_group_rows=ROW_GROUP_ROWS, **SAMPLE_OPTIONS)
+    counts = slices.counts
+    kept = int(counts.sum())
+    facts = {"series": len(series), "overwritten": rows_in - kept, "doubles": slices.misfits}
     if not len(series):
         return NO_SERIES, facts
     table = _series_table(index, series, slices)
     out.parquet(SERIES, table, row_group_rows=SERIES_GROUP_ROWS, **SERIES_OPTIONS)
     times = slices.min_ms, slices.max_ms
-    if len(order):
+    if kept:
         out.parquet(LABELS, labelfile.table(index, series, counts > 0, times), row_group_rows=SERIES_GROUP_ROWS)
     scales = np.maximum(slices.scales, 0).astype(np.int8)
     runs = metric_runs(table.column("metric").combine_chunks())
-    return BlockSeries.of(series.astype(np.int32), slices.offsets[:-1], counts, scales, times, runs), facts
+    first_rows = np.cumsum(counts) - counts
+    return BlockSeries.of(series.astype(np.int32), first_rows, counts, scales, times, runs), facts
 
 
 class Slices:
-    """Samples in the order of a block, made into tables one after the other; then what was learned of each series."""
+    """Parts made into tables one after the other; then what was learned of each series."""
 
-    def __init__(self, rows: SampleRows, order: I64, counts: I64) -> None:
-        self._rows, self._order, self._counts = rows, order, counts
-        self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        self.scales = np.zeros(len(counts), np.int32)
-        self.min_ms, self.max_ms = np.zeros(len(counts), np.int64), np.zeros(len(counts), np.int64)
+    def __init__(self, series: int) -> None:
+        self.counts = np.zeros(series, np.int64)
+        self.scales = np.zeros(series, np.int32)
+        self.min_ms, self.max_ms = np.zeros(series, np.int64), np.zeros(series, np.int64)
         self.misfits = 0
 
-    def tables(self) -> Iterator[pa.Table]:
-        """About `SLICE_ROWS` rows each, of whole series."""
-        ends = np.searchsorted(self.offsets, np.arange(SLICE_ROWS, len(self._order), SLICE_ROWS))
-        bounds = np.unique([0, *ends.tolist(), len(self._counts)])
-        for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            if self.offsets[stop] > self.offsets[first]:
-                yield self._table(first, stop)
+    def tables(self, parts: Iterable[Part]) -> Iterator[pa.Table]:
+        """A table for each part that has rows."""
+        for part in parts:
+            if len(part.t_ms):
+                yield self._table(part)
 
-    def _table(self, first: int, stop: int) -> pa.Table:
-        """The samples of series first:stop."""
-        offsets, counts = self.offsets[first : stop + 1], self._counts[first:stop]
-        order = self._order[offsets[0] : offsets[-1]]
-        t_ms, values = self._rows.t_ms[order], self._rows.values[order]
-        offsets = offsets - offsets[0]
-        scaled = decimals.scale(values, offsets)
-        ints, doubles = decimals.to_columns(values, scaled)
-        self._note(slice(first, stop), t_ms, offsets, scaled)
+    def _table(self, part: Part) -> pa.Table:
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(part.counts)])
+        scaled = decimals.scale(part.values, offsets)
+        ints, doubles = decimals.to_columns(part.values, scaled)
+        self._note(part, offsets, scaled)
+        stop = part.first + len(part.counts)
         columns = {
-            "ordinal": np.repeat(np.arange(first, stop, dtype=np.uint32), counts),
-            "t_ms": t_ms,
+            "ordinal": np.repeat(np.arange(part.first, stop, dtype=np.uint32), part.counts),
+            "t_ms": part.t_ms,
             "value_int": ints,
             "value_double": doubles,
-            "scale": np.repeat(np.maximum(scaled.scales, 0).astype(np.int8), counts),
+            "scale": np.repeat(np.maximum(scaled.scales, 0).astype(np.int8), part.counts),
         }
         return pa.table(columns)
 
-    def _note(self, at: slice, t_ms: I64, offsets: I64, scaled: decimals.Scaled) -> None:
-        self.scales[at] = scaled.scales
-        some = np.diff(offsets) > 0
-        self.min_ms[at][some], self.max_ms[at][some] = t_ms[offsets[:-1][some]], t_ms[offsets[1:][some] - 1]
+    def _note(self, part: Part, offsets: I64, scaled: decimals.Scaled) -> None:
+        at = slice(part.first, part.first + len(part.counts))
+        self.counts[at], self.scales[at] = part.counts, scaled.scales
+        some = part.counts > 0
+        self.min_ms[at][some], self.max_ms[at][some] = part.t_ms[offsets[:-1][some]], part.t_ms[offsets[1:][some] - 1]
         self.misfits += 0 if scaled.inexact is None else int(scaled.inexact.sum())
 
 
 def _series_table(index: SeriesIndex, series: npt.NDArray[Any], slices: Slices) -> pa.Table:
     known = index.to_arrow(series)
-    counts = np.diff(slices.offsets)
+    counts = slices.counts
     empty = counts == 0
     columns = {
         "ordinal": np.arange(len(series), dtype=np.uint32),
         "series_id": known.column("series_id"),
         "metric": index.metrics(series),
         "labels": known.column("labels"),
-        "first_row": slices.offsets[:-1],
+        "first_row": np.cumsum(counts) - counts,
         "rows": counts,
         "scale": pa.array(slices.scales.astype(np.int8), mask=slices.scales < 0),
         "min_ms": pa.array(slices.min_ms, mask=empty),

@@ -11,14 +11,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from obs.columnar.block import Block
 from obs.columnar.erasing import block_tables
 from obs.columnar.filenames import temporary_path
-from obs.columnar.flush import committed_blocks, drop_segments, write_block
+from obs.columnar.flush import committed_blocks, drop_segments, new_block, write_block
 from obs.columnar.head import concatenate
+from obs.columnar.layout import BlockWriter, Merging
 from obs.columnar.limits import (
     COMPACT_FAN_IN,
     COMPACT_LEVEL_BYTES,
@@ -30,9 +33,10 @@ from obs.columnar.limits import (
     PACE_LONGEST_S,
 )
 from obs.columnar.memory import give_back
+from obs.columnar.meta import BlockMeta
 from obs.columnar.options import EngineOptions
 from obs.columnar.state import EngineState
-from obs.errors import StorageFull
+from obs.errors import CorruptionError, StorageFull
 
 log = logging.getLogger(__name__)
 
@@ -214,24 +218,46 @@ class Compactor:
     def _merge_into_one(self, run: Sequence[Block]) -> None:
         """One new block for `run`; nothing where an input proves damaged, which goes to quarantine by itself."""
         state = self._state
-        tables = self._read(run)
-        if any(b.damaged for b in run):
-            return
-        if not any(table.num_rows for table in tables.values()):
-            state.replace_blocks((), run)
-            return
         staging = temporary_path(state.folder, "merge")
         staging.mkdir()
         try:
-            generations = (min(b.meta.low for b in run), run[-1].meta.high)
-            meta = write_block(state, staging, run[0].meta.partition, generations, tables, [b.name for b in run],
-                               state.last_delete)  # fmt: skip
-            commit = state.storage.commit(staging, ())
+            meta = self._written(run, staging)
+            if any(b.damaged for b in run):
+                return
+            commit = state.storage.commit(staging, ()) if meta is not None else None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+        if meta is None or commit is None:
+            state.replace_blocks((), run)
+            return
         state.replace_blocks(committed_blocks(state, commit, [meta]), run)
         drop_segments(state, commit)
         give_back()
+
+    def _written(self, run: Sequence[Block], staging: Path) -> BlockMeta | None:
+        """One block of what is not hidden of `run`; None where nothing is left, or one of them is damaged."""
+        state = self._state
+        generations = (min(b.meta.low for b in run), run[-1].meta.high)
+        partition, names = run[0].meta.partition, [b.name for b in run]
+        try:
+            merge = self._merging(run)
+            if merge is not None:
+                bounds = min(b.meta.min_ns for b in run), max(b.meta.max_ns for b in run)
+                rows = sum(b.meta.rows for b in run)
+                return new_block(state, staging, partition, generations, merge, bounds, rows, names, state.last_delete)
+        except CorruptionError:
+            if any(b.damaged for b in run):
+                return None
+            raise
+        tables = self._read(run)
+        if any(b.damaged for b in run) or not any(table.num_rows for table in tables.values()):
+            return None
+        return write_block(state, staging, partition, generations, tables, names, state.last_delete)
+
+    def _merging(self, run: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
+        """How the layout merges some blocks as it reads them, where it can."""
+        layout = self._state.layout
+        return layout.merging(run) if isinstance(layout, Merging) and not any(b.tombstones for b in run) else None
 
     def _read(self, run: Sequence[Block]) -> Mapping[str, pa.Table]:
         """What is not deleted of some blocks, one below the other."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,7 +15,7 @@ from obs.columnar.block import Block, BlockFolderWriter, describe
 from obs.columnar.disk import sync_folder
 from obs.columnar.filenames import WAL, block_name, segment_path, temporary_path
 from obs.columnar.head import Head
-from obs.columnar.layout import Piecewise
+from obs.columnar.layout import BlockWriter, Piecewise
 from obs.columnar.limits import DAY_NS, FLUSH_BACKOFF_S
 from obs.columnar.memory import give_back
 from obs.columnar.meta import BlockMeta
@@ -34,13 +36,28 @@ def write_block(
     erased: int = 0,
 ) -> BlockMeta:
     """One block in a new folder under `folder`, by way of the layout."""
-    layout, now_ns = state.layout, state.clock.now_ns()
+    bounds = time_range(tables, state.layout.tables) or (state.clock.now_ns() // DAY_NS * DAY_NS,) * 2
+    rows_in = tables[state.layout.tables[0].name].num_rows
+    write = partial(state.layout.write_block, tables)
+    return new_block(state, folder, partition, generations, write, bounds, rows_in, replaces, erased)
+
+
+def new_block(
+    state: EngineState,
+    folder: Path,
+    partition: str,
+    generations: tuple[int, int],
+    write: Callable[[BlockWriter], Mapping[str, Any]],
+    bounds: tuple[int, int],
+    rows_in: int,
+    replaces: Sequence[str] = (),
+    erased: int = 0,
+) -> BlockMeta:
+    """One block in a new folder under `folder` of what `write` puts there, made of so many rows in these times."""
     name = block_name(partition, *generations)
     writer = BlockFolderWriter(folder / name)
-    bounds = time_range(tables, layout.tables) or (now_ns // DAY_NS * DAY_NS,) * 2
-    extra = layout.write_block(tables, writer)
-    items = layout.tables[0].name
-    rows_in = tables[items].num_rows
+    extra = write(writer)
+    items, now_ns = state.layout.tables[0].name, state.clock.now_ns()
     meta = describe(name, partition, generations, bounds, writer, items, extra, now_ns, replaces, rows_in, erased)
     writer.finish(meta)
     return meta

@@ -6,7 +6,7 @@ so a store's sort, dedupe and index code exists once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -82,6 +82,17 @@ class Piecewise(Protocol):
     """What a layout adds that picks rows out of any number of chunks: a head is not put together for its flush."""
 
     piecewise: bool  # it does
+
+
+@runtime_checkable
+class Merging(Protocol):
+    """What a layout adds that merges blocks as it reads them: a merge then takes less memory than its rows."""
+
+    def merging(self, blocks: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
+        """What writes blocks (in write order, nothing of them hidden) as one; None where that needs all of their rows.
+
+        It returns what `write_block` does. Both may raise CorruptionError of a block that told its damage by then.
+        """
 
 
 @runtime_checkable

@@ -266,6 +266,41 @@ def test_series_over_several_row_groups_and_slices(
     assert found(store.select([NAME], T0, T0 + 99)) == {each: [(T0 + i, float(i)) for i in range(35)] for each in UP}
 
 
+@pytest.mark.parametrize("slice_rows", [7, 40, 1000])
+def test_blocks_are_merged_slice_by_slice(store: MetricStore, monkeypatch: pytest.MonkeyPatch, slice_rows: int) -> None:
+    monkeypatch.setattr("obs.tsdb.writing.ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("obs.tsdb.merging.SLICE_ROWS", slice_rows)
+    expected: dict[Labels, dict[int, float]] = {each: {} for each in UP}
+    for block, series in enumerate([UP[:2], UP[1:], UP, UP[::2]]):
+        rows = [
+            (each, T0 + i * 3 + block % 2, i / 8 + block) for each in series for i in range(5 * block, 5 * block + 20)
+        ]
+        for each, t_ms, value in rows:
+            expected[each][t_ms] = value
+        put(store, *rows)
+        store.flush()
+    monkeypatch.setattr("obs.tsdb.layout.block_rows", None)  # all rows at one time: not needed here
+    store.engine.compact()
+    with store.view() as view:
+        (block,) = view.blocks
+        assert block.meta.rows == sum(len(samples) for samples in expected.values())
+        assert block.meta.extra["overwritten"] == block.meta.rows_in - block.meta.rows > 0
+    assert found(store.select([NAME], T0, T0 + 999)) == {each: sorted(s.items()) for each, s in expected.items()}
+
+
+def test_a_damaged_block_is_not_merged_and_the_others_stay(store: MetricStore) -> None:
+    for n in range(2):
+        put(store, *((each, T0 + i * 1000 + n, float(i)) for each in UP for i in range(50)))
+        store.flush()
+    with store.view() as view:
+        path = view.blocks[0].path("samples")
+        assert path is not None
+    path.write_bytes(path.read_bytes()[:-40] + bytes(40))
+    store.engine.compact()
+    assert found(store.select([NAME], T0, T0 + 99)) == {each: [(T0 + 1, 0.0)] for each in UP}
+    assert store.engine.counters.quarantined == 1
+
+
 def test_a_selection_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     store = MetricStore(tmp_path / "metrics", OPTIONS, limits=StoreLimits(max_rows=5))
     store.open()
