@@ -16,6 +16,7 @@ from obs.errors import NotFound, ObsError, UserError
 from obs.tracestore import limits
 from obs.tracestore.durations import duration_ns, time_ns
 from obs.tracestore.query import MAX_NS
+from obs.tracestore.store import TraceStore
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
@@ -28,6 +29,23 @@ def in_pieces(pieces: Iterable[bytes], spans: int, media_type: str = "applicatio
     if spans <= limits.SPANS_PER_PIECE:
         return Response(b"".join(pieces), media_type=media_type)
     return StreamingResponse(iter(pieces), media_type=media_type)
+
+
+def undecided(store: TraceStore) -> list[str]:
+    """What a search says of spans that are not searched yet."""
+    if not (count := store.undecided()):
+        return []
+    return [f"{count} spans wait for the sampling decision and are not searched; their traces are found by id"]
+
+
+def warned(response: Response, warnings: Iterable[str]) -> Response:
+    """A response that says so in its head: most shapes of others have no place for it.
+
+    Source: RFC 7234, 5.5: 199 is a warning of any kind.
+    """
+    for text in warnings:
+        response.headers.append("Warning", f'199 obs "{text}"')
+    return response
 
 
 def route_class(shape: Callable[[int, str], Response]) -> type[APIRoute]:

@@ -18,7 +18,7 @@ from obs import otlp
 from obs.errors import ObsError, QueryLimit, UserError
 from obs.model.batch import Signal
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, in_pieces, json_answer, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, route_class, undecided, warned
 from obs.tracestore.durations import duration_ns
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.ids import parse_trace_id
@@ -111,7 +111,8 @@ def _add_search(api: APIRouter, store: TraceStore) -> None:
         """Traces by service, operation, tags, duration and time; or several by id."""
         wanted = list(dict.fromkeys(map(parse_trace_id, given.all("traceID"))))
         if not wanted:
-            return _traces(given, store.by_ids(t.trace_id for t in store.search(read_query(given)).traces))
+            found = store.by_ids(t.trace_id for t in store.search(read_query(given)).traces)
+            return warned(_traces(given, found), undecided(store))
         found = store.by_ids(wanted)
         absent = set(wanted) - {t.trace_id for t in found}
         missing = [{"msg": NOT_FOUND, "traceID": short_id(i.hex())} for i in wanted if i in absent]

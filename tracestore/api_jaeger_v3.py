@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, in_pieces, json_answer, parse_tags, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, parse_tags, route_class, undecided, warned
 from obs.tracestore.durations import duration_ns, time_ns
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.jaeger_shape import operation_kinds
@@ -93,7 +93,8 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
 
 def _found(store: TraceStore, given: Params) -> Response:
     raw = _raw(given, "query.rawTraces")
-    return _answer(store.by_ids(t.trace_id for t in store.search(read_query(given)).traces), raw)
+    found = store.by_ids(t.trace_id for t in store.search(read_query(given)).traces)
+    return warned(_answer(found, raw), undecided(store))
 
 
 def _raw(given: Params, name: str) -> bool:
@@ -119,7 +120,8 @@ def _add_summaries(api: APIRouter, store: TraceStore) -> None:
         """One line a trace of a search: what Jaeger's list of results shows."""
         found = store.search(read_query(given)).traces
         counts = store.trace_counts([t.trace_id for t in found])
-        return json_answer({"summaries": [_summary(t, counts[t.trace_id]) for t in found if t.trace_id in counts]})
+        lines = [_summary(t, counts[t.trace_id]) for t in found if t.trace_id in counts]
+        return warned(json_answer({"summaries": lines}), undecided(store))
 
 
 def _summary(trace: TraceSummary, counts: TraceCounts) -> dict[str, Any]:

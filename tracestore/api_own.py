@@ -11,7 +11,7 @@ from obs.errors import UserError
 from obs.tracestore import limits
 from obs.tracestore.analysis.chosen import time_range
 from obs.tracestore.analysis.service_graph import edge_figures
-from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class
+from obs.tracestore.answering import Given, Params, json_answer, no_trace, route_class, undecided
 from obs.tracestore.detail import detail, linked_from
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import Order, TraceQuery, TraceSummary
@@ -76,13 +76,6 @@ def router(store: TraceStore) -> APIRouter:
         return json_answer(shown | linked_from(store.links_to(found.trace_id)))
 
     return api
-
-
-def undecided(store: TraceStore) -> list[str]:
-    """What a search says of spans that are not searched yet."""
-    if not (count := store.undecided()):
-        return []
-    return [f"{count} spans wait for the sampling decision and are not searched; their traces are found by id"]
 
 
 def read_query(given: Params) -> TraceQuery:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from obs.tracestore import limits, tempo_shape
-from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class, undecided, warned
 from obs.tracestore.api_tempo_metrics import add_metrics
 from obs.tracestore.api_tempo_tags import add_tags
 from obs.tracestore.expressions import Compare, Expr, Intrinsic, all_of
@@ -79,7 +79,9 @@ def _add_search(api: APIRouter, store: TraceStore) -> None:
         sets = store.spansets(asked, [t.trace_id for t in found.traces], query, shown)
         traces = [tempo_shape.search_hit(t, sets.get(t.trace_id, ()), shown) for t in found.traces]
         after = {"next": found.next} if found.next else {}  # our own: where the page after this one begins
-        return json_answer({"traces": traces, "metrics": tempo_shape.metrics(found.stats), **after})
+        waits = undecided(store)
+        answer = {"traces": traces, "metrics": tempo_shape.metrics(found.stats), **after, **tempo_shape.partial(waits)}
+        return warned(json_answer(answer), waits)
 
 
 def _query(given: Params) -> tuple[Plan, TraceQuery]:

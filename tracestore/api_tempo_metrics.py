@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from obs.errors import QueryError, UserError
 from obs.tracestore import limits, tempo_points
-from obs.tracestore.answering import Given, Params, json_answer
+from obs.tracestore.answering import Given, Params, json_answer, undecided, warned
 from obs.tracestore.durations import time_ns
 from obs.tracestore.store import TraceStore
+from obs.tracestore.tempo_shape import partial
 from obs.tracestore.traceql import Plan, plan
 from obs.tracestore.traceql.metrics.window import Window
 
@@ -29,14 +32,20 @@ def add_metrics(api: APIRouter, store: TraceStore) -> None:
         if step is not None and step <= 0:
             raise UserError(f"cannot use step {given.text('step')!r}: it is not above zero")
         window = Window.over(*_range(given, store.clock.now_ns()), step)
-        return json_answer(tempo_points.range_answer(store.measure(asked, window, _exemplars(given, asked))))
+        found = store.measure(asked, window, _exemplars(given, asked))
+        return _answer(store, tempo_points.range_answer(found))
 
     @api.get("/metrics/query", response_class=Response)
     def query(given: Given) -> Response:
         """Series of one value."""
         asked = _plan(given)
         window = Window.whole(*_range(given, store.clock.now_ns()))
-        return json_answer(tempo_points.instant_answer(store.measure(asked, window)))
+        return _answer(store, tempo_points.instant_answer(store.measure(asked, window)))
+
+
+def _answer(store: TraceStore, found: dict[str, Any]) -> Response:
+    waits = undecided(store)
+    return warned(json_answer(found | partial(waits)), waits)
 
 
 def _plan(given: Params) -> Plan:

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class
+from obs.tracestore.answering import Given, Params, in_pieces, json_answer, no_trace, route_class, undecided, warned
 from obs.tracestore.expressions import Attribute, Compare, Expr, Field, Intrinsic, Or, all_of
 from obs.tracestore.ids import parse_trace_id
 from obs.tracestore.query import TraceQuery, tag_condition
@@ -85,7 +85,8 @@ def _add_traces(api: APIRouter, store: TraceStore) -> None:
     @api.get("/traces", response_class=Response)
     def traces(given: Given) -> Response:
         """Traces by service, span name, annotations, duration and time."""
-        return _traces(store.by_ids(t.trace_id for t in store.search(_query(store, given)).traces))
+        found = store.by_ids(t.trace_id for t in store.search(_query(store, given)).traces)
+        return warned(_traces(found), undecided(store))
 
     @api.get("/trace/{trace_id}", response_class=Response)
     def trace(trace_id: str) -> Response:

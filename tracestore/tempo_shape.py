@@ -60,8 +60,13 @@ def trace_v2(trace: Trace) -> Iterator[bytes]:
     """Version 2 has an envelope, and says whether the trace is partial."""
     yield b'{"trace":{"resourceSpans":['
     yield from _resource_spans(trace)
-    more: Json = {"metrics": {}} | ({"status": "PARTIAL", "message": trace.partial} if trace.partial else {})
+    more: Json = {"metrics": {}} | partial([trace.partial] if trace.partial else [])
     yield b"]}," + orjson.dumps(more)[1:]
+
+
+def partial(reasons: Sequence[str]) -> Json:
+    """What is added to an answer that is not whole, and why. Source: Tempo, tempopb, PartialStatus."""
+    return {"status": "PARTIAL", "message": "; ".join(reasons)} if reasons else {}
 
 
 def _resource_spans(trace: Trace) -> Iterator[bytes]:

@@ -82,6 +82,17 @@ def test_kept_traces_are_found_and_the_others_are_counted(tmp_path: Path) -> Non
         assert "Traceback" not in obs.errors()
 
 
+def searches_say_what_waits(obs: ObsProcess) -> None:
+    """In the head of every answer, and within where the shape has a place for it."""
+    tempo = "/tempo/api/search", "/tempo/api/metrics/query?q={}|rate()"
+    for path in (*tempo, "/jaeger/api/traces", "/zipkin/api/v2/traces", "/jaeger/api/v3/trace-summaries"):
+        with urllib.request.urlopen(f"{obs.url}{path}", timeout=30) as answer:
+            assert "200 spans wait for the sampling decision" in answer.headers["Warning"], path
+            found = json.loads(answer.read())
+        if path in tempo:
+            assert (found["status"], found["message"][:9]) == ("PARTIAL", "200 spans")
+
+
 def test_what_is_undecided_outlives_a_kill(tmp_path: Path) -> None:
     config = tmp_path / "obs.yml"
     config.write_text(CONFIG.format(wait="600s"))
@@ -104,6 +115,7 @@ def test_what_is_undecided_outlives_a_kill(tmp_path: Path) -> None:
         assert (searched["traces"], [w.split(" and")[0] for w in searched["warnings"]]) == (
             [], ["200 spans wait for the sampling decision"],
         )  # fmt: skip
+        searches_say_what_waits(obs)
         obs.kill()
         config.write_text(CONFIG.format(wait="1s"))
         obs.start()
