@@ -9,12 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from obs.model.labels import Matcher, MatchOp
 from obs.tsdb import decimals
@@ -156,11 +156,16 @@ def exact_name(names: Sequence[Matcher]) -> str | None:
     return next((m.value for m in names if m.op is MatchOp.EQ and m.value), None)
 
 
-def metric_runs(names: pa.Array) -> Runs:
-    """The runs of equal metric names, in order."""
-    runs = pc.run_end_encode(names)
-    ends = runs.run_ends.to_pylist()
-    return dict(zip(runs.values.to_pylist(), zip([0, *ends[:-1]], ends, strict=True), strict=True))
+def metric_runs(names: pa.ChunkedArray | pa.Array) -> Runs:
+    """The runs of equal metric names, in order; names may come with a dictionary."""
+    if isinstance(names, pa.ChunkedArray):
+        names = names.unify_dictionaries().combine_chunks()
+    if not len(names):
+        return {}
+    coded = names if pa.types.is_dictionary(names.type) else names.dictionary_encode()
+    codes, texts = coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    starts = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()]
+    return {texts[code]: run for code, run in zip(codes[starts].tolist(), pairwise([*starts, len(codes)]), strict=True)}
 
 
 _NONE = np.empty(0, np.int64)

@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import os
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
 from obs.model.labels import Matcher
-from obs.tsdb.blocks import NO_SERIES, BlockSeries, Written, exact_name, metric_runs
+from obs.tsdb.blocks import NO_SERIES, BlockSeries, Runs, Written, exact_name, metric_runs
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import LEARNED_ROWS
 from obs.tsdb.rows import whole
 
+I32 = npt.NDArray[np.int32]
 Key = tuple[str, int]
 """A block, and the last delete that hides rows of it, 0 where none does."""
 
-_NUMBERS = ["series_id", "first_row", "rows", "scale", "min_ms", "max_ms"]
-_COLUMNS = [*_NUMBERS, "metric"]
+_NUMBERS = ["first_row", "rows", "scale", "min_ms", "max_ms"]
+_COLUMNS = ["series_id", "metric", *_NUMBERS]
 _LABELS = ["series_id", "labels"]
 
 
@@ -127,15 +130,23 @@ class BlockCatalog:
         return series
 
     def _read(self, block: Block) -> BlockSeries:
-        table = block.read(SERIES, _COLUMNS)
+        table = block.read(SERIES, _COLUMNS, as_codes=True)
         if not table.num_rows:
             return NO_SERIES
-        if (self._index.ordinals(whole(table.column("series_id"))) < 0).any():
-            self._learn(block)
+        ordinals = self._ordinals(table, lambda: self._learn(block))
         footer = _footer(block)
         if block.damaged:
             return NO_SERIES
-        return self._series(table, is_whole=True).with_footer(footer)
+        return _series(table, ordinals, metric_runs(table["metric"]), is_whole=True).with_footer(footer)
+
+    def _ordinals(self, table: pa.Table, learn: Callable[[], None]) -> I32:
+        """Those of the series of a table; `learn` teaches the index their labels where it does not know them."""
+        ids = whole(table["series_id"])
+        ordinals = self._index.ordinals(ids)
+        if (ordinals >= 0).all():
+            return ordinals
+        learn()
+        return self._index.ordinals(ids)
 
     def _learn(self, block: Block) -> None:
         """Teach the index the series of a block, some at a time, so that whoever asks meanwhile is not kept waiting."""
@@ -179,40 +190,53 @@ class BlockCatalog:
         if path is None or block.damaged:
             return NO_SERIES
         try:
-            with pq.ParquetFile(path) as file:
-                table = self._metric_rows(file, metric)
+            with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
+                found = self._of_file(file, metric)
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
             return NO_SERIES
-        if not table.num_rows:
-            return NO_SERIES
+        if found is NO_SERIES:
+            return found
         footer = _footer(block)
-        return NO_SERIES if block.damaged else self._series(table, is_whole=False).with_footer(footer)
+        return NO_SERIES if block.damaged else found.with_footer(footer)
 
-    def _metric_rows(self, file: pq.ParquetFile, metric: str) -> pa.Table:
-        """The rows of one metric; the index knows their labels afterwards."""
-        column = file.schema_arrow.names.index("metric")  # none before it is nested
-        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata.row_group(g).column(column), metric)]
+    def _of_file(self, file: pq.ParquetFile, metric: str) -> BlockSeries:
+        """The series of one metric; the index knows their labels afterwards."""
+        groups = _groups_of(file, metric)
         table = file.read_row_groups(groups, columns=_COLUMNS, use_threads=False)
-        mine = pc.equal(table["metric"], metric)
-        place = max(pc.index(mine, True).as_py(), 0), pc.sum(mine).as_py() or 0  # they stand side by side
-        table = table.slice(*place)
-        if (self._index.ordinals(whole(table["series_id"])) < 0).any():
-            self._index.learn(file.read_row_groups(groups, columns=_LABELS).slice(*place))
-        return table
+        first, end = metric_runs(table["metric"]).get(metric, (0, 0))
+        if first == end:
+            return NO_SERIES
+        table = table.slice(first, end - first)
 
-    def _series(self, table: pa.Table, is_whole: bool) -> BlockSeries:
-        ids, first_rows, counts, scales, *times = (whole(table.column(name).fill_null(0)) for name in _NUMBERS)
-        runs = metric_runs(table.column("metric").combine_chunks())
-        ordinals = self._index.ordinals(ids)
-        return BlockSeries.of(ordinals, first_rows, counts, scales, (times[0], times[1]), runs, whole=is_whole)
+        def learn() -> None:
+            self._index.learn(file.read_row_groups(groups, columns=_LABELS).slice(first, end - first))
+
+        return _series(table, self._ordinals(table, learn), {metric: (0, end - first)}, is_whole=False)
 
 
-def _may_have(metrics: Any, metric: str) -> bool:
-    """Whether a row group of series may have some of a metric, by its column of them."""
-    found = metrics.statistics
-    return found is None or not found.has_min_max or bool(found.min <= metric <= found.max)
+def _series(table: pa.Table, ordinals: I32, runs: Runs, is_whole: bool) -> BlockSeries:
+    first_rows, counts, scales, *times = (_numbers(table[name]) for name in _NUMBERS)
+    return BlockSeries.of(ordinals, first_rows, counts, scales, (times[0], times[1]), runs, whole=is_whole)
+
+
+def _numbers(column: pa.ChunkedArray) -> Any:
+    """A column of numbers, 0 where there is none."""
+    return whole(column.fill_null(0) if column.null_count else column)
+
+
+def _groups_of(file: pq.ParquetFile, metric: str) -> range:
+    """The row groups of series that may have some of a metric: they are in the order of metrics."""
+    column = file.schema_arrow.names.index("metric")  # none before it is nested
+
+    def bounds(group: int) -> tuple[str, str]:
+        found = file.metadata.row_group(group).column(column).statistics
+        return (metric, metric) if found is None or not found.has_min_max else (found.min, found.max)
+
+    groups = range(file.num_row_groups)
+    first = bisect_left(groups, metric, key=lambda g: bounds(g)[1])
+    return range(first, bisect_right(groups, metric, lo=first, key=lambda g: bounds(g)[0]))
 
 
 @cache

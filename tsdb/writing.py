@@ -90,7 +90,7 @@ def write_samples(
     if kept:
         out.parquet(LABELS, labelfile.table(index, series, counts > 0, times), row_group_rows=SERIES_GROUP_ROWS)
     scales = np.maximum(slices.scales, 0).astype(np.int8)
-    runs = metric_runs(table.column("metric").combine_chunks())
+    runs = metric_runs(table.column("metric"))
     first_rows = np.cumsum(counts) - counts
     return BlockSeries.of(series.astype(np.int32), first_rows, counts, scales, times, runs), facts
 
