@@ -8,9 +8,10 @@ ROW_GROUP_ROWS = 65_536
 """Rows of a row group of samples: a single series costs the decoding of its pages (of 20,000 rows, by Arrow's writer),
 many cost that of the whole; half of it would double the footer, twice of it saves under 1 % of size."""
 
-FEW_ROWS, FEW_GROUPS = 8, 2
-"""Of a row group at most one row in so many, and at most so many row groups, are decoded alone: a single series is
-read from its pages, and what many series want is decoded whole and kept."""
+FEW_ROWS, FEW_GROUPS = 2, 2
+"""Of a row group at most one row in so many, and at most so many row groups, are decoded alone: of a block of very many
+series a metric is a third of a row group, and its neighbours are seldom asked for with it. What wants most of a row
+group, or many, has them decoded whole and kept."""
 
 DECODED_TOGETHER = 4
 """Row groups from which on several threads decode them: fewer are nearly done before another thread is awake."""

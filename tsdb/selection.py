@@ -63,11 +63,6 @@ def overlaps(block: Block, start_ms: int, end_ms: int) -> bool:
     return block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
 
 
-def covers(block: Block, start_ms: int, end_ms: int) -> bool:
-    """Whether all rows of a block are in start..end."""
-    return block.meta.min_ns >= start_ms * 1_000_000 and block.meta.max_ns <= end_ms * 1_000_000
-
-
 def select(reader: Reader, view: View, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesSet:
     """See `SampleSource`. Raises: QueryError, QueryLimit."""
     selection = plan(reader, view, matchers, start_ms, end_ms)

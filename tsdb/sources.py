@@ -21,6 +21,11 @@ from obs.tsdb.spans import Spans, take
 I64 = npt.NDArray[np.int64]
 
 
+def covers(block: Block, start_ms: int, end_ms: int) -> bool:
+    """Whether all rows of a block are in start..end."""
+    return block.meta.min_ns >= start_ms * 1_000_000 and block.meta.max_ns <= end_ms * 1_000_000
+
+
 class Source(Protocol):
     """Series that were selected, in the order in which they stand here."""
 
@@ -120,6 +125,8 @@ class BlockSource:
 
     def expected(self, start_ms: int, end_ms: int) -> I64:
         """See `Source`: as if the rows of a series were spread evenly over its time."""
+        if covers(self.block, start_ms, end_ms):
+            return self.rows
         first, last = self.times()
         inside = np.minimum(last, end_ms).astype(np.float64) - np.maximum(first, start_ms) + 1
         share = np.clip(inside / (last.astype(np.float64) - first + 1), 0.0, 1.0)
