@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from obs.errors import UserError
 from obs.tracestore import limits
-from obs.tracestore.ids import Words
+from obs.tracestore.ids import Words, distinct_ids
 from obs.tracestore.query import Order, TraceQuery
 from obs.tracestore.sources import Rows, Source
 from obs.tracestore.summaries import TraceRows
@@ -71,9 +71,7 @@ def best_of(source: Source, place: int, hits: Rows, query: TraceQuery, page: Pag
 
 def join_parts(high: Words, low: Words, sources: Sequence[Source], query: TraceQuery, page: Page) -> Candidates:
     """Split traces, by their ids (any number of times each), with the values of all their parts."""
-    order = np.lexsort((low, high))
-    first = np.append(True, (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0))[: len(order)]
-    high, low = high[order][first], low[order][first]
+    high, low = distinct_ids(high, low)
     start, end = np.full(len(high), 2**63 - 1), np.full(len(high), -(2**63))
     total = np.zeros(len(high), np.int64)
     for source in sources:

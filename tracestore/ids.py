@@ -85,6 +85,14 @@ def mixed(high: Words, low: Words) -> Words:
     return (high * _MIX) ^ low
 
 
+def distinct_ids(high: Words, low: Words) -> tuple[Words, Words]:
+    """Each of these ids once, sorted."""
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    first = np.append(True, (high[1:] != high[:-1]) | (low[1:] != low[:-1]))[: len(high)]
+    return high[first], low[first]
+
+
 def id_array(high: Words, low: Words) -> pa.Array:
     """Trace ids as an Arrow column."""
     raw = np.column_stack([high, low]).astype(">u8")

@@ -91,15 +91,15 @@ class Cells:
         cells = len(groups.keys) * self.steps
         cell = groups.number * self.steps + step
         made = [STATES[name][0](cell, values, cells).reshape(-1, self.steps) for name in self.states]
-        for number, key in enumerate(groups.keys):
-            self.join(key, np.stack([sums[number] for sums in made]))
+        for key, sums in zip(groups.keys, np.stack(made, axis=1), strict=True):
+            self.join(key, sums)
 
     def join(self, key: Key, new: Values) -> None:
-        """Count in the sums of one series."""
-        old = self.sums.get(key)
-        if old is not None:
-            new = np.stack([STATES[n][1](a, b) for n, a, b in zip(self.states, old, new, strict=True)])
-        self.sums[key] = new
+        """Count in the sums of one series, which are not the caller's any more."""
+        old = self.sums.setdefault(key, new)
+        if old is not new:
+            for name, sums, more in zip(self.states, old, new, strict=True):
+                STATES[name][1](sums, more, out=sums)
 
     def merge(self, other: Cells) -> None:
         """Count in what another has."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from obs.tracestore import limits
 from obs.tracestore.bounds import trace_bound
 from obs.tracestore.evaluate import SpanRows, evaluate
-from obs.tracestore.ids import Words
+from obs.tracestore.ids import Words, distinct_ids
 from obs.tracestore.matching import groups_of, pieces
 from obs.tracestore.nested import hex_text
 from obs.tracestore.query import ReadStats
@@ -138,18 +138,11 @@ def _split_traces(sources: Sequence[Source], split_keys: Words, plan: Plan, wind
     assert isinstance(plan.metric, Metric | Comparison)
     compared = plan.metric.fields_in(sources) if isinstance(plan.metric, Comparison) else ()
     fields = (*plan.pipeline.fields(), *plan.metric.fields(), *compared)
-    words = [
-        np.stack([t.high[at], t.low[at]], axis=1)
-        for source in sources
-        if len(t := source.traces) and (at := shared(t, split_keys) & _overlapping(source, window)).any()
-    ]
-    if not words:
-        return
-    ids = np.unique(np.concatenate(words), axis=0)
-    for first in range(0, len(ids), limits.TRACES_JOINED_AT_ONE_TIME):
-        some = ids[first : first + limits.TRACES_JOINED_AT_ONE_TIME]
-        joined = put_together(sources, some[:, 0], some[:, 1], fields)
-        yield joined
+    split = [(s.traces, shared(s.traces, split_keys) & _overlapping(s, window)) for s in sources]
+    high, low = distinct_ids(*(np.concatenate([getattr(t, word)[at] for t, at in split]) for word in ("high", "low")))
+    for first in range(0, len(high), limits.TRACES_JOINED_AT_ONE_TIME):
+        some = slice(first, first + limits.TRACES_JOINED_AT_ONE_TIME)
+        yield put_together(sources, high[some], low[some], fields)
 
 
 def finished_value(series: Series, exemplar: Exemplar) -> float:
