@@ -55,7 +55,7 @@ def dependencies(
         split = shared(t, split_keys)
         if split.any():
             tables.append(split_rows.rows(source, split, condition.expr))
-        if not len(t) or t.start.min() > query.end_ns or t.last_start.max() < query.start_ns:
+        if not len(t) or t.earliest > query.end_ns or t.latest < query.start_ns:
             continue
         known = source.catalog() if _is_whole(source, condition) else None
         if known is None or not known.bucketed:
@@ -79,8 +79,8 @@ def dependencies(
 def _is_whole(source: Source, condition: Condition) -> bool:
     """Whether every span of a source satisfies the condition."""
     t = source.traces
-    in_range = t.start.min() >= condition.start_ns and t.last_start.max() <= condition.end_ns
-    return condition.expr is None and bool(in_range)
+    in_range = t.earliest >= condition.start_ns and t.latest <= condition.end_ns
+    return condition.expr is None and in_range
 
 
 def _edges(source: Source, condition: Condition, split: Mask) -> Edges:
@@ -102,7 +102,7 @@ def _traces_of(rows: SpanRows, hits: Rows) -> Rows:
     """The positions of the traces of some rows, whichever way is quicker."""
     if len(hits) > len(rows) // 8:
         return rows.trace[hits]
-    return rows.source.traces.trace_of(rows.positions[hits])
+    return rows.source.traces.trace_of(rows.places(hits))
 
 
 def _count(rows: SpanRows, hits: Rows, trace: Rows) -> Edges:

@@ -41,6 +41,9 @@ ROWS_A_THREAD = 131_072
 SERVICES_KEPT = 64
 """Services of a block whose traces are remembered, a bit a trace each: what the last searches asked for."""
 
+REMEMBERED_CHARS = 1_000
+"""Length of a condition whose traces of a block are remembered: what is longer is hardly asked twice."""
+
 DEFAULT_LIMIT = 20
 """Traces a search returns where it names no limit; Jaeger's and Tempo's number."""
 

@@ -95,7 +95,7 @@ def matching_rows(rows: SpanRows, condition: Condition) -> Rows:
     """Positions in `rows` of the spans that match."""
     t = rows.source.traces
     mask = np.ones(len(rows), bool) if condition.expr is None else evaluate(condition.expr, rows)
-    if mask.any() and (t.start.min() < condition.start_ns or t.last_start.max() > condition.end_ns):
+    if mask.any() and (t.earliest < condition.start_ns or t.latest > condition.end_ns):
         starts = rows.numbers("start_ns")
         mask &= (starts >= condition.start_ns) & (starts <= condition.end_ns)
     return np.flatnonzero(mask)

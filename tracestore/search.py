@@ -19,6 +19,7 @@ from obs.tracestore.ids import Words, words_id
 from obs.tracestore.matching import ByTraces, Condition, Mask, by_traces, matching, of_piece, pieces
 from obs.tracestore.query import Found, ReadStats, TraceQuery, TraceSummary
 from obs.tracestore.reading import summary_of
+from obs.tracestore.remembered import Memory
 from obs.tracestore.sources import MemorySource, Rows, Source
 from obs.tracestore.splitrows import put_together
 from obs.tracestore.splits import shared
@@ -89,6 +90,7 @@ def match_sources(
 ) -> list[Rows]:
     """For each source the positions of its matching traces, ascending; older places are not read past `enough`."""
     tables = [by_traces(source, condition) for source in sources]
+    memories = _recalled(sources, tables, condition)
     unsure = [i for i, found in enumerate(tables) if found.unsure.any()]
     each: list[tuple[int, ReadStats]] = []
 
@@ -103,10 +105,29 @@ def match_sources(
                 break
             items = [(i, piece, ReadStats()) for i, piece in _shares(sources, tables, wave)]
             each += [(i, own) for i, _, own in items]
+            found: dict[int, list[Rows]] = {i: [] for i in wave}
             for (i, _, _), positions in zip(items, pool.map(read, items), strict=True):
                 tables[i].sure[positions] = True
+                found[i].append(positions)
+            for i, parts in found.items():
+                if (memory := memories.get(i)) is not None:
+                    memory.put(np.concatenate(parts))
     _count(sources, each, stats)
     return [np.flatnonzero(found.sure) for found in tables]
+
+
+def _recalled(sources: Sequence[Source], tables: Sequence[ByTraces], condition: Condition) -> dict[int, Memory]:
+    """Fill in what is remembered of blocks; returns where to remember of the others what is found."""
+    unknown = {}
+    for i, (source, table) in enumerate(zip(sources, tables, strict=True)):
+        memory = Memory.of(source, condition) if table.unsure.any() else None
+        known = None if memory is None else memory.get()
+        if known is not None:
+            table.sure[known] = True
+            table.unsure[:] = False
+        elif memory is not None:
+            unknown[i] = memory
+    return unknown
 
 
 def _waves(unsure: list[int], enough: Enough | None) -> Iterator[list[int]]:

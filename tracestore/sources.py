@@ -176,11 +176,12 @@ class BlockSource:
         self._leaf = {metadata.schema.column(i).path: i for i in range(len(metadata.schema.names))}
         self._texts = [f.name for f in self.schema if pa.types.is_string(f.type)]
         self._ranges: dict[str, GroupRange] = {}
-        self._pages = TextPages(path, metadata, found)
+        self._pages = TextPages(path, metadata)
+        self.found = found
 
     @classmethod
     def open(cls, block: Block, found: FoundRows) -> BlockSource | None:
-        """The source of a block; None where it has no spans, or is damaged. `found`: rows with a text."""
+        """The source of a block; None where it has no spans, or is damaged. `found`: see `remembered`."""
         path = block.path(SPANS)
         if path is None:
             return None

@@ -85,6 +85,16 @@ class TraceRows:
         return np.diff(self.starts)
 
     @cached_property
+    def earliest(self) -> int:
+        """The least start of a span; there has to be one."""
+        return int(self.start.min())
+
+    @cached_property
+    def latest(self) -> int:
+        """The greatest start of a span; there has to be one."""
+        return int(self.last_start.max())
+
+    @cached_property
     def key_order(self) -> Times:
         """Positions of the traces by `ids.mixed` of their ids."""
         return np.argsort(mixed(self.high, self.low))

@@ -130,7 +130,7 @@ def pages(data: Bytes, rows: Any, largest: Any, found: Index) -> Any:
         if kind == OTHER_KIND or (kind == DICTIONARY and count):
             return OTHER_KIND
         least = 0 if kind == DICTIONARY else 1
-        fits = least <= head[SIZE] <= largest and 0 < head[PACKED] <= data.size - at and least <= head[ROWS]
+        fits = least <= head[SIZE] <= largest and least <= head[PACKED] <= data.size - at and least <= head[ROWS]
         if not fits or (kind != DICTIONARY and head[ROWS] > rows - row):
             return BROKEN
         found[count, AT], found[count, KIND] = at, kind
