@@ -24,8 +24,14 @@ GRPC_BODY_S = 30.0
 """The same over gRPC, where a thread waits for it: senders that stall must not hold them all for long."""
 
 GRPC_QUERIES = 4
-"""Queries over gRPC answered at one time, in threads of their own: those that wait or read slowly must not hold up
-what is sent."""
+"""Queries over gRPC worked on at one time, in threads of their own: they must not hold up what is sent."""
+
+GRPC_QUERY_CALLS = 64
+"""Calls of queries at one time, most of which wait for a client that reads slowly: a thread each, and one message."""
+
+GRPC_QUERY_S = 300.0
+"""The longest that one call of a query may take, its client's reading included: one that takes a message now and then
+would keep its thread for ever."""
 
 MAX_GZIP_MEMBERS = 10_000
 """Streams in one gzip body: writers that append make some dozens; each costs a decompressor and holds the GIL."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
@@ -20,11 +20,13 @@ from obs.errors import NotFound, ObsError, Overloaded, Unavailable, UserError
 
 
 class Stalled:
-    """Cancels calls whose client does not go on in time: each keeps a thread waiting."""
+    """Cancels calls whose client does not go on in time, or that take too long as a whole: each keeps a thread."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, whole_s: float) -> None:
         self._seconds = seconds
-        self._began: dict[Any, float] = {}  # context → when its client was waited for
+        self._whole_s = whole_s
+        self._waiting: dict[Any, float] = {}  # context → until when its client is waited for
+        self._limited: dict[Any, float] = {}  # context → until when its call may last
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp-grpc-stalled", daemon=True)
 
@@ -36,21 +38,29 @@ class Stalled:
         """Watch no more."""
         self._closing.set()
 
-    @contextmanager
-    def watched(self, context: Any) -> Iterator[None]:
+    def watched(self, context: Any) -> AbstractContextManager[None]:
         """While a call waits for its client."""
-        self._began[context] = time.monotonic()
-        try:
-            yield
-        finally:
-            self._began.pop(context, None)
+        return _until(self._waiting, context, self._seconds)
+
+    def limited(self, context: Any) -> AbstractContextManager[None]:
+        """While a call is answered."""
+        return _until(self._limited, context, self._whole_s)
 
     def _run(self) -> None:
-        while not self._closing.wait(self._seconds / 10):
-            latest = time.monotonic() - self._seconds
-            for context, began in list(self._began.items()):
-                if began < latest:
+        while not self._closing.wait(min(self._seconds, self._whole_s) / 10):
+            now = time.monotonic()
+            for context, until in [*self._waiting.items(), *self._limited.items()]:
+                if until < now:
                     context.cancel()
+
+
+@contextmanager
+def _until(deadlines: dict[Any, float], context: Any, seconds: float) -> Iterator[None]:
+    deadlines[context] = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        deadlines.pop(context, None)
 
 
 class _Status(grpc.Status):

@@ -39,9 +39,10 @@ class OtlpGrpc:
         max_body_bytes: int = limits.MAX_BODY_BYTES,
         body_s: float = limits.GRPC_BODY_S,
         queries: Mapping[str, Mapping[str, Ask]] = NO_QUERIES,
+        query_s: float = limits.GRPC_QUERY_S,
     ) -> None:
         self._intake = intake
-        self._stalled = Stalled(body_s)
+        self._stalled = Stalled(body_s, query_s)
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="otlp-grpc"),
             options=[

@@ -35,10 +35,12 @@ class Keep:
 class Server:
     """The receiver on a free port, and a stub that speaks to it."""
 
-    def __init__(self, body_s: float = 30.0, queries: Mapping[str, Mapping[str, Ask]] = NO_QUERIES) -> None:
+    def __init__(
+        self, body_s: float = 30.0, queries: Mapping[str, Mapping[str, Ask]] = NO_QUERIES, query_s: float = 300.0
+    ) -> None:
         self.store, self.ledger = Keep(), Ledger()
         intake = Intake(Pipeline({Signal.LOGS: self.store}), self.ledger)
-        self.transport = OtlpGrpc(intake, max_body_bytes=100_000, body_s=body_s, queries=queries)
+        self.transport = OtlpGrpc(intake, max_body_bytes=100_000, body_s=body_s, queries=queries, query_s=query_s)
         self.address = f"127.0.0.1:{self.transport.start('127.0.0.1:0')}"
         self.channel = grpc.insecure_channel(self.address)
         self.stub = logs_service_pb2_grpc.LogsServiceStub(self.channel)
@@ -143,6 +145,38 @@ def test_queries_that_are_not_read_are_given_up_and_hold_up_nobody() -> None:
     assert not server.stub.Export(request(), timeout=30).HasField("partial_success")
     for _ in unread:
         assert ended.acquire(timeout=30)
+    server.close()
+
+
+def test_clients_that_read_slowly_hold_up_no_other_query_and_have_an_end() -> None:
+    ended = threading.Semaphore(0)
+
+    def endless(body: bytes) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1 << 20)
+        finally:
+            ended.release()
+
+    server = Server(query_s=2.0, queries={"test.Query": {"Endless": endless, "One": lambda body: iter([body])}})
+    slow = [server.channel.unary_stream("/test.Query/Endless")(b"") for _ in range(4 * limits.GRPC_QUERIES)]
+    told: list[grpc.StatusCode] = []
+
+    def now_and_then() -> None:
+        try:
+            for _ in slow[0]:
+                threading.Event().wait(0.1)
+        except grpc.RpcError as e:
+            told.append(e.code())
+
+    reader = threading.Thread(target=now_and_then, daemon=True)
+    reader.start()
+    with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as other:
+        assert list(other.unary_stream("/test.Query/One")(b"this", timeout=30)) == [b"this"]
+    for _ in slow:
+        assert ended.acquire(timeout=30)
+    reader.join(30)
+    assert told == [grpc.StatusCode.CANCELLED]
     server.close()
 
 
