@@ -22,3 +22,7 @@ MAX_ITEMS = 1_000_000
 MAX_NESTING = 500
 """Lists and objects in one another, in a value that is kept as JSON. What people nest by hand stays under ten; Python
 writes and reads a thousand levels, some of which its own calls need."""
+
+SPARSE_ROWS = 64
+"""Rows to one value past which a column is none, in a body with more attributes than a batch has columns for: each
+value then takes 256 bytes at most."""
