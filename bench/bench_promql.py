@@ -13,7 +13,7 @@ import numpy as np
 
 from obs.model.labels import Matcher, make_labels
 from obs.model.ports import SeriesSet
-from obs.tsdb.promql import PromQL, encode, kernels, warm
+from obs.tsdb.promql import PromQL, encode, kernels_rates, warm
 from obs.tsdb.promql.parse import parse
 
 SAMPLES, GAP_MS, STEPS = 5_760, 15_000, 1_440
@@ -76,7 +76,8 @@ def main() -> None:
     s = source.found
     ends = np.arange(1, STEPS + 1, dtype=np.int64) * step
     print(f"{len(s.values):,} samples, {options.series:,} series, {STEPS:,} steps; CPU time, best of {options.runs}")
-    kernel = best(options.runs, lambda: kernels.extrapolated(s.offsets, s.t_ms, s.values, ends, 300_000, True, True))
+    given = (s.offsets, s.t_ms, s.values, ends, 300_000, True, True)
+    kernel = best(options.runs, lambda: kernels_rates.extrapolated(*given))
     print(f"{kernel:10,.1f} ms  kernel of rate alone")
     for query in QUERIES:
         took = best(options.runs, lambda q=query: promql.query_range(q, step, end, step))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Loops over samples: id to ordinal, order by series and time, decimal scales, taking and merging of spans.
+"""Loops over samples: id to ordinal, order by series and time, decimal scales, taking and weaving of spans.
 
 Each has a numpy twin that serves while this compiles: `IdTable`, `sorting`, `decimals`, `spans`.
 """
@@ -162,7 +162,7 @@ def scale_values(
 
 
 @njit(nogil=True, cache=True)
-def _bound(t_ms: I64, start: int, stop: int, at: int) -> int:
+def bound(t_ms: I64, start: int, stop: int, at: int) -> int:
     """The first of rows start..stop (rising) whose time is `at` or later.
 
     Samples come at even gaps, mostly: looked at first is where it then would be, and from there in growing strides.
@@ -200,9 +200,9 @@ def clip_spans(t_ms: I64, starts: I64, stops: I64, start_ms: int, end_ms: int) -
     """Narrow every span to start..end (inclusive), in place; returns the rows that are left."""
     total = 0
     for k in range(len(starts)):
-        starts[k] = _bound(t_ms, starts[k], stops[k], start_ms)
+        starts[k] = bound(t_ms, starts[k], stops[k], start_ms)
         if end_ms < np.iinfo(np.int64).max:
-            stops[k] = _bound(t_ms, starts[k], stops[k], end_ms + 1)
+            stops[k] = bound(t_ms, starts[k], stops[k], end_ms + 1)
         total += stops[k] - starts[k]
     return total
 
@@ -219,7 +219,7 @@ def copy_spans(t_ms: I64, bits: I64, starts: I64, stops: I64, out_t: I64, out_bi
 
 
 @njit(nogil=True, cache=True)
-def _weave(out_t: I64, out_bits: I64, begin: int, end: int, t_ms: I64, bits: I64, start: int, stop: int) -> int:
+def weave(out_t: I64, out_bits: I64, begin: int, end: int, t_ms: I64, bits: I64, start: int, stop: int) -> int:
     """Merge a newer span into rows begin..end of the output, in place; returns the new end."""
     old_t, old_bits = out_t[begin:end].copy(), out_bits[begin:end].copy()
     i, out = 0, begin
@@ -239,35 +239,6 @@ def _weave(out_t: I64, out_bits: I64, begin: int, end: int, t_ms: I64, bits: I64
     return out
 
 
-@njit(nogil=True, cache=True)
-def merge_spans(
-    t_ms: I64, bits: I64, starts: I64, stops: I64, first_span: I64, start_ms: int, end_ms: int
-) -> tuple[I64, I64, I64]:
-    """Series s is spans first_span[s]:first_span[s+1], in the order they were written, each with rising times.
-
-    Out: times, values (as bits) and the number of rows of each series, within start..end (inclusive); of equal times
-    the last written. Narrows `starts` and `stops`.
-    """
-    total = clip_spans(t_ms, starts, stops, start_ms, end_ms)
-    out_t, out_bits = np.empty(total, np.int64), np.empty(total, np.int64)
-    counts = np.zeros(len(first_span) - 1, np.int64)
-    out = 0
-    for s in range(len(counts)):
-        begin = out
-        for k in range(first_span[s], first_span[s + 1]):
-            start, stop = starts[k], stops[k]
-            if start == stop:
-                continue
-            if out == begin or out_t[out - 1] < t_ms[start]:
-                for i in range(start, stop):
-                    out_t[out], out_bits[out] = t_ms[i], bits[i]
-                    out += 1
-            else:
-                out = _weave(out_t, out_bits, begin, out, t_ms, bits, start, stop)
-        counts[s] = out - begin
-    return out_t[:out], out_bits[:out], counts
-
-
 def warm() -> None:
     """Compile all for the types they are called with: callers pass read-only views of what they read."""
     keys, ordinals, shift = np.zeros(2, np.uint64), np.array([0, -1], np.int32), np.uint64(63)
@@ -279,7 +250,7 @@ def warm() -> None:
     scale_values(values, bits, offsets, scales, powers, 1e15, np.empty(2, np.int64), np.zeros(2, np.bool_))
     clip_spans(t_ms, np.array([0, 1]), np.array([2, 2]), 0, 5)
     copy_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.empty(3, np.int64), np.empty(3, np.int64))
-    merge_spans(t_ms, bits, np.array([0, 1]), np.array([2, 2]), np.array([0, 2]), 0, 5)
-    from obs.tsdb import kernels_pages
+    from obs.tsdb import kernels_laid, kernels_pages
 
     kernels_pages.warm()
+    kernels_laid.warm()

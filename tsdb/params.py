@@ -18,9 +18,9 @@ from obs.errors import QueryError
 from obs.model.labels import Matcher
 from obs.tsdb.api_query import BadParameter, read_time, whole_number
 from obs.tsdb.forms import read_pairs
+from obs.tsdb.limits import FIRST_MS, LAST_MS
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import Selector
-from obs.tsdb.selection import FIRST_MS, LAST_MS
 
 _ESCAPED = re.compile(r"_(?:_|([0-9a-fA-F]{1,6})_)")
 

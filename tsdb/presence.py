@@ -18,7 +18,8 @@ from obs.tsdb import labelfile
 from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.filenames import EXEMPLARS, SAMPLES, SERIES
 from obs.tsdb.headruns import OfTables
-from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, matching, overlaps
+from obs.tsdb.limits import FIRST_MS, LAST_MS
+from obs.tsdb.selection import Reader, matching, overlaps
 from obs.tsdb.sources import covers
 
 Mask = npt.NDArray[np.bool_]

@@ -18,25 +18,26 @@ from obs.columnar.block import Block
 from obs.columnar.view import View
 from obs.errors import QueryError, QueryLimit
 from obs.model.labels import METRIC_NAME, Matcher
-from obs.model.ports import SeriesSet
+from obs.model.ports import Laid, SeriesSet
 from obs.tsdb import beside, histograms
 from obs.tsdb.catalog import BlockCatalog, readers
+from obs.tsdb.compiled import kernels
 from obs.tsdb.filenames import HISTOGRAMS, SAMPLES
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import Few, OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows
-from obs.tsdb.limits import FEW_SHARE, MANY_SOURCES, PART_ROWS, PASSED_BY
+from obs.tsdb.laid import gathered, lay
+from obs.tsdb.limits import FEW_SHARE, FIRST_MS, LAST_MS, MANY_SOURCES, PART_ROWS, PASSED_BY
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.sources import BlockSource, RunSource, Source, Stats, with_last
-from obs.tsdb.spans import Spans, join, merge
+from obs.tsdb.spans import Merged, Spans, merge_plainly, take
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
 
 NO_ROWS = np.empty(0, np.int64)
-FIRST_MS, LAST_MS = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,15 @@ class Selection:
 
     def read(self, part: int) -> SeriesSet:
         """The series of a part, in no order; those without samples in the range are left out."""
-        ordinals = self._ordinals[self._bounds[part] : self._bounds[part + 1]]
-        at = [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
-        return self._read(LabelRows(self._index, ordinals), at, alone=len(self) < MANY_SOURCES)
+        return self._read(*self._part(part), alone=len(self) < MANY_SOURCES)
+
+    def laid(self, part: int) -> Laid | None:
+        """The same where the samples lie, series without any among them; None where they have to be copied."""
+        if self._hists or kernels() is None:
+            return None
+        labels, at = self._part(part)
+        pieces = self._pieces(at, alone=len(self) < MANY_SOURCES)
+        return self._lay(labels, pieces) if pieces else None
 
     def whole(self) -> SeriesSet:
         """All series, sorted by labels."""
@@ -179,47 +186,53 @@ class Selection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _part(self, part: int) -> tuple[LabelRows, list[I64]]:
+        """The labels of a part's series, and the positions of these in each source."""
+        labels = LabelRows(self._index, self._ordinals[self._bounds[part] : self._bounds[part + 1]])
+        return labels, [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
+
     def _pieces(self, at: Sequence[I64], alone: bool) -> list[Spans]:
-        """The samples of each source's positions; `alone`: no other part is read at this time.
+        """The samples of each source's positions where they lie; `alone`: no other part is read at this time.
 
         Where row groups have to be decoded one source after the other, several threads do it.
         """
 
-        def read(task: tuple[Source, I64]) -> Spans | None:
-            return task[0].read(task[1], self._start_ms, self._end_ms, self._stats)
+        def read(task: tuple[Source, I64]) -> list[Spans]:
+            return task[0].lie(task[1], self._stats)
 
         left = [task for task in zip(self._sources, at, strict=True) if len(task[1])]
-        found: list[Spans | None] = []
+        found: list[list[Spans]] = []
         while left:
             decoded = self._stats.figures["row_groups_decoded"]
             found.append(read(left.pop(0)))
             if alone and len(left) >= MANY_SOURCES and self._stats.figures["row_groups_decoded"] > decoded:
                 found += readers().map(read, left)
                 break
-        return [spans for spans in found if spans is not None]
+        return [spans for each in found for spans in each]
+
+    def _lay(self, labels: LabelRows, pieces: Sequence[Spans]) -> Laid:
+        ordinals = np.concatenate([NO_ROWS, *(piece.ordinals for piece in pieces)])
+        return lay(labels, pieces, _places(labels.ordinals, ordinals), self._start_ms, self._end_ms)
+
+    def _merged(self, labels: LabelRows, pieces: Sequence[Spans]) -> Merged:
+        """The samples of each series one after the other."""
+        if kernels() is not None:
+            return gathered(self._lay(labels, pieces))
+        spans = take(pieces, self._start_ms, self._end_ms)
+        return merge_plainly(spans, _places(labels.ordinals, spans.ordinals), len(labels), FIRST_MS, LAST_MS)
 
     def _read(self, labels: LabelRows, at: Sequence[I64], alone: bool = True) -> SeriesSet:
         pieces = self._pieces(at, alone)
         if not pieces:
             return SeriesSet((), np.zeros(1, np.int64), NO_ROWS, np.empty(0))
-        spans = join(pieces)
-        places = _places(labels.ordinals, spans.ordinals)
-        counts, t_ms, values = _one_run_each(spans, places, len(labels), len(pieces) == 1)
+        merged = self._merged(labels, pieces)
+        counts = merged.counts
         some = counts > 0
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[some])])
         if not some.all():
             labels = labels.take(np.flatnonzero(some))
-        found = SeriesSet(labels, offsets, t_ms, values)
+        found = SeriesSet(labels, offsets, merged.t_ms, merged.values)
         return _attached(found, labels.ordinals, self._hists) if self._hists else found
-
-
-def _one_run_each(spans: Spans, slots: I64, series: int, one_source: bool) -> tuple[I64, I64, npt.NDArray[np.float64]]:
-    """Rows of each series, and the samples of all one after the other."""
-    if one_source and bool((slots[1:] >= slots[:-1]).all()):
-        counts = np.bincount(slots, weights=spans.stops - spans.starts, minlength=series).astype(np.int64)
-        return counts, spans.t_ms, spans.values
-    merged = merge(spans, slots, series, FIRST_MS, LAST_MS)
-    return merged.counts, merged.t_ms, merged.values
 
 
 def _in_order(rows: I64, places: Sequence[I64]) -> I64:

@@ -15,7 +15,7 @@ from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.groups import Group, GroupCache
 from obs.tsdb.growing import ranges
 from obs.tsdb.headruns import Run
-from obs.tsdb.limits import FEW_GROUPS
+from obs.tsdb.limits import FEW_GROUPS, FIRST_MS, LAST_MS
 from obs.tsdb.spans import Spans, take
 
 I64 = npt.NDArray[np.int64]
@@ -46,8 +46,8 @@ class Source(Protocol):
     def expected(self, start_ms: int, end_ms: int) -> I64:
         """About how many of them are in start..end."""
 
-    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
-        """The samples in start..end (inclusive) of the series at some positions (rising), one after the other."""
+    def lie(self, at: I64, stats: Stats) -> list[Spans]:
+        """The samples of the series at some positions (rising) where they lie, whatever their times."""
 
 
 class Stats:
@@ -88,14 +88,11 @@ class RunSource:
         """See `Source`: heads are young, and mostly wanted whole."""
         return self.rows
 
-    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
+    def lie(self, at: I64, stats: Stats) -> list[Spans]:
         """See `Source`."""
-        chosen = self.chosen[at]
-        run = self.run
-        spans = Spans(self.ordinals[at], run.starts[chosen], run.stops[chosen], run.t_ms, run.values)
-        found = take([spans], start_ms, end_ms)
-        stats.add("head_rows", len(found.t_ms))
-        return found
+        chosen, run = self.chosen[at], self.run
+        stats.add("head_rows", int(self.rows[at].sum()))
+        return [Spans(self.ordinals[at], run.starts[chosen], run.stops[chosen], run.t_ms, run.values)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +129,8 @@ class BlockSource:
         share = np.clip(inside / (last.astype(np.float64) - first + 1), 0.0, 1.0)
         return np.ceil(self.rows * share).astype(np.int64)
 
-    def read(self, at: I64, start_ms: int, end_ms: int, stats: Stats) -> Spans | None:
-        """See `Source`; nothing where the block is damaged."""
+    def lie(self, at: I64, stats: Stats) -> list[Spans]:
+        """See `Source`; nothing where the block is damaged, and copies where rows of it are deleted."""
         series, chosen, ordinals = self.series, self.chosen[at], self.ordinals[at]
         first, stop = series.rows(chosen)
         wanted = list(_groups(series.group_starts, first, stop))
@@ -142,10 +139,8 @@ class BlockSource:
         groups, decoded = self.cache.read(self.block, series, wanted, pieces.rows if few else ())
         stats.add("row_groups_read", len(wanted))
         stats.add("row_groups_decoded", decoded)
-        if not groups:
-            return None
-        found = take(pieces.of(groups, ordinals), start_ms, end_ms)
-        return found if series.deleted is None else series.deleted.strip(found)
+        found = pieces.of(groups, ordinals)
+        return found if series.deleted is None or not found else [series.deleted.strip(take(found, FIRST_MS, LAST_MS))]
 
 
 def with_last(sources: Sequence[Source], series: int, end_ms: int) -> list[Source]:

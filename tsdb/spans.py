@@ -86,21 +86,8 @@ def join(parts: Sequence[Spans]) -> Spans:
     )
 
 
-def merge(spans: Spans, slots: I64, series: int, start_ms: int, end_ms: int) -> Merged:
-    """One run of rows per series within start..end (inclusive); slots[k] is the series of span k."""
-    by_slot = np.argsort(slots, kind="stable")
-    starts, stops = spans.starts[by_slot], spans.stops[by_slot]
-    fast = kernels()
-    if fast is None:
-        return merge_plainly(spans, slots, series, start_ms, end_ms)
-    first = np.searchsorted(slots[by_slot], np.arange(series + 1))
-    times, bits = read_only(spans.t_ms), read_only(spans.values.view(np.int64))
-    t_ms, out_bits, counts = fast.merge_spans(times, bits, starts, stops, first, start_ms, end_ms)
-    return Merged(t_ms, out_bits.view(np.float64), counts)
-
-
 def merge_plainly(spans: Spans, slots: I64, series: int, start_ms: int, end_ms: int) -> Merged:
-    """The same with numpy alone."""
+    """One run of rows per series within start..end (inclusive), with numpy alone; slots[k] is the series of span k."""
     sizes = spans.stops - spans.starts
     rows = ranges(spans.starts, sizes)
     rank = np.repeat(slots, sizes).astype(np.int32)

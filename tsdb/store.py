@@ -45,9 +45,11 @@ from obs.tsdb.layout import NS_PER_MS, MetricLayout
 from obs.tsdb.limits import (
     AHEAD_S,
     BRISK_S,
+    FIRST_MS,
     GIVE_WAY_S,
     GLANCE_S,
     LABELS_WAIT_S,
+    LAST_MS,
     RECOVERY_WAIT_S,
     SLICE_SAMPLES,
     STATUS_TOP,
@@ -55,7 +57,7 @@ from obs.tsdb.limits import (
 )
 from obs.tsdb.metadata import Description, MetadataRegistry
 from obs.tsdb.presence import Presence, Selectors
-from obs.tsdb.selection import FIRST_MS, LAST_MS, Reader, Selection, plan, select
+from obs.tsdb.selection import Reader, Selection, plan, select
 from obs.tsdb.slices import slices
 
 log = logging.getLogger(__name__)

@@ -79,6 +79,22 @@ class SeriesSet:
     hists: npt.NDArray[np.object_] | None = None  # per sample a native histogram or None; None: floats only
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Series and their samples where they lie: series s is pieces first[s]:first[s + 1], each with rising times.
+
+    Piece k is lengths[k] rows, its times and values at two addresses; of equal times the last written counts.
+    """
+
+    labels: Sequence[Labels]
+    times: npt.NDArray[np.int64]  # addresses of int64
+    values: npt.NDArray[np.int64]  # addresses of float64
+    lengths: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]  # int64[len(labels) + 1]
+    rows: int  # of all pieces
+    holds: object  # whose memory it is
+
+
 class Selection(Protocol):
     """Selected series in parts, each of whole series and small enough for a core's cache; close it."""
 
@@ -91,6 +107,9 @@ class Selection(Protocol):
 
     def read(self, part: int) -> SeriesSet:
         """One part, its series in no order. Any thread."""
+
+    def laid(self, part: int) -> Laid | None:
+        """The same where the samples lie, among them series without any; None: they have to be read."""
 
     def close(self) -> None:
         """Let go of what it reads from; safe to call twice."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obs.model.stale import STALE
-from obs.tsdb.promql import kernels, kernels_groups, kernels_trends, kernels_windows
+from obs.tsdb.promql import kernels, kernels_groups, kernels_rates, kernels_trends, kernels_windows
 
 Window = list[tuple[int, float]]
 Twin = Callable[[Window, int, int], float | None]
@@ -117,9 +117,9 @@ def slope(window: Window, left: int, right: int) -> float | None:
 
 K, W = kernels, kernels_windows
 KERNELS: dict[str, tuple[Callable[..., object], Twin]] = {
-    "rate": (lambda o, t, v, e, r: K.extrapolated(o, t, v, e, r, True, False), increase),
+    "rate": (lambda o, t, v, e, r: kernels_rates.extrapolated(o, t, v, e, r, True, False), increase),
     "delta": (
-        lambda o, t, v, e, r: K.extrapolated(o, t, v, e, r, False, False),
+        lambda o, t, v, e, r: kernels_rates.extrapolated(o, t, v, e, r, False, False),
         lambda w, a, b: increase(w, a, b, counter=False),
     ),
     "irate": (lambda o, t, v, e, r: K.instant_delta(o, t, v, e, r, True), irate),
@@ -211,3 +211,32 @@ def test_pick(rows: list[list[float | None]], k: int) -> None:
         there = [i for i in range(len(rows)) if present[i, step]]
         ranked = sorted(there, key=lambda i: (math.isnan(matrix[i, step]), -matrix[i, step]))[:k]
         assert sorted(np.flatnonzero(chosen[:, step]).tolist()) == sorted(ranked)
+
+
+pieces = st.lists(st.lists(st.tuples(st.integers(0, 60), st.one_of(values, st.just(STALE))), max_size=8), max_size=4)
+
+
+@examples(100)
+@given(data=st.lists(pieces, max_size=4), grid=grids, range_s=st.integers(1, 60), is_counter=st.booleans())
+def test_rates_where_samples_lie(
+    data: list[list[Window]], grid: tuple[int, int, int], range_s: int, is_counter: bool
+) -> None:
+    """Of several pieces a series is what was written last at each time, without stale markers."""
+    start, step, count = grid
+    ends = np.array([start + i * step for i in range(count)], np.int64) * 1000
+    parts = [[sorted(dict(piece).items()) for piece in each] for each in data]
+    flat = [columns([piece])[1:] for each in parts for piece in each]
+    first = np.cumsum([0, *map(len, parts)])
+    places = (np.array([column.ctypes.data for column in side], np.int64) for side in zip(*flat, strict=True))
+    times, numbers = places if flat else (np.empty(0, np.int64), np.empty(0, np.int64))
+    lengths = np.array([len(t) for t, _ in flat], np.int64)
+    out, present, rows = kernels_rates.extrapolated_where_laid(
+        times, numbers, lengths, first, ends, range_s * 1000, is_counter, True
+    )
+    whole = [dict(sample for piece in each for sample in piece) for each in parts]
+    assert rows.tolist() == [len(each) for each in whole]
+    stale = np.float64(STALE).view(np.int64)
+    live = [[s for s in sorted(each.items()) if np.float64(s[1]).view(np.int64) != stale] for each in whole]
+    want, wanted = kernels_rates.extrapolated(*columns(live), ends, range_s * 1000, is_counter, True)
+    assert (present == wanted).all()
+    assert (out[present].view(np.int64) == want[present].view(np.int64)).all()

@@ -15,7 +15,7 @@ from examples import examples
 from hypothesis import given
 
 from obs import warm
-from obs.tsdb import decimals, sorting, spans
+from obs.tsdb import decimals, laid, sorting, spans
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.writing import SAMPLE_OPTIONS
@@ -118,8 +118,12 @@ def test_merge(pieces: list[tuple[int, list[int]]], start: int, end: int) -> Non
         np.array([t for _, times in pieces for t in times], np.int64),
         np.arange(1.0, number + 1),
     )
-    for merge in (spans.merge, spans.merge_plainly):
-        merged = merge(joined, joined.ordinals, 4, start, end)
+    halves = [
+        spans.Spans(joined.ordinals[some], joined.starts[some], joined.stops[some], joined.t_ms, joined.values)
+        for some in (slice(0, 3), slice(3, None))
+    ]
+    in_place = laid.gathered(laid.lay([()] * 4, halves, joined.ordinals, start, end))
+    for merged in (in_place, spans.merge_plainly(joined, joined.ordinals, 4, start, end)):
         assert merged.counts.tolist() == [len(each) for each in model]
         assert merged.t_ms.tolist() == [t for each in model for t in sorted(each)]
         assert merged.values.tolist() == [each[t] for each in model for t in sorted(each)]

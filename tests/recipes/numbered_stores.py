@@ -29,7 +29,7 @@ from obs.model.build import metrics_batch
 from obs.model.labels import make_labels
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
-from obs.tsdb.selection import FIRST_MS, LAST_MS
+from obs.tsdb.limits import FIRST_MS, LAST_MS
 from obs.tsdb.store import MetricStore
 
 ROWS = 20

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from obs.errors import QueryError, QueryLimit
 from obs.model.labels import Matcher
-from obs.model.ports import SampleSource, Selection, SeriesSet
+from obs.model.ports import Laid, SampleSource, Selection, SeriesSet
 from obs.tsdb.promql import limits
 from obs.tsdb.promql.annotations import Annotations
 from obs.tsdb.promql.histogram_hints import Before, hinted
@@ -78,13 +77,13 @@ class Query:
     @contextmanager
     def selection(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, most_series: int, pos: int, last_only: bool
-    ) -> Iterator[Sequence[Callable[[], SeriesSet]]]:
+    ) -> Iterator[Sequence[Part]]:
         """The parts of a selection, to be read by any thread."""
         self.check_time()
         selection = self.source.selection(matchers, start_ms, end_ms, most_series, last_only)
         try:
             before = self._before(matchers, start_ms)
-            yield [partial(self._read, selection, part, before, pos) for part in range(len(selection))]
+            yield [Part(self, selection, part, before, pos) for part in range(len(selection))]
         finally:
             selection.close()
             self._count(selection.stats)
@@ -92,12 +91,10 @@ class Query:
     def _before(self, matchers: Sequence[Matcher], start_ms: int) -> Before:
         return Before(lambda: self.source.select(matchers, start_ms - self.options.lookback_ms, start_ms - 1))
 
-    def _read(self, selection: Selection, part: int, before: Before, pos: int) -> SeriesSet:
-        self.check_time()
-        found = hinted(selection.read(part), before, pos in self.needless)
+    def count(self, series: int, samples: int) -> None:
+        """Say that a part was read. Any thread."""
         with self._counting:
-            self._count({"series": len(found.labels), "samples": len(found.values)})
-        return found
+            self._count({"series": series, "samples": samples})
 
     def charge(self, samples: int) -> None:
         """Count samples that this query holds. Raises: QueryLimit."""
@@ -113,6 +110,29 @@ class Query:
     def _count(self, figures: Mapping[str, int]) -> None:
         for name, n in figures.items():
             self.stats[name] = self.stats.get(name, 0) + n
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some series of a selection, for one thread."""
+
+    query: Query
+    selection: Selection
+    number: int
+    before: Before
+    pos: int
+
+    def read(self) -> SeriesSet:
+        """The series with their samples, counted."""
+        self.query.check_time()
+        found = hinted(self.selection.read(self.number), self.before, self.pos in self.query.needless)
+        self.query.count(len(found.labels), len(found.values))
+        return found
+
+    def laid(self) -> Laid | None:
+        """The same where samples lie, if they can be read there; who reads them counts."""
+        self.query.check_time()
+        return self.selection.laid(self.number)
 
 
 @dataclass(frozen=True, slots=True)

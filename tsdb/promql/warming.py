@@ -29,3 +29,6 @@ def warm() -> None:
     promql = PromQL(source, QueryOptions())
     for query in _QUERIES:
         promql.query_range(query, 0, 300_000, 60_000)
+    from obs.tsdb.promql import kernels_rates
+
+    kernels_rates.warm()

@@ -11,7 +11,7 @@ from obs.model.durations import duration_text
 from obs.model.labels import Matcher
 from obs.model.ports import SeriesSet
 from obs.model.stale import STALE_BITS
-from obs.tsdb.selection import FIRST_MS, LAST_MS
+from obs.tsdb.limits import FIRST_MS, LAST_MS
 from obs.tsdb.store import MetricStore
 from obs.tsdb.why.reasons import DAY, count, moment, span
 

@@ -125,7 +125,7 @@ class Rates:
 
 def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, is_rate: bool) -> Vector:
     """rate, increase and delta."""
-    from obs.tsdb.promql import kernels
+    from obs.tsdb.promql import kernels_rates
     from obs.tsdb.promql.functions.rates import float_rates, hint_counter
 
     rates = Rates(frame, call, windows)
@@ -143,7 +143,7 @@ def extrapolated(frame: Frame, call: Call, windows: Windows, is_counter: bool, i
             return None
         t, end = windows.t_ms, int(windows.ends[w.step])
         first: Histogram = rates.hists[w.lo]
-        covered = kernels.extrapolation(
+        covered = kernels_rates.extrapolation(
             int(t[w.lo]), int(t[w.hi - 1]), w.hi - 1 - w.lo, end - windows.range_ms, end,
             float(first.count), float(result.count), is_counter,
         )  # fmt: skip

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from obs.model.labels import METRIC_NAME, METRIC_TYPE
+from obs.model.ports import Laid
 from obs.tsdb.promql.annotations import go_quote
 from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions import start_edges, start_times
 from obs.tsdb.promql.functions.histogram_windows import range_node
 from obs.tsdb.promql.functions.window_vectors import WindowFunction, vector_of
 from obs.tsdb.promql.histogram import Histogram
-from obs.tsdb.promql.plan import Call, Edge
+from obs.tsdb.promql.operators.selector import ends
+from obs.tsdb.promql.plan import Call, Edge, RangeSelector
 from obs.tsdb.promql.values import F64, Bool, Vector, Windows, metric_names
+
+InPlace = Callable[[Frame, Call, RangeSelector, Laid], Vector]
+"""A function over the floats of plain windows, of samples that are read where they lie."""
 
 _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 
@@ -33,12 +42,33 @@ def _rates(is_counter: bool, is_rate: bool) -> WindowFunction:
 
 def float_rates(frame: Frame, call: Call, w: Windows, is_counter: bool, is_rate: bool) -> tuple[F64, Bool]:
     """Windows of floats alone."""
-    from obs.tsdb.promql import kernels
+    from obs.tsdb.promql import kernels_rates
 
     by_starts = start_times.counted(frame, call, w, is_rate) if is_counter else None
     if by_starts is not None:
         return by_starts
-    return kernels.extrapolated(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_counter, is_rate)
+    return kernels_rates.extrapolated(w.offsets, w.t_ms, w.values, w.ends, w.range_ms, is_counter, is_rate)
+
+
+def _where_laid(is_counter: bool, is_rate: bool) -> InPlace:
+    def function(frame: Frame, call: Call, node: RangeSelector, laid: Laid) -> Vector:
+        from obs.tsdb.promql import kernels_rates
+
+        width = frame.steps.count
+        frame.query.make_room(width, len(laid.labels))
+        look = ends(frame, node.selector.offset_ms, node.selector.at)
+        out, present, rows = kernels_rates.extrapolated_where_laid(
+            laid.times, laid.values, laid.lengths, laid.first, look, node.range_ms, is_counter, is_rate
+        )
+        frame.query.count(int(np.count_nonzero(rows)), int(rows.sum()))
+        if len(look) != width:
+            out, present = np.repeat(out, width, axis=1), np.repeat(present, width, axis=1)
+        result = Vector(laid.labels, out, present, np.ones(len(rows), np.bool_)).compact()
+        if is_counter:
+            hint_counter(frame, call, result)
+        return result
+
+    return function
 
 
 def _extended(frame: Frame, call: Call, windows: Windows, is_counter: bool, is_rate: bool) -> Vector:
@@ -118,3 +148,10 @@ RATES: dict[str, WindowFunction] = {
     "irate": _last_two(is_rate=True),
     "idelta": _last_two(is_rate=False),
 }
+
+IN_PLACE: dict[str, InPlace] = {
+    "rate": _where_laid(is_counter=True, is_rate=True),
+    "increase": _where_laid(is_counter=True, is_rate=False),
+    "delta": _where_laid(is_counter=False, is_rate=False),
+}
+"""Of those above the ones that need no copy of the samples, where start timestamps are not asked for."""

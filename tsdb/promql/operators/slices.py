@@ -13,8 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 
 from obs.model.labels import Matcher
-from obs.model.ports import SeriesSet
-from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.context import Frame, Part
 from obs.tsdb.promql.operators.selector import ends, last_of, reach, vector_of, windows_of
 from obs.tsdb.promql.plan import Call, Edge, Node, RangeSelector, Selector, unwrap
 from obs.tsdb.promql.values import Vector, order_of, stack
@@ -22,7 +21,7 @@ from obs.tsdb.promql.values import Vector, order_of, stack
 FEW = 4
 """Slices that one thread works out sooner than two that take turns at the interpreter."""
 
-Slice = Callable[[SeriesSet], Vector]
+Slice = Callable[[Part], Vector]
 _here = threading.local()
 
 
@@ -48,7 +47,7 @@ def slices(frame: Frame, node: Node) -> Iterator[Vector]:
     at_once = isinstance(selector, Selector) and len(ends(frame, selector.offset_ms, selector.at)) == 1
     pos = selector.pos if isinstance(selector, Selector) else selector.selector.pos
     with frame.query.selection(matchers, first_ms, last_ms, most, pos, at_once) as parts:
-        yield from _side_by_side([partial(_done, work, part) for part in parts])
+        yield from _side_by_side([partial(work, part) for part in parts])
 
 
 def in_order(parts: Sequence[Vector], steps: int) -> Vector:
@@ -76,19 +75,25 @@ def _selected(frame: Frame, node: Selector | RangeSelector) -> tuple[Sequence[Ma
 
 def _last_samples(frame: Frame, node: Selector) -> Slice:
     look = ends(frame, node.offset_ms, node.at)
-    return lambda found: vector_of(last_of(frame, found, look))
+    return lambda part: vector_of(last_of(frame, part.read(), look))
 
 
 def _windowed(frame: Frame, node: Node, selector: RangeSelector) -> Slice:
     from obs.tsdb.promql.functions.over_windows import WINDOW_FUNCTIONS
+    from obs.tsdb.promql.functions.rates import IN_PLACE
 
     assert isinstance(node, Call)
     function, call = WINDOW_FUNCTIONS[node.name], node
-    return lambda found: function(frame, call, windows_of(frame, selector, found))
+    is_plain = selector.selector.edge is Edge.NONE and frame.query.starts is None
+    in_place = IN_PLACE.get(node.name) if is_plain else None
 
+    def work(part: Part) -> Vector:
+        laid = part.laid() if in_place is not None else None
+        if in_place is None or laid is None:
+            return function(frame, call, windows_of(frame, selector, part.read()))
+        return in_place(frame, call, selector, laid)
 
-def _done(work: Slice, part: Callable[[], SeriesSet]) -> Vector:
-    return work(part())
+    return work
 
 
 @cache

@@ -26,6 +26,9 @@ class OnePart:
         """All of it."""
         return self._found
 
+    def laid(self, part: int) -> None:
+        """It is read."""
+
     def close(self) -> None:
         """Nothing to do."""
 
