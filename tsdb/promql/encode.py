@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,8 +20,14 @@ from obs.tsdb.promql.formatting import go_json
 from obs.tsdb.promql.result import Result
 from obs.tsdb.promql.values import F64, I64, Bool, is_hist
 
+AS_GO = (1e-4, 1e15)
+"""Magnitudes that orjson writes with the digits of Go, and with `.0` behind whole numbers."""
+
 POINTS = 1 << 18
 """Points that are written at one time: about 8 MB of text."""
+
+
+U8 = npt.NDArray[np.uint8]
 
 
 def data(result: Result, limit: int = 0) -> bytes:
@@ -43,12 +50,11 @@ def time_texts(times: I64) -> list[str]:
     return [str(t // 1000) if t % 1000 == 0 else f"{t / 1000:.3f}" for t in times.tolist()]
 
 
-def _openings(times: I64) -> pa.Array:
-    """Of each time the start of a point, up to its value."""
-    seconds = times // 1000
-    whole = bool((seconds * 1000 == times).all())
-    texts = pc.cast(pa.array(seconds), pa.string()) if whole else pa.array(time_texts(times), pa.string())
-    return pc.binary_join_element_wise("[", texts, ',"', "")
+def _openings(times: I64) -> tuple[U8, I64]:
+    """Of each time the start of a point, up to its value; one after the other, and where each ends."""
+    texts = [f'[{text},"' for text in time_texts(times)]
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return np.frombuffer("".join(texts).encode(), np.uint8), ends
 
 
 def _metric(result: Result, row: int) -> str:
@@ -67,7 +73,7 @@ def _matrix_rows(result: Result, count: int) -> Iterator[bytes]:
     """Series by series; the points of many are written at one time."""
     opened = _openings(result.times)
     times: Sequence[str] = () if result.hists is None else time_texts(result.times)
-    some = max(POINTS // max(len(opened), 1), 1)
+    some = max(POINTS // max(len(result.times), 1), 1)
     for first in range(0, count, some):
         part = slice(first, min(first + some, count))
         hists = result.hists
@@ -87,14 +93,21 @@ def _histograms(result: Result, row: int, columns: Sequence[int], times: Sequenc
     return ",".join(_histogram(times[c], result.hists[row, c]) for c in columns).encode()
 
 
-def _points(present: Bool, values: F64, opened: pa.Array) -> list[bytes]:
+def _points(present: Bool, values: F64, opened: tuple[U8, I64]) -> list[bytes]:
     """The points of each row, without brackets; `opened`: of each time the start of a point, up to its value."""
-    rows, columns = np.nonzero(present)
-    texts = pc.binary_join_element_wise(opened.take(pa.array(columns)), number_texts(values[present]), '"],', "")
-    ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    bounds = ends[np.searchsorted(rows, np.arange(len(present) + 1))].tolist()
-    body = memoryview(texts.buffers()[2] or b"")
-    return [bytes(body[start : max(stop - 1, start)]) for start, stop in pairwise(bounds)]
+    from obs.tsdb.promql.kernels_text import points
+
+    text, ends = points(present, *opened, np.frombuffer(_numbers(values[present]), np.uint8))
+    body = memoryview(text)
+    return [bytes(body[start : max(stop - 1, start)]) for start, stop in pairwise([0, *ends.tolist()])]
+
+
+def _numbers(values: F64) -> bytes:
+    """The texts of values, a comma or a bracket behind each, perhaps with `.0` where Go leaves it out."""
+    size = np.abs(values)
+    if bool((((size >= AS_GO[0]) & (size < AS_GO[1])) | (size == 0)).all()):
+        return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
+    return ",".join(number_texts(values).to_pylist()).encode() + b"]"
 
 
 def number_texts(values: F64) -> pa.Array:

@@ -29,6 +29,7 @@ def warm() -> None:
     promql = PromQL(source, QueryOptions())
     for query in _QUERIES:
         promql.query_range(query, 0, 300_000, 60_000)
-    from obs.tsdb.promql import kernels_rates
+    from obs.tsdb.promql import kernels_rates, kernels_text
 
     kernels_rates.warm()
+    kernels_text.warm()

@@ -24,6 +24,19 @@ def test_numbers_are_those_of_go(values: list[float]) -> None:
     assert encode.number_texts(np.array(values, np.float64)).to_pylist() == [go_json(v) for v in values]
 
 
+number = st.one_of(st.floats(), st.integers(-(2**54), 2**54).map(float), st.sampled_from(MAGNITUDES + SPECIAL))
+usual = st.one_of(st.floats(1e-4, 1e15), st.floats(-1e15, -1e-4), st.integers(-9, 9).map(float))
+
+
+@given(st.one_of(st.lists(number, min_size=1, max_size=9), st.lists(usual, min_size=1, max_size=9)))
+def test_points_are_those_of_go(values: list[float]) -> None:
+    times = np.arange(len(values)) * 1000
+    row = np.array([values], np.float64)
+    body = encode.data(Result("matrix", [()], times, row, np.ones(row.shape, np.bool_)))
+    points = ",".join(f'[{t},"{go_json(v)}"]' for t, v in enumerate(values))
+    assert body == f'{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{points}]}}]}}'.encode()
+
+
 @pytest.mark.parametrize("points", [3, 1 << 18])
 def test_a_matrix_with_gaps_and_histograms(monkeypatch: pytest.MonkeyPatch, points: int) -> None:
     monkeypatch.setattr(encode, "POINTS", points)
