@@ -14,6 +14,9 @@ YEARS_BACK = 10
 YEARS_AHEAD = 1
 """Years around now that get a partition each; what lies beyond shares `before` and `after`."""
 
+FEW_DAYS = 4_096
+"""Days from a flush's first row to its last up to which each day's partition is worked out once and looked up."""
+
 JOIN_APPENDS = 64
 """Appends joined into one WAL frame: past this the joining costs the first one more latency than it saves."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from obs.columnar.layout import TableLayout
-from obs.columnar.limits import DAY_NS, DAYS_AHEAD, DAYS_BACK, YEARS_AHEAD, YEARS_BACK
+from obs.columnar.limits import DAY_NS, DAYS_AHEAD, DAYS_BACK, FEW_DAYS, YEARS_AHEAD, YEARS_BACK
 
 Int64s = npt.NDArray[np.int64]
 
@@ -60,13 +60,18 @@ def _table_keys(table: pa.Table, layout: TableLayout, now_day: int) -> Int64s | 
         if first == last:
             return int(partition_keys(np.clip(np.array([first]), -(1 << 29), 1 << 29), now_day)[0])
     days = np.floor_divide(ticks.fill_null(0).to_numpy(), per_day)
-    return partition_keys(np.clip(days, -(1 << 29), 1 << 29), now_day)
+    first, last = int(days.min()), int(days.max())
+    if last - first >= FEW_DAYS:
+        return partition_keys(np.clip(days, -(1 << 29), 1 << 29), now_day)
+    each: Int64s = partition_keys(np.clip(np.arange(first, last + 1), -(1 << 29), 1 << 29), now_day)[days - first]
+    return each
 
 
 def _distinct(keys: Int64s | int) -> Sequence[int]:
     if isinstance(keys, int):
         return [keys]
-    found: list[int] = np.unique(keys).tolist()
+    changes = np.flatnonzero(keys[1:] != keys[:-1])  # rows come in about the order of their times: few
+    found: list[int] = np.unique(keys[np.append(changes, len(keys) - 1)]).tolist()
     return found
 
 
