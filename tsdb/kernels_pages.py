@@ -1,6 +1,6 @@
-"""Loops over the pages of a Parquet column of integers: the header of a page, and DELTA_BINARY_PACKED values.
+"""Loops over the values of a page of integers, DELTA_BINARY_PACKED.
 
-Source: Apache Parquet, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+Source: Apache Parquet, Encodings.md.
 """
 
 from __future__ import annotations
@@ -11,86 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from obs.columnar.kernels_headers import HEADER_FIELDS, page_header, signed, varint
 from obs.tsdb.compiled import read_only
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 U8 = npt.NDArray[np.uint8]
 
-DEPTH = 8
 MOST_OF_BLOCK = 1 << 20
 """Values of a block: writers use 128. No product or sum of what a broken page says can then overflow."""
-
-
-@njit(nogil=True, cache=True)
-def varint(data: U8, at: int, stop: int) -> tuple[int, int]:
-    """A number in groups of seven bits, and where it ends; -1 where the data does before."""
-    value: Any = 0
-    shift = 0
-    while at < stop and shift < 64:
-        byte = np.int64(data[at])
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    return 0, -1
-
-
-@njit(nogil=True, cache=True)
-def signed(data: U8, at: int, stop: int) -> tuple[int, int]:
-    """The same of a number whose sign is its lowest bit."""
-    value, at = varint(data, at, stop)
-    return np.int64(np.uint64(value) >> np.uint64(1)) ^ -(value & 1), at
-
-
-@njit(nogil=True, cache=True)
-def page_header(data: U8, at: int, found: I64) -> int:
-    """Where the header of a page ends that begins at `at`, -1 where it is none.
-
-    `found`: the page's kind, its bytes, its packed bytes; of a data page the number of values and the encoding.
-    """
-    found[:] = -1
-    numbers, around = np.zeros(DEPTH, np.int64), np.zeros(DEPTH, np.int64)
-    depth = 0
-    stop = len(data)
-    while 0 <= at < stop:
-        byte = np.int64(data[at])
-        at += 1
-        if byte == 0:
-            if depth == 0:
-                return at
-            depth -= 1
-            continue
-        step, kind = byte >> 4, byte & 15
-        if step:
-            numbers[depth] += step
-        else:
-            numbers[depth], at = signed(data, at, stop)
-            if at < 0:
-                return -1
-        number = numbers[depth]
-        if kind == 1 or kind == 2:  # a truth value stands in the field's head
-            continue
-        if kind == 3:
-            at += 1
-        elif 4 <= kind <= 6:
-            value, at = signed(data, at, stop)
-            if depth == 0 and 1 <= number <= 3:
-                found[number - 1] = value
-            elif depth == 1 and around[1] == 5 and 1 <= number <= 2:
-                found[number + 2] = value
-        elif kind == 8:
-            size, at = varint(data, at, stop)
-            if at < 0 or size < 0 or size > stop - at:
-                return -1
-            at += size
-        elif kind == 12 and depth + 1 < DEPTH:
-            depth += 1
-            numbers[depth], around[depth] = 0, number
-        else:
-            return -1
-    return -1
 
 
 @njit(nogil=True, cache=True)
@@ -162,6 +91,6 @@ def quotients(ints: I64, power: float, out: Any) -> None:
 def warm() -> None:
     """Compile all for the types they are called with."""
     words = np.zeros(4, np.uint64)
-    page_header(read_only(np.zeros(1, np.uint8)), 0, np.zeros(5, np.int64))
+    page_header(read_only(np.zeros(1, np.uint8)), 0, np.zeros(HEADER_FIELDS, np.int64))
     deltas(words, words.view(np.uint8), 0, 4, np.zeros(1, np.int64))
     quotients(np.ones(2, np.int64), 10.0, np.zeros(2))

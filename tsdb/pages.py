@@ -76,13 +76,13 @@ def read(file: int, found: Place, first: int = 0, stop: int | None = None) -> tu
 
 def _filled(chunk: npt.NDArray[np.uint8], rows: int, out: I64, first: int) -> bool:
     """Decode the pages of a column that hold rows of `out`, which begins at row `first`."""
-    from obs.tsdb import kernels_pages
+    from obs.columnar.kernels_headers import HEADER_FIELDS, page_header
 
-    codec, found = pa.Codec("zstd"), np.empty(5, np.int64)
+    codec, found = pa.Codec("zstd"), np.empty(HEADER_FIELDS, np.int64)
     at = row = 0
     stop = first + len(out)
     while row < stop:
-        at = kernels_pages.page_header(chunk, at, found)
+        at = page_header(chunk, at, found)
         kind, size, packed, values, encoding = found.tolist()
         if at < 0 or kind != _DATA_PAGE or encoding != _DELTAS or not 0 < values <= rows - row:
             return False

@@ -1,6 +1,6 @@
 """Loops over the pages of a Parquet column: where each lies, which values are there, and which are a given text.
 
-Source: Apache Parquet, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+Source: Apache Parquet, Encodings.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from obs.columnar import kernels_headers as header
+from obs.columnar.kernels_headers import page_header, varint
 
 Bytes = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
@@ -27,85 +30,6 @@ AT, PACKED, SIZE, ROWS, KIND, PAGE_FIELDS = range(6)
 PLAIN, CODED, DICTIONARY = range(3)
 """Kinds of pages: data of version 1 as it is or as codes into the dictionary, and the dictionary."""
 
-_TYPE, _ENCODING, _HEAD_FIELDS = PAGE_FIELDS, PAGE_FIELDS + 1, PAGE_FIELDS + 2
-_DEEPEST = 8
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _BINARY, _STRUCT = 1, 2, 3, 4, 5, 6, 8, 12
-
-
-@njit(nogil=True, cache=True)
-def _varint(data: Bytes, at: Any) -> Any:
-    """(value, where it ends): -1 where the bytes end before, or it is longer than any here."""
-    value = np.int64(0)
-    for i in range(9):
-        if at + i >= data.size:
-            break
-        byte = np.int64(data[at + i])
-        value |= (byte & 127) << (7 * i)
-        if byte < 128:
-            return value, at + i + 1
-    return value, np.int64(-1)
-
-
-@njit(nogil=True, cache=True)
-def _header(data: Bytes, at: Any, head: Index, numbers: Index) -> Any:
-    """Read one header into `head`; returns where it ends, -1 where it is broken. `numbers`: of fields, by depth."""
-    head[:] = -1
-    depth = 0
-    numbers[0] = 0
-    while True:
-        if at >= data.size:
-            return np.int64(-1)
-        byte = np.int64(data[at])
-        at += 1
-        if byte == 0:
-            if depth == 0:
-                return at
-            depth -= 1
-            continue
-        value = np.int64(0)
-        if byte >> 4:
-            numbers[depth] += byte >> 4
-        else:
-            value, at = _varint(data, at)
-            if at < 0:
-                return np.int64(-1)
-            numbers[depth] = (value >> 1) ^ -(value & 1)
-        kind = byte & 15
-        if kind == _STRUCT:
-            depth += 1
-            if depth == _DEEPEST:
-                return np.int64(-1)
-            numbers[depth] = 0
-        elif kind == _BYTE:
-            at += 1
-        elif _I16 <= kind <= _BINARY and kind != 7:
-            value, at = _varint(data, at)
-            if at < 0 or (kind == _BINARY and value > data.size):
-                return np.int64(-1)
-            if kind == _BINARY:
-                at += value
-            else:
-                _note(head, depth, numbers, (value >> 1) ^ -(value & 1))
-        elif kind != _TRUE and kind != _FALSE:
-            return np.int64(-1)
-
-
-@njit(nogil=True, cache=True)
-def _note(head: Index, depth: Any, numbers: Index, value: Any) -> None:
-    """Keep a number of the page's header, or of the data page's or the dictionary's in it."""
-    if depth == 0:
-        if numbers[0] == 1:
-            head[_TYPE] = value
-        elif numbers[0] == 2:
-            head[SIZE] = value
-        elif numbers[0] == 3:
-            head[PACKED] = value
-    elif depth == 1 and (numbers[0] == 5 or numbers[0] == 7):
-        if numbers[1] == 1:
-            head[ROWS] = value
-        elif numbers[1] == 2:
-            head[_ENCODING] = value
-
 
 @njit(nogil=True, cache=True)
 def _kind(kind: Any, encoding: Any) -> Any:
@@ -120,23 +44,24 @@ def _kind(kind: Any, encoding: Any) -> Any:
 @njit(nogil=True, cache=True)
 def pages(data: Bytes, rows: Any, largest: Any, found: Index) -> Any:
     """Where the pages of a column chunk of so many rows lie: found[page, field]; returns how many there are."""
-    head, numbers = np.empty(_HEAD_FIELDS, np.int64), np.empty(_DEEPEST, np.int64)
+    head = np.empty(header.HEADER_FIELDS, np.int64)
     at, row, count = np.int64(0), np.int64(0), 0
     while row < rows:
-        at = _header(data, at, head, numbers)
+        at = page_header(data, at, head)
         if at < 0:
             return BROKEN
-        kind = _kind(head[_TYPE], head[_ENCODING])
+        kind = _kind(head[header.TYPE], head[header.ENCODING])
         if kind == OTHER_KIND or (kind == DICTIONARY and count):
             return OTHER_KIND
         least = 0 if kind == DICTIONARY else 1
-        fits = least <= head[SIZE] <= largest and least <= head[PACKED] <= data.size - at and least <= head[ROWS]
-        if not fits or (kind != DICTIONARY and head[ROWS] > rows - row):
+        size, packed, values = head[header.SIZE], head[header.PACKED], head[header.VALUES]
+        fits = least <= size <= largest and least <= packed <= data.size - at and least <= values
+        if not fits or (kind != DICTIONARY and values > rows - row):
             return BROKEN
         found[count, AT], found[count, KIND] = at, kind
-        found[count, PACKED], found[count, SIZE], found[count, ROWS] = head[PACKED], head[SIZE], head[ROWS]
-        at += head[PACKED]
-        row += 0 if kind == DICTIONARY else head[ROWS]
+        found[count, PACKED], found[count, SIZE], found[count, ROWS] = packed, size, values
+        at += packed
+        row += 0 if kind == DICTIONARY else values
         count += 1
     return count
 
@@ -155,18 +80,10 @@ def levels(page: Bytes, there: Bytes) -> Any:
     at: Any = 4
     row: Any = 0
     while row < there.size:
-        lead = np.int64(0)
-        shift = 0
-        while True:
-            if at >= end:
-                return -1
-            byte = np.int64(page[at])
-            at += 1
-            lead |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
+        lead, at = varint(page, at, end)
         count = lead >> 1
+        if at < 0 or not 0 < count <= there.size:
+            return -1
         if lead & 1:
             if at + count > end:
                 return -1
@@ -175,7 +92,7 @@ def levels(page: Bytes, there: Bytes) -> Any:
             row += count * 8
             at += count
         else:
-            if at >= end or count == 0:
+            if at >= end:
                 return -1
             there[row : row + count] = page[at]
             row += count
@@ -251,23 +168,24 @@ def equal_codes(page: Bytes, there: Bytes, code: Any, hits: Mask) -> bool:
     at += 1
     row: Any = _next(there, 0)
     while row < there.size:
-        lead, at = _varint(page, at)
-        if at < 0:
+        lead, at = varint(page, at, page.size)
+        count = lead >> 1
+        if at < 0 or not 0 < count <= there.size:
             return False
         if lead & 1:
-            if (lead >> 1) * width > page.size - at:
+            if count * width > page.size - at:
                 return False
-            row = _mark_packed(page, at, width, (lead >> 1) * 8, code, there, row, hits)
-            at += (lead >> 1) * width
+            row = _mark_packed(page, at, width, count * 8, code, there, row, hits)
+            at += count * width
         else:
             size = (width + 7) >> 3
-            if lead == 0 or at + size > page.size:
+            if at + size > page.size:
                 return False
             value = np.int64(0)
             for i in range(size):
                 value |= np.int64(page[at + i]) << (8 * i)
             at += size
-            row = _mark_run(lead >> 1, value == code, there, row, hits)
+            row = _mark_run(count, value == code, there, row, hits)
     return True
 
 
