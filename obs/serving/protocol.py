@@ -24,6 +24,11 @@ HEAD_S = 30.0
 
 REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
 WRITTEN = b"HTTP/1.1 204 No Content\r\n\r\n"
+IDLE_S = 330.0
+"""From an answer to the next request. Prometheus keeps an idle connection for five minutes, others for 90 s: the first
+to close must be the client, or a request may meet a connection that has just gone, and no client repeats a POST itself.
+Source: idleConnTimeout in prometheus/common/config; net/http's DefaultTransport.
+"""
 BODY_S = 60.0
 """From the end of a head to the end of the body, of requests that are taken whole."""
 
@@ -36,6 +41,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     head_s = HEAD_S
     body_s = BODY_S
+    idle_s = IDLE_S
     _head_bytes = 0
     _in_head = True
     _half_closed = False
@@ -45,6 +51,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.timeout_keep_alive: float = self.idle_s  # type: ignore[assignment]
         self._takers: Mapping[bytes, Taker] = getattr(self.app, "takers", {})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -19,9 +19,10 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 class Impatient(BoundedHttp):
-    """Waits for a head only for a moment."""
+    """Waits for a head, and for a further request, only for a moment."""
 
     head_s = 0.3
+    idle_s = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def impatient() -> Iterator[tuple[str, int]]:
 @contextmanager
 def serving(http: type[BoundedHttp]) -> Iterator[tuple[str, int]]:
     sock = listen("127.0.0.1:0", "listen")
-    config: Any = uvicorn.Config(Front([], not_found), log_config=None, lifespan="off", http=http)
+    config: Any = uvicorn.Config(Front([], not_found), log_config=None, lifespan="off", http=http, timeout_keep_alive=0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
@@ -94,3 +95,17 @@ def test_others_are_served(address: tuple[str, int]) -> None:
 )
 def test_who_sends_no_more_is_answered(address: tuple[str, int], sent: bytes, answers: int) -> None:
     assert exchange(address, GET + sent, ends=True).count(b"HTTP/1.1 404 ") == answers
+
+
+def test_an_idle_connection_is_kept_longer_than_clients_keep_it(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=20) as client:
+        client.sendall(GET + b"\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    assert BoundedHttp.idle_s > 300  # Prometheus's
+
+
+def test_an_idle_connection_is_closed_in_the_end(impatient: tuple[str, int]) -> None:
+    assert exchange(impatient, GET + b"\r\n").startswith(b"HTTP/1.1 404 ")
