@@ -7,8 +7,10 @@ Source: https://prometheus.io/docs/specs/native_histograms/
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 from obs.tsdb.promql.formatting import go_general
@@ -149,19 +151,30 @@ class Histogram:
         return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n != 0]
 
 
-_HALF_WAY = 1.414213562373095
-"""The square root of two as Prometheus has it: one place below the nearest double."""
+_STEPS = (1.414213562373095, *(math.pow(2.0, math.pow(2.0, -k)) for k in range(2, 9)))
+"""The square root of two (one place below the nearest double), the fourth root, the eighth … as Prometheus has them."""
+
+
+@cache
+def _fraction(part: int, schema: int) -> float:
+    """2**(part / 2**schema - 1), rounded as Prometheus rounds it: the product of the roots, the largest first.
+
+    Source: exponentialBounds in model/histogram/generic.go, all 256 of which come out bit for bit.
+    """
+    product = 0.5
+    for k, step in enumerate(_STEPS[: max(schema, 0)]):
+        if part >> (schema - 1 - k) & 1:
+            product *= step
+    return product
 
 
 def bound(index: int, schema: int) -> float:
-    """The upper bound of an exponential bucket."""
+    """The upper bound of an exponential bucket. That of the last one below the infinite is the largest double."""
+    power, part = (index << -schema, 0) if schema <= 0 else divmod(index, 1 << schema)
+    if power == sys.float_info.max_exp and part == 0:
+        return sys.float_info.max
     try:
-        if schema <= 0:
-            return math.ldexp(1.0, index << -schema)
-        power, part = divmod(index, 1 << schema)
-        if 2 * part == 1 << schema:
-            return math.ldexp(_HALF_WAY, power)
-        return math.pow(2.0, index / (1 << schema))
+        return math.ldexp(_fraction(part, schema), power + 1)
     except OverflowError:
         return math.inf
 
