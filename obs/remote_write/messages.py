@@ -105,14 +105,14 @@ def _referred(refs: Sequence[int], symbols: Sequence[str | None]) -> Pairs:
     return [(symbols[refs[i]], symbols[refs[i + 1]]) for i in range(0, len(refs), 2)]
 
 
-def _metadata_v2(value: wire.Value, symbols: Sequence[str | None]) -> tuple[str, str, str]:
-    """1 type, 3 help ref, 4 unit ref."""
+def _metadata_v2(value: wire.Value, symbols: Sequence[str | None]) -> tuple[str, str, str] | None:
+    """1 type, 3 help ref, 4 unit ref. None where it says nothing: Prometheus sends such for what it has none of."""
     found = {number: wire.integer(v) for number, v in wire.fields(wire.raw(value))}
     help_ref, unit_ref = found.get(3, 0), found.get(4, 0)
     if max(help_ref, unit_ref) >= max(len(symbols), 1):
         raise wire.malformed("metadata refers to a symbol that is not there")
     unit, help_ = ((symbols[ref] or "") if symbols else "" for ref in (unit_ref, help_ref))
-    return kind(found.get(1, 0)), unit, help_
+    return (kind(found.get(1, 0)), unit, help_) if found.get(1, 0) or unit or help_ else None
 
 
 def metadata_v1(data: bytes) -> tuple[str, str, str, str]:

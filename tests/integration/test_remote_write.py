@@ -90,6 +90,13 @@ def test_the_second_protocol(obs: ObsProcess) -> None:
     assert obs.client.prometheus.metadata("rw2")["rw2"][0]["help"] == "How many."
 
 
+def test_a_body_of_the_first_protocol_that_is_called_one_of_the_second(obs: ObsProcess) -> None:
+    body = field(1, labels(__name__="rw_miscalled") + field(2, sample(3.0)))
+    status, text, headers = write(obs, packed(body), Content_Type=V2)
+    assert (status, text, headers["x-prometheus-remote-write-samples-written"]) == (204, "", "1")
+    assert obs.client.prometheus.query("rw_miscalled").result[0]["value"][1] == "3"
+
+
 def test_types_units_and_starts_of_the_second_protocol() -> None:
     symbols = ["", "__name__", "rw2_total", "__type__", "gauge", "seconds"]
     refs = b"".join(map(varint, (1, 2, 3, 4)))
@@ -106,6 +113,13 @@ def test_types_units_and_starts_of_the_second_protocol() -> None:
     assert series_id == typed["series"]["series_id"][0].as_py() == typed["samples"]["series_id"][0].as_py()
     rows = zip(typed["starts"]["t_ms"].to_pylist(), typed["starts"]["start_ms"].to_pylist(), strict=True)
     assert list(rows) == [(60_000, 45_000), (now_ms(), now_ms() - 1)]
+
+
+def test_metadata_that_says_nothing_is_none() -> None:
+    symbols = b"".join(field(4, s.encode()) for s in ("", "__name__", "rw2_bare"))
+    bare = field(1, varint(1) + varint(2)) + field(2, sample(7.0)) + field(5, b"")
+    tables = decode_v2(symbols + field(5, bare), SeriesCache()).batch.tables
+    assert "metadata" not in tables
 
 
 def test_a_faulty_series_is_told_and_the_others_are_stored(obs: ObsProcess) -> None:

@@ -104,7 +104,7 @@ class RemoteWrite:
         except ObsError as e:
             self._intake.refuse(Signal.METRICS, RECEIVER, e)
             return error_response(e)
-        decode = partial(remote_write.decode_v2 if second else remote_write.decode_v1, body)
+        decode = partial(remote_write.decode, second, body)
         try:
             decoded = self._intake.take_metrics(decode, self._cache, RECEIVER)
         except ObsError as e:
