@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from obs.collector.inflate import inflate
 from obs.collector.receivers.scrape.config import HttpClient, Job
 from obs.collector.receivers.scrape.targets import Target
-from obs.errors import UserError
+from obs.errors import TooLarge, UserError
 from obs.exposition import Page, parse
 from obs.exposition.delimited import Histograms, parse_delimited
 from obs.exposition.text import ExpositionError
@@ -139,16 +142,31 @@ async def fetch(session: aiohttp.ClientSession, target: Target, options: dict[st
     try:
         async with (
             asyncio.timeout(target.timeout_s),
-            session.get(target.url, **{**options, "headers": headers}) as answer,
+            session.get(target.url, **{**options, "headers": headers}, auto_decompress=False) as answer,
         ):
             if answer.status != 200:
                 raise ScrapeError(f"server returned HTTP status {answer.status} {answer.reason}")
             body = await _body(answer, target.job.body_size_limit)
+            if encoding := answer.headers.get("Content-Encoding", ""):
+                body = await asyncio.to_thread(_inflated, body, encoding, target.job.body_size_limit)
             return body, answer.headers.get("Content-Type", "")
     except TimeoutError:
         raise ScrapeError(f"context deadline exceeded: no whole page within {target.timeout_s:g} s") from None
     except (ClientError, OSError, ValueError) as e:
-        raise ScrapeError(f"cannot get {target.url!r}: {e or type(e).__name__}") from None
+        raise ScrapeError(f"cannot get {target.url!r}: {_why(e)}") from None
+
+
+def _why(error: Exception) -> str:
+    """What went wrong with a request, without what only aiohttp knows of it."""
+    from aiohttp import ClientConnectorError, ClientPayloadError, TooManyRedirects
+
+    if isinstance(error, TooManyRedirects):
+        return f"stopped after {len(error.history)} redirects"
+    if isinstance(error, ClientPayloadError):
+        return "the connection ended before the page did"
+    if isinstance(error, ClientConnectorError) and (error.os_error.errno or 0) > 0:
+        return os.strerror(error.os_error.errno or 0).lower()
+    return str(error) or type(error).__name__
 
 
 async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -156,6 +174,20 @@ async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     async for piece in answer.content.iter_chunked(PIECE_BYTES):
         size += len(piece)
         if limit and size > limit:
-            raise ScrapeError(f"the body is over the body_size_limit of {limit} bytes")
+            raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+    """A page as it was meant; one that is cut off is none."""
+    try:
+        return inflate(body, encoding, limit or sys.maxsize)
+    except TooLarge:
+        raise _too_large(limit) from None
+    except UserError as e:
+        raise ScrapeError(str(e)) from None
+
+
+def _too_large(limit: int) -> ScrapeError:
+    return ScrapeError(f"the body is over the body_size_limit of {limit} bytes")

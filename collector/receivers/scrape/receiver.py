@@ -170,7 +170,7 @@ class Scraper:
         loop = asyncio.get_running_loop()
         stopping = False
         try:
-            async with ClientSession(auto_decompress=True) as session:
+            async with ClientSession() as session:
                 now = self._clock.now_ns() / 1e9
                 due = now + (target.offset_s - now) % target.interval_s
                 while True:
