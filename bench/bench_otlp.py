@@ -19,12 +19,14 @@ from pathlib import Path
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AggregationTemporality,
     Gauge,
     Metric,
     MetricsData,
     NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
+    Sum,
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
@@ -41,10 +43,10 @@ def text(key: str, value: str) -> KeyValue:
 
 
 def made_up() -> dict[str, list[bytes]]:
-    """One body of 2,000 items of each signal."""
+    """One body of 2,000 items of each signal; of metrics one of gauges, one of counters that say when they began."""
     resource = Resource(attributes=[text("service.name", "shop"), text("host.name", "node-1")])
     scope = InstrumentationScope(name="bench", version="1")
-    spans, records, points = [], [], []
+    spans, records, points, counted = [], [], [], []
     for i in range(2000):
         own = [text(f"attribute.key.{k}", f"value-{k}-{i % 50}") for k in range(6)]
         own += [KeyValue(key=k, value=AnyValue(int_value=i)) for k in ("thread.id", "http.status")]
@@ -55,7 +57,19 @@ def made_up() -> dict[str, list[bytes]]:
         body = AnyValue(string_value=f"GET /cart/{i} 200 took {i % 99} ms")
         records.append(LogRecord(time_unix_nano=NOW + i, severity_number=9, body=body, attributes=own[:2], **ids))
         points.append(NumberDataPoint(time_unix_nano=NOW, as_double=i / 7, attributes=[*own[:3], text("i", str(i))]))
-    metric = Metric(name="bench.size", gauge=Gauge(data_points=points))
+        counted.append(NumberDataPoint())
+        counted[-1].CopyFrom(points[-1])
+        counted[-1].start_time_unix_nano = NOW - 3600 * 10**9
+    cumulative = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    gauges = Metric(name="bench.size", gauge=Gauge(data_points=points))
+    counters = Metric(
+        name="bench.sent", sum=Sum(data_points=counted, is_monotonic=True, aggregation_temporality=cumulative)
+    )
+
+    def metrics(metric: Metric) -> MetricsData:
+        scopes = [ScopeMetrics(scope=scope, metrics=[metric])]
+        return MetricsData(resource_metrics=[ResourceMetrics(resource=resource, scope_metrics=scopes)])
+
     messages = {
         "traces": TracesData(
             resource_spans=[ResourceSpans(resource=resource, scope_spans=[ScopeSpans(scope=scope, spans=spans)])]
@@ -63,11 +77,8 @@ def made_up() -> dict[str, list[bytes]]:
         "logs": LogsData(
             resource_logs=[ResourceLogs(resource=resource, scope_logs=[ScopeLogs(scope=scope, log_records=records)])]
         ),
-        "metrics": MetricsData(
-            resource_metrics=[
-                ResourceMetrics(resource=resource, scope_metrics=[ScopeMetrics(scope=scope, metrics=[metric])])
-            ]
-        ),
+        "metrics": metrics(gauges),
+        "counters": metrics(counters),
     }
     return {signal: [message.SerializeToString()] * 20 for signal, message in messages.items()}
 
@@ -130,7 +141,9 @@ def main() -> None:
         "traces": otlp.decode_traces,
         "logs": otlp.decode_logs,
         "metrics": with_cache(otlp.decode_metrics),
+        "counters": with_cache(otlp.decode_metrics),
     }
+    plain = {signal: decode for signal, decode in plain.items() if bodies.get(signal)}
     slow = {signal: best_rate(plain[signal], bodies[signal][:5], 2) for signal in plain}
     warm.load_now(otlp.KERNELS)
     print(f"{'signal':8} {'bytes/body':>10} {'plain/s':>12} {'kernels/s':>12}")

@@ -1,7 +1,8 @@
 """What does the metric store cost: CPU per 1,000-point batch, per sample flushed and merged, bytes a sample, reads?
 
 A scrape load like the shared one: half counters, half gauges of two decimals, 15 s apart, 1,000 points a batch, in
-order of time. Run: python bench/bench_tsdb.py [--series 5000] [--points 480] [--jitter-ms 0]
+order of time; with --starts counters say when they began, as OTLP's intake tells it.
+Run: python bench/bench_tsdb.py [--series 5000] [--points 480] [--jitter-ms 0] [--starts]
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from obs import warm
 from obs.columnar.options import EngineOptions
 from obs.model.batch import Batch, Signal
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
-from obs.model.schema import SAMPLES, SERIES
+from obs.model.schema import DAY_MS, SAMPLES, SERIES, STARTS
 from obs.tsdb.selection import FIRST_MS, LAST_MS
 from obs.tsdb.store import MetricStore
 
 BATCH = 1_000
 STEP_MS = 15_000
 NEVER = 1 << 60
+FIRST = 1_700_000_000_000
 
 
 def labels_of(i: int) -> Labels:
@@ -38,13 +40,13 @@ def labels_of(i: int) -> Labels:
     )  # fmt: skip
 
 
-def batches(series: int, points: int, jitter_ms: int) -> Iterator[Batch]:
+def batches(series: int, points: int, jitter_ms: int, starts: bool = False) -> Iterator[Batch]:
     """Every scrape in batches; the first brings the labels."""
     rng = np.random.default_rng(7)
     labels = [labels_of(i) for i in range(series)]
     ids = np.array([labels_id(each) for each in labels], np.uint64)
     counter = np.arange(series) % 2 == 1
-    value, t_ms = rng.integers(0, 1000, series).astype(float), 1_700_000_000_000
+    value, t_ms = rng.integers(0, 1000, series).astype(float), FIRST
     for point in range(points):
         t_ms += STEP_MS
         step = np.where(counter, rng.integers(0, 60, series), rng.normal(0, 3, series).round(2))
@@ -56,6 +58,9 @@ def batches(series: int, points: int, jitter_ms: int) -> Iterator[Batch]:
             if not point:
                 known = [pa.array(ids[part]), pa.array([list(each) for each in labels[part]], SERIES.field(1).type)]
                 tables["series"] = pa.record_batch(known, schema=SERIES)
+            if starts and (not point or t_ms // DAY_MS != (t_ms - STEP_MS) // DAY_MS):
+                began = [ids[part][counter[part]], times[part][counter[part]]]
+                tables["starts"] = pa.record_batch([*began, np.full(len(began[0]), FIRST)], schema=STARTS)
             yield Batch(Signal.METRICS, tables)
 
 
@@ -97,6 +102,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=5_000)
     parser.add_argument("--points", type=int, default=480)
     parser.add_argument("--jitter-ms", type=int, default=0)
+    parser.add_argument("--starts", action="store_true")
     parser.add_argument("--no-kernels", action="store_true")
     given = parser.parse_args()
     if not given.no_kernels:
@@ -122,7 +128,7 @@ def main() -> None:
 
 def load(costs: Costs, store: MetricStore, given: argparse.Namespace, part: int) -> None:
     half = given.points // 2
-    every = list(batches(given.series, given.points, given.jitter_ms))
+    every = list(batches(given.series, given.points, given.jitter_ms, given.starts))
     mine = every[len(every) // 2 * part : len(every) // 2 * (part + 1)]
     del every
     first = -(-given.series // BATCH)

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from obs.columnar.view import View
+from obs.tsdb.filenames import STARTS
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.rows import whole
 from obs.tsdb.sorting import sort_rows
-from obs.tsdb.tombstones import without
+from obs.tsdb.tombstones import starts_without, without
 
 Mask = npt.NDArray[np.bool_]
 
@@ -38,7 +39,7 @@ def tables(view: View, name: str, start_ms: int, end_ms: int) -> Iterator[pa.Tab
     for block in view.blocks:
         overlaps = block.meta.max_ns >= start_ms * 1_000_000 and block.meta.min_ns <= end_ms * 1_000_000
         if overlaps and block.path(name) is not None:
-            yield without(block.read(name), block.tombstones)
+            yield (starts_without if name == STARTS else without)(block.read(name), block.tombstones)
     if view.head_rows(name):
         yield view.head(name)
 

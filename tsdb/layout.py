@@ -21,7 +21,7 @@ from obs.columnar.layout import BlockWriter, TableLayout
 from obs.columnar.tombstones import Tombstone
 from obs.model import schema as schemas
 from obs.model.ports import UnknownSeries
-from obs.tsdb import beside, exemplars, writing
+from obs.tsdb import beside, exemplars, starts, writing
 from obs.tsdb.blocks import Written
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STARTS, STORE
 from obs.tsdb.index import SeriesIndex
@@ -144,7 +144,7 @@ class MetricLayout:
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, beside.in_order(tables[HISTOGRAMS], schemas.HISTOGRAMS, self._index, rank))
         if tables[STARTS].num_rows:
-            out.parquet(STARTS, beside.in_order(tables[STARTS], schemas.STARTS, self._index, rank))
+            out.parquet(STARTS, starts.in_order(tables[STARTS], self._index, rank))
         if tables[EXEMPLARS].num_rows:
             ordinals = exemplars.ordinals(tables[EXEMPLARS], self._index)
             out.parquet(EXEMPLARS, exemplars.in_order(tables[EXEMPLARS], np.where(ordinals >= 0, rank[ordinals], -1)))

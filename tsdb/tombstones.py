@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from obs.columnar.tombstones import Tombstone
+from obs.model.schema import DAY_MS
 from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, SAMPLES, SERIES, STARTS
 from obs.tsdb.rows import whole
 from obs.tsdb.spans import Spans
@@ -74,6 +76,11 @@ class Deleted:
 
     def hides(self, keys: npt.NDArray[np.integer], t_ms: I64, until_ms: I64 | None = None) -> Mask:
         """Which rows are in an interval of their key; with `until_ms`, all of t..until in a single one."""
+        return (t_ms if until_ms is None else until_ms) <= self.ends(keys, t_ms)
+
+    def ends(self, keys: npt.NDArray[np.integer], t_ms: I64) -> I64:
+        """Where the interval that each row is in ends; before the row where it is in none."""
+        ends = np.full(len(t_ms), np.iinfo(np.int64).min)
         place, hit = self._places(keys)
         rows = np.flatnonzero(hit)
         low, t = self.first[place[rows]], t_ms[rows]
@@ -82,9 +89,8 @@ class Deleted:
             middle = (low + high) // 2
             before = (low < high) & (self.starts[np.minimum(middle, len(self.starts) - 1)] <= t)
             low, high = np.where(before, middle + 1, low), np.where(before, high, middle)
-        end = t if until_ms is None else until_ms[rows]
-        hit[rows] = (low > begin) & (end <= self.reach[low - 1])
-        return hit
+        ends[rows] = np.where((low > begin) & (self.reach[low - 1] >= t), self.reach[low - 1], ends[rows])
+        return ends
 
     def _places(self, keys: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.intp], Mask]:
         """Where each key stands, and whether it does."""
@@ -129,14 +135,38 @@ def without(table: pa.Table, tombstones: Sequence[Tombstone]) -> pa.Table:
     return table.filter(pa.array(~gone)) if gone.any() else table
 
 
+def starts_without(table: pa.Table, tombstones: Sequence[Tombstone]) -> pa.Table:
+    """Rows of starts; those that are hidden hold on after what is deleted, if that ends on their day."""
+    if not tombstones or not table.num_rows:
+        return table
+    deleted = Deleted.of(tombstones)
+    ids, t_ms = whole(table.column("series_id")), whole(table.column("t_ms"))
+    if not deleted.hides(ids, t_ms).any():
+        return table
+    order = np.argsort(t_ms, kind="stable")  # of those that come to hold from one time on, the last is to win
+    ids, day, t_ms = ids[order], t_ms[order] // DAY_MS, t_ms[order]
+    held = np.ones(len(ids), np.bool_)
+    while (hidden := held & ((ends := deleted.ends(ids, t_ms)) >= t_ms)).any():
+        held &= ~hidden | (ends // DAY_MS == day)
+        t_ms = np.where(hidden & held, ends + 1, t_ms)
+    held &= t_ms // DAY_MS == day
+    column = pa.array(t_ms[held])
+    left = table.take(pa.array(order[held]))
+    return left.set_column(left.schema.get_field_index("t_ms"), left.schema.field("t_ms"), column)
+
+
 def erase(tables: Tables, tombstones: Sequence[Tombstone]) -> Tables:
     """All tables of a head, a segment or a block without hidden rows, and without series that have none left."""
     left = dict(tables)
     samples, series = tables[SAMPLES], tables[SERIES]
-    for name in (HISTOGRAMS, EXEMPLARS, STARTS):
+    for name in (HISTOGRAMS, EXEMPLARS):
         left[name] = without(tables[name], tombstones)
+    left[STARTS] = starts_without(tables[STARTS], tombstones)
     if "ordinal" in samples.column_names:
         left[SAMPLES], left[SERIES] = _block_rows(samples, series, left[EXEMPLARS], Deleted.of(tombstones))
+        if left[STARTS].num_rows:
+            of_left = pc.is_in(left[STARTS].column("series_id"), left[SERIES].column("series_id"))
+            left[STARTS] = left[STARTS].filter(of_left)
     else:
         left[SAMPLES] = without(samples, tombstones)
         left[SERIES] = _having_rows(series, left[SAMPLES], left[EXEMPLARS])

@@ -130,9 +130,10 @@ class SampleSource(Protocol):
         """The same in parts of at most `most_series` series; `last_only`: the last sample of each is enough."""
 
     def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
-        """When what the samples of some series in start..end count began to be counted, for those that say so.
+        """What is said of when what the samples of some series in start..end count began, for those that say so.
 
-        By labels: int64 times of samples (rising), and beside them int64 start times, all in milliseconds.
+        By labels: int64 times (rising) from which on a start holds, up to the next or the end of the UTC day, and
+        beside them int64 start times (0: unknown), all in milliseconds. Some may lie earlier in the day of `start_ms`.
         """
 
 

@@ -112,10 +112,14 @@ STARTS = pa.schema(
     [
         pa.field("series_id", pa.uint64(), nullable=False),
         pa.field("t_ms", pa.int64(), nullable=False),
-        pa.field("start_ms", pa.int64(), nullable=False),  # when what the sample counts began to be counted
+        pa.field("start_ms", pa.int64(), nullable=False),  # when what the sample counts began; 0: not known
     ]
 )
-"""Start timestamps: beside each stands a row of `samples` with its series and time."""
+"""Start timestamps, of the sample of this series and time and of those after it in its UTC day, up to the next row: a
+row is needed where the start changes, and each day anew. Samples before the first row of a day have none."""
+
+DAY_MS = 86_400_000
+"""A row of `starts` holds for the rest of its day."""
 
 METADATA = pa.schema(
     [

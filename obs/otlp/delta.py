@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The running total of a series, and the time of its last point."""
+    """The running total of a series, the time of its last point, and when its first one began (0: unknown)."""
 
     value: float
     t_ms: int
+    start_ns: int
+
+    def after(self, earlier: Total | None) -> Total:
+        """With what was counted before."""
+        return self if earlier is None else Total(self.value + earlier.value, self.t_ms, earlier.start_ns)
 
 
 class Increments:
@@ -19,23 +24,17 @@ class Increments:
 
     def __init__(self, totals: Mapping[int, Total]) -> None:
         self._totals = totals
-        self.staged: dict[int, tuple[float, int]] = {}  # series_id → (increment, t_ms)
+        self.staged: dict[int, Total] = {}  # by series_id
 
-    def cumulate(self, series_ids: Sequence[int], t_ms: int, values: Sequence[float]) -> list[float] | None:
+    def cumulate(
+        self, series_ids: Sequence[int], t_ms: int, values: Sequence[float], start_ns: int = 0
+    ) -> list[Total] | None:
         """The totals with a point's values added, or None where one of its series has a point as new already."""
-        if any(t_ms <= last for last in map(self._last_ms, series_ids) if last is not None):
+        known = (self.staged.get(i) or self._totals.get(i) for i in series_ids)
+        if any(t_ms <= total.t_ms for total in known if total is not None):
             return None
-        return [self._add(i, t_ms, v) for i, v in zip(series_ids, values, strict=True)]
+        return [self._add(i, Total(v, t_ms, start_ns)) for i, v in zip(series_ids, values, strict=True)]
 
-    def _last_ms(self, series_id: int) -> int | None:
-        staged = self.staged.get(series_id)
-        if staged is not None:
-            return staged[1]
-        total = self._totals.get(series_id)
-        return None if total is None else total.t_ms
-
-    def _add(self, series_id: int, t_ms: int, value: float) -> float:
-        increment = self.staged.get(series_id, (0.0, 0))[0] + value
-        self.staged[series_id] = (increment, t_ms)
-        total = self._totals.get(series_id)
-        return increment + (total.value if total else 0.0)
+    def _add(self, series_id: int, increment: Total) -> Total:
+        staged = self.staged[series_id] = increment.after(self.staged.get(series_id))
+        return staged.after(self._totals.get(series_id))

@@ -12,7 +12,7 @@ from obs.model.schema import EXEMPLARS, HISTOGRAMS, METADATA, SERIES, STARTS
 from obs.otlp.delta import Increments
 from obs.otlp.identity import Family
 from obs.otlp.series_cache import Pending, SeriesCache
-from obs.otlp.slots import MetadataKey
+from obs.otlp.slots import Int64s, MetadataKey
 
 
 class Draft:
@@ -28,6 +28,7 @@ class Draft:
         self._metadata: dict[MetadataKey, None] = {}
         self._histograms: list[tuple[object, ...]] = []
         self._starts: list[tuple[int, int, int]] = []
+        self._begun: tuple[pa.RecordBatch, Int64s] | None = None
         self._exemplars: list[tuple[int, int, float, Labels]] = []
         self.increments = Increments(cache.totals)
 
@@ -59,6 +60,10 @@ class Draft:
         """Say when what a sample counts began to be counted."""
         self._starts.append((series_id, t_ms, start_ms))
 
+    def begun(self, starts: pa.RecordBatch, slots: Int64s) -> None:
+        """All of the body's starts as a table, and what its slots are to remember of them (see `Slots.begin`)."""
+        self._begun = starts, slots
+
     def family(self, key: MetadataKey) -> None:
         """A metric has samples: its type, unit and help go along unless an earlier body brought them."""
         if not self.is_known_family(key):
@@ -77,12 +82,20 @@ class Draft:
             tables["histograms"] = batch(HISTOGRAMS, *zip(*self._histograms, strict=True))
         if self._starts:
             tables["starts"] = batch(STARTS, *zip(*self._starts, strict=True))
+        begun = None
+        if self._begun:
+            tables["starts"], begun = self._begun
         if self._exemplars:
             tables["exemplars"] = batch(EXEMPLARS, *zip(*self._exemplars, strict=True))
         if self._metadata:
             tables["metadata"] = batch(METADATA, *zip(*self._metadata, strict=True))
         pending = Pending(
-            self._generation, frozenset(self._new), frozenset(self._metadata), self.increments.staged, tuple(slots)
+            self._generation,
+            frozenset(self._new),
+            frozenset(self._metadata),
+            self.increments.staged,
+            tuple(slots),
+            begun,
         )
         return Decoded(Batch(Signal.METRICS, tables), dict(rejected), pending)
 

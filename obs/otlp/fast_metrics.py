@@ -19,7 +19,7 @@ import pyarrow as pa
 from obs.errors import UserError
 from obs.model.batch import Decoded
 from obs.model.labels import Labels
-from obs.model.schema import SAMPLES
+from obs.model.schema import SAMPLES, STARTS
 from obs.otlp import kernels as kn
 from obs.otlp import messages, points, reasons
 from obs.otlp.draft import Draft, metadata_key
@@ -28,7 +28,7 @@ from obs.otlp.identity import Family, Target, make_family, make_target, scope_la
 from obs.otlp.limits import MAX_ITEMS, MAX_LABELS
 from obs.otlp.messages import Message, parse, text
 from obs.otlp.series_cache import SeriesCache
-from obs.otlp.slots import PENDING, STATE, STORED, Slots
+from obs.otlp.slots import PENDING, STATE, STORED, Int64s, Slots
 from obs.otlp.slow_metrics import add_exemplars, point_labels
 from obs.otlp.work import Rare, Work, check, with_room
 
@@ -61,6 +61,8 @@ def _metrics(cache: SeriesCache, work: Work) -> Decoded:
     resolver.resolve()
     counts = walk.counts
     samples = walk.emit()
+    if counts[kn.N_BEGUN]:
+        draft.begun(*walk.starts())
     used = list(dict.fromkeys(walk.used[: counts[kn.N_USED]].tolist()))
     for slot in used:
         for series_id, labels in zip(slots.ids_of(slot), slots.labels.get(slot, ()), strict=False):
@@ -83,8 +85,8 @@ class _Walk:
         memory = work.words("point", kn.POINT_MEMORY + 16 + 2 * (work.size // 2 + 16 if work.roomy else 2048))
         check(
             kn.walk_points(
-                work.buf, work.groups, work.scoped, work.items, slots.seed, slots.table, self.groups, self.metrics,
-                self._p, self._values, memory, self.counts,
+                work.buf, work.groups, work.scoped, work.items, slots.seed, slots.table, slots.info, self.groups,
+                self.metrics, self._p, self._values, memory, self.counts,
             )
         )  # fmt: skip
         self.p = self._p[:, : self.counts[kn.N_POINTS]]
@@ -101,6 +103,12 @@ class _Walk:
         found: list[float] = self._values[at : at + self.p[kn.P_COUNT, index]].view(np.float64).tolist()
         return found
 
+    def settle_news(self, index: int, is_news: bool) -> None:
+        """Whether a point's start is news, where the kernel could not say."""
+        kept = self.p[kn.P_FLAGS, index] & ~kn.IS_NEWS
+        self.p[kn.P_FLAGS, index] = kept | (kn.IS_NEWS if is_news else 0)
+        self.counts[kn.N_BEGUN] += is_news
+
     def emit(self) -> pa.RecordBatch:
         """The samples, once every point has a slot."""
         values = self._values
@@ -112,12 +120,24 @@ class _Walk:
         self.used = np.empty(self.p.shape[1] + self.groups.shape[1], np.int64)
         slots = self._slots
         kn.emit(self._p, values, self.groups, self.metrics, slots.info, slots.ids, samples, self.used, self.counts)
-        n = int(self.counts[kn.N_SAMPLES])
-        arrays = [
-            pa.Array.from_buffers(field.type, n, [None, pa.py_buffer(column)])
-            for field, column in zip(SAMPLES, samples, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=SAMPLES)
+        return _table(SAMPLES, samples, int(self.counts[kn.N_SAMPLES]))
+
+    def starts(self) -> tuple[pa.RecordBatch, Int64s]:
+        """The starts that are news, and what slots are to remember, once the samples are emitted."""
+        slots, counts = self._slots, self.counts
+        of_news = self.p[kn.P_COUNT, self.p[kn.P_FLAGS] & kn.IS_NEWS != 0]
+        starts, begun = np.empty((3, of_news.sum()), np.int64), np.empty((3, len(of_news)), np.int64)
+        kn.emit_starts(self._p, slots.info, slots.ids, starts, begun, counts)
+        return _table(STARTS, starts, int(counts[kn.N_STARTS])), begun[:, : counts[kn.N_BEGUN]]
+
+
+def _table(schema: pa.Schema, columns: Int64s, rows: int) -> pa.RecordBatch:
+    """The first rows of int64[column, row] as a table of numbers of 64 bits without nulls."""
+    arrays = [
+        pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(column)])
+        for field, column in zip(schema, columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 class _Resolver:
@@ -183,17 +203,20 @@ class _Resolver:
         if slot < 0:
             slot = p[kn.P_SLOT, index] = self._slot(h1, h2, lambda: self._point_labels(column, message))
         if flags & (kn.HAS_EXEMPLARS | kn.IS_DELTA | kn.FOR_PYTHON) and self._slots.info[slot, STATE] >= 0:
-            self._finish(index, slot, flags, column[kn.P_TIME], message)
+            self._finish(index, slot, flags, column, message)
 
-    def _finish(self, index: int, slot: int, flags: int, t_ms: int, message: Message) -> None:
-        ids = self._slots.ids_of(slot)
+    def _finish(self, index: int, slot: int, flags: int, column: list[int], message: Message) -> None:
+        ids, t_ms = self._slots.ids_of(slot), column[kn.P_TIME]
         if flags & kn.IS_DELTA and not flags & kn.IS_STALE:
             values = points.values(message, True) if flags & kn.FOR_PYTHON else self._walk.values_of(index)
-            totals = self._draft.increments.cumulate(ids, t_ms, values)
+            totals = self._draft.increments.cumulate(ids, t_ms, values, column[kn.P_START])
             if totals is None:
                 self._walk.p[kn.P_SLOT, index] = -2 - reasons.ORDER.index(reasons.DELTA_ORDER)
                 return
-            self._walk.append_values(index, totals)
+            self._walk.append_values(index, [total.value for total in totals])
+            column[kn.P_START] = self._walk.p[kn.P_START, index] = totals[0].start_ns
+        if flags & (kn.IS_DELTA | kn.FOR_PYTHON) and not flags & kn.IS_STALE:
+            self._walk.settle_news(index, self._slots.is_news(slot, column[kn.P_START], t_ms))
         delta = bool(flags & kn.IS_DELTA)
         if flags & kn.FOR_PYTHON and points.is_native(message, delta) and not points.is_stale(message):
             self._draft.histogram(ids[0], t_ms, points.native(message))

@@ -18,9 +18,10 @@ from obs.otlp.kernels_logs import (
 )  # fmt: skip
 from obs.otlp.kernels_outline import GROUP, count, fill
 from obs.otlp.kernels_points import (
-    FOR_PYTHON, G_H1, G_H2, G_SLOT, GROUP_FIELDS, HAS_EXEMPLARS, IS_DELTA, IS_STALE, M_H1, M_H2, M_KIND, M_SLOT,
-    M_TAKEN, METRIC_FIELDS, N_POINTS, N_SAMPLES, N_USED, N_VALUES, P_AT, P_COUNT, P_FLAGS, P_GROUP, P_H1, P_H2,
-    P_METRIC, P_SLOT, P_STOP, P_TIME, P_VALUES, POINT_FIELDS, POINT_MEMORY, emit, rehash, walk_points,
+    FOR_PYTHON, G_H1, G_H2, G_SLOT, GROUP_FIELDS, HAS_EXEMPLARS, IS_DELTA, IS_NEWS, IS_STALE, M_H1, M_H2, M_KIND,
+    M_SLOT, M_TAKEN, METRIC_FIELDS, N_BEGUN, N_POINTS, N_SAMPLES, N_STARTS, N_USED, N_VALUES, P_AT, P_COUNT, P_FLAGS,
+    P_GROUP, P_H1, P_H2, P_METRIC, P_SLOT, P_START, P_STOP, P_TIME, P_VALUES, POINT_FIELDS, POINT_MEMORY, emit,
+    emit_starts, rehash, walk_points,
 )  # fmt: skip
 from obs.otlp.kernels_spans import (
     DROPPED_ATTRIBUTES, END, EVENT_DROPPED, EVENT_FIELDS, EVENT_JSON, EVENT_NAME, EVENT_TIME, EVENTS_END, FLAGS,

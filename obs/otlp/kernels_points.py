@@ -43,17 +43,21 @@ GAUGE, SUM, HISTOGRAM, EXPONENTIAL, SUMMARY = 5, 7, 9, 10, 11
 _DELTA, _CUMULATIVE = 1, 2
 _STALE = 0x7FF0000000000002
 
-N_POINTS, N_VALUES, N_SAMPLES, N_USED = 0, 1, 2, 3
-(P_SLOT, P_H1, P_H2, P_AT, P_STOP, P_METRIC, P_GROUP, P_TIME, P_VALUES, P_COUNT, P_FLAGS, POINT_FIELDS) = range(12)
-HAS_EXEMPLARS, IS_DELTA, IS_STALE, FOR_PYTHON = 1, 2, 4, 8
+N_POINTS, N_VALUES, N_SAMPLES, N_USED, N_STARTS, N_BEGUN = 0, 1, 2, 3, 4, 5
+(
+    P_SLOT, P_H1, P_H2, P_AT, P_STOP, P_METRIC, P_GROUP, P_TIME, P_VALUES, P_COUNT, P_FLAGS, P_START, POINT_FIELDS
+) = range(13)  # fmt: skip
+HAS_EXEMPLARS, IS_DELTA, IS_STALE, FOR_PYTHON, IS_NEWS = 1, 2, 4, 8, 16
 (M_KIND, M_H1, M_H2, M_SLOT, M_TAKEN, METRIC_FIELDS) = range(6)
 (G_H1, G_H2, G_SLOT, GROUP_FIELDS) = range(4)
-S_FIRST, S_COUNT, S_STATE = range(3)
+S_FIRST, S_COUNT, S_STATE, S_START, S_SINCE, S_UNTIL = range(6)
 PENDING, STORED = 0, 1
 """States of a slot; a negative one is a reason to refuse its points."""
 
 # What a point says, gathered in int64[POINT_MEMORY + bounds + counts].
-(_TIME, _VALUE, _HAS_VALUE, _COUNT, _SUM, _HAS_SUM, _FLAGS, _EXEMPLARS, _BOUNDS, _COUNTS, POINT_MEMORY) = range(11)
+(
+    _TIME, _VALUE, _HAS_VALUE, _COUNT, _SUM, _HAS_SUM, _FLAGS, _EXEMPLARS, _BOUNDS, _COUNTS, _START, POINT_MEMORY
+) = range(12)  # fmt: skip
 _ATTRIBUTES = np.array([0, 0, 0, 0, 0, 7, 0, 7, 0, 9, 1, 7], np.int64)  # by kind, the field of a point's attributes
 _EXEMPLAR_FIELDS = np.array([0, 0, 0, 0, 0, 5, 0, 5, 0, 8, 11, -1], np.int64)
 
@@ -120,6 +124,8 @@ def _read_point(buf, at, end, kind, m, room, h1, h2):
             value, at = fixed64(buf, at, end)
             if number == 3:
                 m[_TIME] = value
+            elif number == 2:
+                m[_START] = value
             elif kind == GAUGE or kind == SUM:
                 if number == 4:
                     m[_VALUE], m[_HAS_VALUE] = value, 1
@@ -261,8 +267,18 @@ def _hash_layout(kind, m, h1, h2):
     return h1, h2
 
 
+@inlined
+def _is_news(slots, slot, start, t_ms):
+    """Whether what is kept of a slot does not say yet that a point of this time began to count at `start`."""
+    if slot < 0 or slot >= slots.shape[0]:
+        return start != 0
+    return start != slots[slot, S_START] or (
+        start != 0 and (t_ms < slots[slot, S_SINCE] or t_ms >= slots[slot, S_UNTIL])
+    )
+
+
 @inner
-def _point(buf, at, end, kind, h1, h2, table, p, index, values, to, m, room):
+def _point(buf, at, end, kind, h1, h2, table, slots, p, index, values, to, m, room):
     """List a point; returns (code, reason to refuse it or 0, where its values end)."""
     code, h1, h2 = _read_point(buf, at, end, kind, m, room, h1, h2)
     if code != OK:
@@ -284,6 +300,10 @@ def _point(buf, at, end, kind, h1, h2, table, p, index, values, to, m, room):
     p[P_SLOT, index] = -1 if kind == EXPONENTIAL else find_slot(table, np.int64(h1), np.int64(h2))
     p[P_AT, index], p[P_STOP, index], p[P_TIME, index] = at, end, m[_TIME] // 1000000
     p[P_VALUES, index], p[P_COUNT, index], p[P_FLAGS, index] = to, stop - to, flags
+    start = max(m[_START], 0) if kind != GAUGE else 0
+    p[P_START, index] = start
+    if not flags & IS_STALE and _is_news(slots, p[P_SLOT, index], start, p[P_TIME, index]):
+        p[P_FLAGS, index] |= IS_NEWS
     return OK, 0, stop
 
 
@@ -338,7 +358,7 @@ def _data_head(buf, at, end):
 
 
 @inner
-def _metric(buf, at, end, h1, h2, seed, table, metrics, item, group, p, values, m, room, head, counts):
+def _metric(buf, at, end, h1, h2, seed, table, slots, metrics, item, group, p, values, m, room, head, counts):
     """List a metric's points; returns a code. `h1`, `h2` hash its resource and scope."""
     metrics[M_KIND, item] = metrics[M_TAKEN, item] = 0
     code = _metric_head(buf, at, end, head)
@@ -371,7 +391,9 @@ def _metric(buf, at, end, h1, h2, seed, table, metrics, item, group, p, values, 
         index = counts[N_POINTS]
         if index == p.shape[1]:
             return FULL
-        code, reason, to = _point(buf, start, at, kind, h1, h2, table, p, index, values, counts[N_VALUES], m, room)
+        code, reason, to = _point(
+            buf, start, at, kind, h1, h2, table, slots, p, index, values, counts[N_VALUES], m, room
+        )
         if code != OK:
             return code
         if reason:
@@ -380,11 +402,12 @@ def _metric(buf, at, end, h1, h2, seed, table, metrics, item, group, p, values, 
         p[P_METRIC, index], p[P_GROUP, index] = item, group
         p[P_FLAGS, index] |= is_delta
         counts[N_POINTS], counts[N_VALUES] = index + 1, to
+        counts[N_BEGUN] += (p[P_FLAGS, index] & IS_NEWS) != 0
     return OK
 
 
 @kernel
-def walk_points(buf, groups, scoped, items, seed, table, found, metrics, p, values, m, counts):
+def walk_points(buf, groups, scoped, items, seed, table, slots, found, metrics, p, values, m, counts):
     """List every point of the outline; `found` and `metrics` describe groups and items. Returns a code."""
     room = (m.size - POINT_MEMORY - 16) // 2
     head = m[m.size - 16 :]
@@ -403,7 +426,7 @@ def walk_points(buf, groups, scoped, items, seed, table, found, metrics, p, valu
             h1, h2 = hash_more(buf, scoped[URL_AT, index], scoped[URL_STOP, index], h1, h2)
             last = index
         at, end = items[AT, item], items[STOP, item]
-        code = _metric(buf, at, end, h1, h2, seed, table, metrics, item, group, p, values, m, room, head, counts)
+        code = _metric(buf, at, end, h1, h2, seed, table, slots, metrics, item, group, p, values, m, room, head, counts)
         if code != OK:
             return code
     return OK
@@ -424,6 +447,22 @@ def _emit_info(slots, ids, slot, newest, samples, used, counts):
     if slots[slot, S_STATE] == PENDING:
         used[counts[N_USED]] = slot
         counts[N_USED] += 1
+
+
+@kernel
+def emit_starts(p, slots, ids, starts, begun, counts):
+    """Write int64[3, starts] (series id, time, start) where the start is news, and int64[3, points] that slots keep."""
+    to = points = 0
+    for index in range(counts[N_POINTS]):
+        slot, t_ms, start = p[P_SLOT, index], p[P_TIME, index], p[P_START, index]
+        if slot < 0 or slots[slot, S_STATE] < 0 or not p[P_FLAGS, index] & IS_NEWS:
+            continue
+        for i in range(p[P_COUNT, index]):
+            starts[0, to], starts[1, to], starts[2, to] = ids[slots[slot, S_FIRST] + i], t_ms, start // 1000000
+            to += 1
+        begun[0, points], begun[1, points], begun[2, points] = slot, start, t_ms
+        points += 1
+    counts[N_STARTS], counts[N_BEGUN] = to, points
 
 
 @kernel

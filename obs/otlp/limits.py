@@ -5,7 +5,7 @@ MAX_LABELS = 256
 every label costs in each index and each answer."""
 
 MAX_CACHED_SERIES = 1_000_000
-"""Raw series identities a `SeriesCache` keeps; past it the cache starts again. About 100 bytes each."""
+"""Raw series identities a `SeriesCache` keeps; past it the cache starts again. About 130 bytes each."""
 
 MAX_DELTA_SERIES = 1_000_000
 """Series whose running total is kept while they arrive as deltas; the one silent for longest goes first."""

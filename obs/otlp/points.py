@@ -161,3 +161,9 @@ def _power(index: int, scale: int) -> float:
 def timestamp_ms(point: Message) -> int:
     """A point's time in milliseconds."""
     return int(point.time_unix_nano) // 1_000_000
+
+
+def start_ns(point: Message) -> int:
+    """When what a point counts began to be counted; 0: it does not say, or it is out of range."""
+    found = int(point.start_time_unix_nano)
+    return found if found <= MAX_TIME_NS else 0

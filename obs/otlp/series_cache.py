@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from obs.model.batch import Decoded
 from obs.otlp.delta import Total
 from obs.otlp.limits import MAX_CACHED_SERIES, MAX_DELTA_SERIES
-from obs.otlp.slots import MetadataKey, Slots
+from obs.otlp.slots import Int64s, MetadataKey, Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class Pending:
     generation: int
     series: frozenset[int] = frozenset()
     metadata: frozenset[MetadataKey] = frozenset()
-    totals: Mapping[int, tuple[float, int]] = field(default_factory=dict)  # series_id → (increment, t_ms)
+    totals: Mapping[int, Total] = field(default_factory=dict)  # by series_id, what to add
     slots: tuple[int, ...] = ()
+    begun: Int64s | None = None  # see `Slots.begin`
 
 
 class SeriesCache:
@@ -68,12 +69,13 @@ class SeriesCache:
             self.series.update(pending.series)
             self.metadata.update(pending.metadata)
             self.slots.commit(pending.slots)
+            if pending.begun is not None:
+                self.slots.begin(pending.begun)
             if len(self.series) > MAX_CACHED_SERIES or self.slots.count > MAX_CACHED_SERIES:
                 self._clear()
 
-    def _add_totals(self, increments: Mapping[int, tuple[float, int]]) -> None:
-        for series_id, (increment, t_ms) in increments.items():
-            last = self.totals.pop(series_id, None)
-            self.totals[series_id] = Total(increment + (last.value if last else 0.0), t_ms)
+    def _add_totals(self, increments: Mapping[int, Total]) -> None:
+        for series_id, increment in increments.items():
+            self.totals[series_id] = increment.after(self.totals.pop(series_id, None))
         while len(self.totals) > MAX_DELTA_SERIES:
             del self.totals[next(iter(self.totals))]

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from obs.model.labels import Labels
+from obs.model.schema import DAY_MS
 
 Int64s = npt.NDArray[np.int64]
 MetadataKey = tuple[str, str, str, str]
-FIRST, COUNT, STATE = range(3)
+FIRST, COUNT, STATE, START, SINCE, UNTIL = range(6)
+"""Of a slot: its first id, how many, its state; the start told last of its samples (ns), which times (ms) it is of."""
 PENDING, STORED = 0, 1
 """States of a slot; a negative one is a reason to refuse its points."""
 
@@ -27,7 +29,7 @@ class Slots:
     def __init__(self) -> None:
         self.seed = int.from_bytes(os.urandom(7), "little")
         self.table: Int64s = np.zeros((4096, 3), np.int64)  # both halves of the hash; the slot's number + 1
-        self.info: Int64s = np.zeros((1024, 3), np.int64)
+        self.info: Int64s = np.zeros((1024, 6), np.int64)
         self.ids: Int64s = np.zeros(1024, np.int64)
         self.labels: dict[int, Sequence[Labels]] = {}
         self.families: dict[int, MetadataKey] = {}
@@ -49,7 +51,7 @@ class Slots:
         slot, first = self.count, self._ids_used
         self._make_room(len(ids))
         self.ids[first : first + len(ids)] = np.array(ids, np.uint64).view(np.int64)
-        self.info[slot] = first, len(ids), state
+        self.info[slot] = first, len(ids), state, 0, 0, 0
         self.count, self._ids_used = slot + 1, first + len(ids)
         mask = len(self.table) - 1
         place = (h1 ^ (h1 >> 32)) & mask
@@ -69,7 +71,7 @@ class Slots:
 
     def ids_of(self, slot: int) -> list[int]:
         """The series ids of a slot."""
-        first, count, _ = self.info[slot].tolist()
+        first, count = self.info[slot, :STATE].tolist()
         found: list[int] = self.ids[first : first + count].view(np.uint64).tolist()
         return found
 
@@ -79,6 +81,17 @@ class Slots:
             self.info[slot, STATE] = STORED
             self.labels.pop(slot, None)
             self.families.pop(slot, None)
+
+    def is_news(self, slot: int, start_ns: int, t_ms: int) -> bool:
+        """Whether a slot's start at a time was not told yet, as the kernel of the same name."""
+        start, since, until = self.info[slot, START:].tolist()
+        return bool(start_ns != start or (start_ns and not since <= t_ms < until))
+
+    def begin(self, begun: Int64s) -> None:
+        """Starts are stored: int64[3, points], each a slot, its START and its SINCE. Needs the lock."""
+        slots, starts, since = begun
+        self.info[slots, START], self.info[slots, SINCE] = starts, since
+        self.info[slots, UNTIL] = since // DAY_MS * DAY_MS + DAY_MS
 
 
 def _rehashed(table: Int64s) -> Int64s:

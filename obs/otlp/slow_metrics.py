@@ -79,7 +79,8 @@ class _Walk:
         family = make_family(metric)
         newest = -1
         for point in data_points:
-            fault = points.fault(point) or self._point(target, scope, family, point)
+            start_ns = points.start_ns(point) if data != "gauge" else 0
+            fault = points.fault(point) or self._point(target, scope, family, point, start_ns)
             if fault:
                 self._rejected[fault] += 1
             else:
@@ -88,7 +89,7 @@ class _Walk:
             self.draft.family(metadata_key(family))
         return newest
 
-    def _point(self, target: Target, scope: Scope, family: Family, point: Message) -> str | None:
+    def _point(self, target: Target, scope: Scope, family: Family, point: Message, start_ns: int) -> str | None:
         """Add a data point's samples and exemplars, or say why not."""
         labels = point_labels(target, scope, family, point, self.draft.typed)
         if any(len(ls) > MAX_LABELS for ls in labels):
@@ -96,11 +97,14 @@ class _Walk:
         ids = [self.draft.series_id(ls) for ls in labels]
         values, t_ms = points.values(point, family.cumulates), points.timestamp_ms(point)
         if family.cumulates and not points.is_stale(point):
-            totals = self.draft.increments.cumulate(ids, t_ms, values)
+            totals = self.draft.increments.cumulate(ids, t_ms, values, start_ns)
             if totals is None:
                 return reasons.DELTA_ORDER
-            values = totals
+            values, start_ns = [total.value for total in totals], totals[0].start_ns
         self.samples(labels, ids, t_ms, values)
+        if start_ns and not points.is_stale(point):
+            for series_id in ids:
+                self.draft.start(series_id, t_ms, start_ns // 1_000_000)
         if points.is_native(point, family.cumulates) and not points.is_stale(point):
             self.draft.histogram(ids[0], t_ms, points.native(point))
         add_exemplars(self.draft, ids, point, family.cumulates)

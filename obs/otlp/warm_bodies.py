@@ -72,7 +72,11 @@ def metrics_body() -> bytes:
             name="h",
             histogram=Histogram(
                 aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE,
-                data_points=[HistogramDataPoint(count=1, sum=1, bucket_counts=[1, 0], explicit_bounds=[1])],
+                data_points=[
+                    HistogramDataPoint(
+                        count=1, sum=1, bucket_counts=[1, 0], explicit_bounds=[1], start_time_unix_nano=10**9
+                    )
+                ],
             ),
         ),
         Metric(name="s", summary=Summary(data_points=[SummaryDataPoint(count=1, quantile_values=[quantile])])),

@@ -52,7 +52,7 @@ class Series:
     samples: list[tuple[int, float]] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
     exemplars: list[Exemplar] = field(default_factory=list)
-    starts: list[tuple[int, int]] = field(default_factory=list)  # times of samples, and when these began to count
+    starts: list[tuple[int, int]] = field(default_factory=list)  # times of samples, when these began (0: unknown)
     metadata: tuple[str, str, str] | None = None  # type, unit, help
 
 
@@ -93,9 +93,9 @@ def series_v2(data: bytes, symbols: Sequence[str | None]) -> Series:
 
 
 def _add_start(series: Series, t_ms: int, sample: wire.Value, number: int) -> None:
-    """The start timestamp of a sample, where it has one under this field number."""
+    """The start timestamp of a sample, which has this field number; none is told after one that is known."""
     start_ms = next((wire.signed(v) for n, v in wire.fields(wire.raw(sample)) if n == number), 0)
-    if start_ms:
+    if start_ms or series.starts:
         series.starts.append((t_ms, start_ms))
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.functions import start_times
 from obs.tsdb.promql.functions.elementwise import Function, mapped
 from obs.tsdb.promql.operators import selector
 from obs.tsdb.promql.plan import Call, Selector, unwrap
 from obs.tsdb.promql.values import F64, I64, Scalar, Vector
+from obs.tsdb.starts import at_times
 
 
 def time(frame: Frame, call: Call) -> Scalar:
@@ -49,7 +49,7 @@ def start_timestamp(frame: Frame, call: Call) -> Vector:
     begun = np.zeros(found.present.shape)
     for i, labels in enumerate(series.labels):
         if labels in known:
-            begun[i] = start_times.at_times(t_ms[found.rows[i]], *known[labels]) / 1000
+            begun[i] = at_times(t_ms[found.rows[i]], *known[labels]) / 1000
     return Vector(series.labels, begun, found.present, np.ones(len(series.labels), np.bool_)).compact()
 
 

@@ -14,6 +14,7 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.functions.histogram_windows import range_node
 from obs.tsdb.promql.plan import Call, RangeSelector, unwrap
 from obs.tsdb.promql.values import F64, I64, Bool, Windows, metric_name
+from obs.tsdb.starts import at_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,6 @@ def starts_of(frame: Frame, call: Call, windows: Windows) -> Starts | None:
             rows = slice(int(windows.offsets[i]), int(windows.offsets[i + 1]))
             start_ms[rows] = at_times(windows.t_ms[rows], *known[labels])
     return _compared(windows, start_ms)
-
-
-def at_times(t_ms: I64, times: I64, begun: I64) -> I64:
-    """The start of the sample at each time, 0 where none is known."""
-    at = np.minimum(np.searchsorted(times, t_ms), len(times) - 1)
-    return np.where(times[at] == t_ms, begun[at], 0)
 
 
 def _compared(windows: Windows, start_ms: I64) -> Starts:

@@ -43,8 +43,7 @@ class MemorySource:
     def add(self, labels: Labels, t_ms: int, value: object, start_ms: int = 0) -> None:
         """One sample: a float or a histogram, and when what it counts began (0: unknown)."""
         self._series.setdefault(labels, {})[t_ms] = value
-        if start_ms:
-            self._starts.setdefault(labels, {})[t_ms] = start_ms
+        self._starts.setdefault(labels, {})[t_ms] = start_ms
 
     def close(self) -> None:
         """Nothing to do."""
@@ -73,7 +72,8 @@ class MemorySource:
 
     def starts(self, series: Sequence[Labels], start_ms: int, end_ms: int) -> Mapping[Labels, tuple[Any, Any]]:
         """As the port says."""
-        found = {ls: np.array(sorted(self._starts[ls].items()), np.int64) for ls in series if ls in self._starts}
+        told = {ls: self._starts.get(ls, {}) for ls in series}
+        found = {ls: np.array(sorted(rows.items()), np.int64) for ls, rows in told.items() if any(rows.values())}
         return {ls: (rows[:, 0], rows[:, 1]) for ls, rows in found.items()}
 
 

@@ -69,7 +69,8 @@ def batch_of(samples: Sequence[tuple[Labels, int, object, int]]) -> Batch:
     known = dict(zip(ids, (labels for labels, _, _, _ in samples), strict=True))
     floats = [v.count if isinstance(v, Histogram) else v for _, _, v, _ in samples]
     hists = [(i, t, v) for i, (_, t, v, _) in zip(ids, samples, strict=True) if isinstance(v, Histogram)]
-    began = [(i, t, start) for i, (_, t, _, start) in zip(ids, samples, strict=True) if start]
+    tell = {i for i, (*_, start) in zip(ids, samples, strict=True) if start}
+    began = [(i, t, start) for i, (_, t, _, start) in zip(ids, samples, strict=True) if i in tell]
     series = [pa.array(list(known), pa.uint64()), pa.array([list(ls) for ls in known.values()], SERIES.field(1).type)]
     tables = {
         "series": pa.RecordBatch.from_arrays(series, schema=SERIES),
