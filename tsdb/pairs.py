@@ -145,9 +145,9 @@ class Pairs:
         first = len(self.texts)
         self.texts.extend(zip(repeat(name), new))
         numbers = range(first, len(self.texts))
+        self.by_name.setdefault(name, []).extend(numbers)  # before others find the name
         self.names.add(name, len(new))
         self._numbers[name].update(zip(new, numbers, strict=True))
-        self.by_name.setdefault(name, []).extend(numbers)
 
     def to_arrow(self, numbers: U32) -> tuple[pa.Array, pa.Array]:
         """Names and values of pairs as two columns."""

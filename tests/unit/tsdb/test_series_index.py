@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -130,6 +135,48 @@ def test_one_batch_may_not_disagree_with_itself() -> None:
     with pytest.raises(UserError, match="belongs to other labels"):
         index.add(table(FLEET[:2], [7, 7]))
     assert len(index) == 0
+
+
+@contextmanager
+def before_each_line(look: Callable[[], None]) -> Iterator[None]:
+    """Look before every line that the store runs, where another thread might as well."""
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if "tsdb" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            sys.settrace(None)
+            look()
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_who_looks_while_series_are_added_sees_some_of_them(index: SeriesIndex) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        size = len(index)
+        everything = np.ones(size, np.bool_)
+        assert set(index.label_names(everything)) >= {"Zone", "__name__", "instance", "job"}
+        assert set(index.label_values("job", everything)) >= {"a", "b", "nameless"}
+        assert index.labels(np.arange(size))[:6] == FLEET
+        mask = index.matching([Matcher("new", MatchOp.NE, "")])
+        assert not mask[:6].any()
+        seen.append(size)
+
+    with before_each_line(look):
+        index.add(table([make_labels({"__name__": "up", "new": str(i), "newer": "x"}) for i in range(3)]))
+        index.settle()
+    look()
+    assert len(seen) > 100
+    assert sorted(set(seen)) == [6, 9]
 
 
 def test_many_series_grow_everything() -> None:
