@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obs import warm
+from obs.columnar import kernels_pages
 from obs.columnar.pages import ColumnChunk, equal_texts, has_texts
 
 TEXTS = st.sampled_from(["", "a", "b", "aa", "ab", "\0", "\x02\0\0\0aa", "größer", "x" * 300]) | st.text(max_size=5)
@@ -64,3 +66,23 @@ def test_pages_cut_short_are_told(tmp_path: Path, coded: bool) -> None:
                 equal_texts(file, chunk, b"text 7")
         finally:
             os.close(file)
+
+
+ABSURD = [1 << 60, (1 << 60) + 1, (1 << 63) - 1, 1 << 62, (1 << 62) + 1, (1 << 58) + 1, 0, 1]
+"""Heads of runs: longer than any page, some by just so much that a product with a width is small again, or empty."""
+
+
+@pytest.mark.parametrize("lead", ABSURD)
+def test_runs_longer_than_their_page_are_refused(lead: int) -> None:
+    """None of these reads where no byte is, nor goes on for ever."""
+    head, hits = varint(lead), np.zeros(8, np.bool_)
+    levels = len(head + b"\x01").to_bytes(4, "little") + head + b"\x01"
+    assert kernels_pages.levels(np.frombuffer(levels, np.uint8), np.ones(8, np.uint8)) == -1
+    all_there = b"\x02\0\0\0\x10\x01"
+    for width in (0, 16, 32):
+        codes = np.frombuffer(all_there + bytes([width]) + head + bytes(40), np.uint8)
+        assert not kernels_pages.equal_codes(codes, np.ones(8, np.uint8), 0, hits)
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
