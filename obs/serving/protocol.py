@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from obs.serving.lingering import LINGER_S, LingeringTransport
 from obs.serving.whole import Cycle, Taker, rendered
 
 MAX_HEAD_BYTES = 1 << 20
@@ -42,6 +43,8 @@ class BoundedHttp(HttpToolsProtocol):
     head_s = HEAD_S
     body_s = BODY_S
     idle_s = IDLE_S
+    linger_s = LINGER_S
+    transport: LingeringTransport  # type: ignore[assignment]
     _head_bytes = 0
     _in_head = True
     _half_closed = False
@@ -57,11 +60,13 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self.transport = LingeringTransport(transport, self.loop, self._is_unread, self.linger_s)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._end_head()
+        self.transport.lost()
         if self._whole is not None:
             self._whole.visit.leave()
             self._whole = None
@@ -69,6 +74,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes. A head is looked at after each piece, so that no more than a piece comes on top of the bound."""
+        if self.transport.lingers:
+            return
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
@@ -76,6 +83,11 @@ class BoundedHttp(HttpToolsProtocol):
                 self._refuse(b"431 Request Header Fields Too Large", TOO_LARGE)
         elif self._whole is not None and self._deadline is None:
             self._deadline = self.loop.call_later(self.body_s, self._body_too_late)
+
+    def handle_websocket_upgrade(self) -> None:
+        """The connection speaks another protocol from now on."""
+        self.transport = self.transport.raw  # type: ignore[assignment]
+        super().handle_websocket_upgrade()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Its answer is still due where a request is whole: what it sent may be stored."""
@@ -167,6 +179,10 @@ class BoundedHttp(HttpToolsProtocol):
         whole.keep_alive = False
         self._answer(whole, said)
 
+    def _is_unread(self) -> bool:
+        """Whether the client is in the middle of a request."""
+        return bool(self._in_head and self._head_bytes) or (self.cycle is not None and self.cycle.more_body)
+
     def _await_head(self) -> None:
         self._end_head()
         self._in_head, self._head_bytes = True, 0
@@ -183,9 +199,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, text: bytes) -> None:
         """Close the connection, in words where a request has begun and no answer to an earlier one is due."""
+        if not self.transport.is_closing():
+            if self._head_bytes and (self.cycle is None or self.cycle.response_complete):
+                self.transport.write(REFUSAL % (status, len(text), text))
+            self.transport.close()
         self._end_head()
-        if self.transport.is_closing():
-            return
-        if self._head_bytes and (self.cycle is None or self.cycle.response_complete):
-            self.transport.write(REFUSAL % (status, len(text), text))
-        self.transport.close()
