@@ -50,12 +50,15 @@ class MetadataRegistry:
                     self._by_metric[metric] = {description: None, **known}
 
     def of(self, metric: str | None = None) -> dict[str, list[Description]]:
-        """Descriptions by metric, the latest first; of one metric, where it is named."""
+        """Descriptions by metric, the latest first; of one metric, where it is named.
+
+        Clients read the first alone, so one that says nothing, as a federated page has, comes last.
+        """
         with self._lock:
             if metric is not None:
                 known = self._by_metric.get(metric)
-                return {metric: list(reversed(known))} if known else {}
-            return {name: list(reversed(known)) for name, known in self._by_metric.items()}
+                return {metric: _latest_first(known)} if known else {}
+            return {name: _latest_first(known) for name, known in self._by_metric.items()}
 
     def to_arrow(self) -> pa.RecordBatch:
         """Everything in the canonical schema, the latest of a metric last."""
@@ -65,6 +68,12 @@ class MetadataRegistry:
         return pa.RecordBatch.from_arrays(
             [pa.array(c, f.type) for c, f in zip(columns, METADATA, strict=True)], schema=METADATA
         )
+
+
+def _latest_first(known: dict[Description, None]) -> list[Description]:
+    latest = list(reversed(known))
+    latest.sort(key=lambda d: d.type == "unknown" and not d.help)
+    return latest
 
 
 def _rows(table: pa.RecordBatch | pa.Table) -> list[tuple[str, Description]]:
