@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from obs.model.schema import LABELS, MAX_ATTRIBUTE_COLUMNS, OVERFLOW, attribute_column, column_type
-from obs.otlp.limits import SPARSE_ROWS
+from obs.otlp.limits import RESOURCE_COLUMNS, SPARSE_ROWS
 from obs.otlp.values import Cell, cell_text
 
 Key = tuple[str, str, str]
 """What a column is for: scope, the attribute's key, its type."""
+
+RESOURCE = "resource"
+SERVICE = (RESOURCE, "service.name", "str")
 
 
 class Rows:
@@ -39,7 +42,7 @@ class Rows:
     def _set(self, row: int, key: Key, value: Any) -> None:
         column = self._columns.get(key)
         if column is None:
-            if len(self._columns) == MAX_ATTRIBUTE_COLUMNS:
+            if len(self._columns) >= MAX_ATTRIBUTE_COLUMNS + (RESOURCE_COLUMNS if key[0] == RESOURCE else 0):
                 text = cell_text((key[2], value))
                 self._overflow.setdefault(row, []).append((attribute_column(*key), text))
                 return
@@ -63,9 +66,14 @@ class Rows:
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
     def _fold_sparse(self) -> None:
-        """Columns that few rows have a value in to the overflow: of 400,000 rows each takes 1.6 MB, however few."""
-        sparse = [key for key, (rows, _) in self._columns.items() if len(rows) * SPARSE_ROWS < len(self._fixed)]
-        for key in sparse:
+        """Columns that few rows have a value in to the overflow: of 400,000 rows each takes 1.6 MB, however few.
+
+        Those of resources stay: stores know a span's service and a record's stream by them.
+        """
+        rows = {key: len(rows) for key, (rows, _) in self._columns.items()}
+        of_resources = sorted((key for key in rows if key[0] == RESOURCE), key=rows.__getitem__, reverse=True)
+        stay = {SERVICE, *of_resources[:RESOURCE_COLUMNS]}
+        for key in [key for key in rows if rows[key] * SPARSE_ROWS < len(self._fixed) and key not in stay]:
             name = attribute_column(*key)
             for row, value in zip(*self._columns.pop(key), strict=True):
                 self._overflow.setdefault(row, []).append((name, cell_text((key[2], value))))
