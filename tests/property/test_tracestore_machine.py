@@ -1,9 +1,11 @@
-"""The store against a dict: consume, flush, compact, reopen in any order; every search answers as the dict does."""
+"""The store against a dict: flush, compact, retain, reopen in any order; every search answers as the dict does."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from obs.columnar import head
 from obs.columnar.options import EngineOptions
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
+from obs.tracestore.traceql import plan
+from obs.tracestore.traceql.metrics.window import Window
 
 DAY = 86_400 * 10**9
 SERVICES = ("web", "cart", None)
@@ -34,9 +38,39 @@ def settled(row: SpanRow) -> SpanRow:
 ROWS = st.builds(
     SpanRow,
     trace=st.integers(1, 4), span=st.integers(1, 4), parent=st.integers(0, 5), service=st.sampled_from(SERVICES),
-    name=st.sampled_from(["a", "b"]), start=st.sampled_from([0, 5, 10, 50 * DAY]),
-    status=st.integers(0, 2), attributes=st.sampled_from([{}, {"k": 1}, {"k": "1"}, {"k": "x", "b": True}]),
+    name=st.sampled_from(["a", "b"]), start=st.sampled_from([0, 5, 10, 98 * DAY]),
+    status=st.integers(0, 2), attributes=st.sampled_from([{}, {"k": 1}, {"k": "1"}, {"k": True}, {"k": "x", "b": True}]),
 ).map(settled)  # fmt: skip
+
+
+def _k(kind: type, holds: Callable[[Any], bool]) -> Callable[[SpanRow], bool]:
+    """Whether a span has `k` of a type that satisfies something."""
+    return lambda s: type(s.attributes.get("k")) is kind and holds(s.attributes["k"])
+
+
+CONDITIONS: dict[str, Callable[[SpanRow], bool]] = {
+    '.k = "1"': _k(str, "1".__eq__),
+    ".k = 1": _k(int, lambda v: v == 1),
+    ".k = true": _k(bool, lambda v: v),
+    ".k > 0": _k(int, lambda v: v > 0),
+    'span.k != "1"': _k(str, "1".__ne__),
+    ".k != 1": _k(int, lambda v: v != 1),
+    "!(.k = 1)": lambda s: type(s.attributes.get("k")) is not int,
+    '!(.k = "1")': lambda s: s.attributes.get("k") != "1",
+    'resource.k = "1"': lambda s: False,
+    ".k = nil": lambda s: "k" not in s.attributes,
+    ".k != nil": lambda s: "k" in s.attributes,
+    '.k =~ "X"': lambda s: False,
+    '.k =~ "(?i)X"': _k(str, lambda v: bool(re.fullmatch("x", v))),
+    '.k !~ "(?i)X"': _k(str, lambda v: not re.fullmatch("x", v)),
+    '.b = "true"': lambda s: False,
+    ".b = true": lambda s: s.attributes.get("b") is True,
+    '.k = "1" || .b = true': lambda s: s.attributes.get("k") == "1" or "b" in s.attributes,
+    'name = "a" && .k = "x"': lambda s: s.name == "a" and s.attributes.get("k") == "x",
+    "resource.service.name = nil": lambda s: s.service is None,
+    "status != error && .k = 1": lambda s: s.status != 2 and type(s.attributes.get("k")) is int,
+}
+"""TraceQL's conditions on a span, and what they mean of a row: many differ in a type or in a sign alone."""
 
 
 class Clock:
@@ -109,8 +143,8 @@ class TraceMachine(RuleBasedStateMachine):
         self.model = Model()
         self.open()
 
-    def open(self) -> None:
-        options = EngineOptions(compact_interval_s=3600)
+    def open(self, retention_age_s: float | None = None) -> None:
+        options = EngineOptions(compact_interval_s=3600, retention_age_s=retention_age_s)
         self.store = TraceStore(Path(self.folder.name) / "traces", options, Clock())
         self.store.open()
         assert self.store.engine.wait_recovered()
@@ -151,6 +185,50 @@ class TraceMachine(RuleBasedStateMachine):
         _, row = spans[which % len(spans)]
         value = max(row.end - row.start, 0) if bound.endswith("duration_ns") else row.start
         self.search(replace(TraceQuery(limit=5), **{bound: max(value + off, 0)}))  # type: ignore[arg-type]
+
+    @rule(
+        text=st.sampled_from(sorted(CONDITIONS)), query=QUERIES, least=st.sampled_from([0, 0, 1, 2]),
+        change=st.sampled_from(["", "", "flush", "compact"]),
+    )  # fmt: skip
+    def ask_in_traceql(self, text: str, query: TraceQuery, least: int, change: str) -> None:
+        """Twice: what was remembered of blocks answers the second time, also where they changed in between."""
+        asked = plan(f"{{ {text} }}" + (f" | count() >= {least}" if least else ""))
+        asked_in = TraceQuery(start_ns=query.start_ns, end_ns=query.end_ns, limit=5)
+        self.traceql(asked.asked(asked_in), text, least)
+        if change:
+            self.store.flush()
+        if change == "compact":
+            self.store.engine.compact()
+        self.traceql(asked.asked(asked_in), text, least)
+        self.traceql(asked.asked(TraceQuery(limit=5)), text, least)
+
+    def traceql(self, query: TraceQuery, text: str, least: int) -> None:
+        found = [int.from_bytes(t.trace_id, "big") for t in self.store.search(query).traces]
+        assert set(found) == {t for t in (1, 2, 3, 4) if self.holds(t, text, query, max(least, 1))}
+        assert len(found) == len(set(found))
+
+    def holds(self, trace: int, text: str, query: TraceQuery, least: int) -> bool:
+        """Whether enough spans of a trace satisfy a condition, and one of these starts in the range."""
+        hits = [s for s in self.model.trace(trace) if CONDITIONS[text](s)]
+        return len(hits) >= least and any(query.start_ns <= s.start <= query.end_ns for s in hits)
+
+    @rule(text=st.sampled_from(sorted(CONDITIONS)), bounds=st.sampled_from([(0, 100 * DAY), (5, 10), (5, 5), (6, 9)]))
+    def measure(self, text: str, bounds: tuple[int, int]) -> None:
+        """A metric counts each span once, wherever its trace stands."""
+        found = self.store.measure(plan(f"{{ {text} }} | count_over_time()"), Window.whole(*bounds))
+        in_range = (s for s in self.model.spans.values() if bounds[0] <= s.start <= bounds[1])
+        counted = sum(v for series in found.series for v in series.values if v == v)
+        assert counted == sum(map(CONDITIONS[text], in_range))
+
+    @rule()
+    def retain(self) -> None:
+        """What is older than sixty days goes, once it is in blocks."""
+        self.store.flush()
+        self.store.close()
+        self.open(60 * 86_400)
+        self.store.engine.retain()
+        self.reopen()
+        self.model.spans = {key: s for key, s in self.model.spans.items() if s.start >= 40 * DAY}
 
     @rule(size=st.integers(1, 2), order=st.sampled_from(["start", "duration"]))
     def pages(self, size: int, order: str) -> None:

@@ -48,11 +48,14 @@ class Plan:
 
     @property
     def where(self) -> Expr | None:
-        """The condition on a span; None: every span. One filter alone is its expression: it needs no whole trace."""
+        """The condition on a span; None: every span, as for metrics calculated with, whose conditions are theirs.
+
+        One filter alone is its expression: it needs no whole trace.
+        """
         left = [stage for stage in self.pipeline.stages if not isinstance(stage, Select)]
         if len(left) == 1 and isinstance(left[0], Filter):
             return left[0].expr
-        return self.pipeline
+        return self.pipeline if self.pipeline.stages else None
 
     def asked(self, query: TraceQuery) -> TraceQuery:
         """A search by this plan's condition and order, with what `query` says beside it. Raises: QueryError."""

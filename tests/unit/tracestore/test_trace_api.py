@@ -262,6 +262,8 @@ def test_tempo_tags(client: TestClient) -> None:
     assert {v["value"] for v in get(client, "/tempo/api/v2/search/tag/kind/values")["tagValues"]} == {
         "server", "client", "internal",
     }  # fmt: skip
+    for q in ("({} | rate()) + 1", "({ status = error } | rate()) / ({} | rate())", "{ status = "):
+        assert get(client, "/tempo/api/v2/search/tag/service.name/values", q=q)["tagValues"]  # filters nothing
     assert client.get("/tempo/api/echo").text == "echo"
     assert get(client, "/tempo/api/status/buildinfo")["version"]
 

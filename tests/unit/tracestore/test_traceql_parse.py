@@ -10,6 +10,7 @@ from obs.tracestore.traceql import parse
 PLANS = {
     "{}": "None",
     "{ true }": "None",
+    "({ .a = 1 } | rate()) / ({ } | rate())": "None",
     "{ true && nestedSetParent < 0 }": "nestedSetParent < 0",
     '{ resource.service.name = "a b" && span.http.status_code >= 500 }': (
         '(resource.service.name = "a b" && span.http.status_code >= 500)'
