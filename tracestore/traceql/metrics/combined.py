@@ -53,7 +53,7 @@ def _shown(side: Plan | Combined | float) -> str:
 
 def measured(combined: Combined, ask: Callable[[Plan], Measured], window: Window, exemplars: int) -> Measured:
     """The series; `ask` measures one query, each once."""
-    found = {str(plan): plan for plan in combined.plans()}
+    found = {repr(plan): plan for plan in combined.plans()}  # as text two may read alike: quotes in values
     answers = {text: ask(plan) for text, plan in found.items()}
     stats = ReadStats()
     for answer in answers.values():
@@ -70,7 +70,7 @@ def _of(side: Plan | Combined | float, answers: Mapping[str, Measured]) -> Seque
     if isinstance(side, float):
         return side
     if not isinstance(side, Combined):
-        return answers[str(side)].series
+        return answers[repr(side)].series
     left, right = _of(side.left, answers), _of(side.right, answers)
     if isinstance(left, float):
         assert not isinstance(right, float)
