@@ -39,7 +39,8 @@ ROWS = st.builds(
     SpanRow,
     trace=st.integers(1, 4), span=st.integers(1, 4), parent=st.integers(0, 5), service=st.sampled_from(SERVICES),
     name=st.sampled_from(["a", "b"]), start=st.sampled_from([0, 5, 10, 98 * DAY]),
-    status=st.integers(0, 2), attributes=st.sampled_from([{}, {"k": 1}, {"k": "1"}, {"k": True}, {"k": "x", "b": True}]),
+    status=st.integers(0, 2),
+    attributes=st.sampled_from([{}, {"k": 1}, {"k": "1"}, {"k": True}, {"k": "x", "b": True}]),
 ).map(settled)  # fmt: skip
 
 

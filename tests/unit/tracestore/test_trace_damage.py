@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from span_batches import SpanRow, spans_batch, trace_id
 
+from obs import warm
 from obs.tracestore.query import TraceQuery
 from obs.tracestore.store import TraceStore
 from obs.tracestore.traceql import parse
@@ -18,10 +19,13 @@ EVER = (-(2**63), 2**63 - 1)
 @pytest.fixture
 def spoilt(tmp_path: Path) -> Iterator[TraceStore]:
     """Two blocks of 100 traces, both open; the spans of the first are then overwritten."""
+    warm.load_now("obs.tracestore.kernels")
     store = TraceStore(tmp_path)
     store.open()
     for first in (1, 1001):
-        store.consume(spans_batch(*(SpanRow(first + i, 1, attributes={"n": i}, start=i) for i in range(100))))
+        store.consume(
+            spans_batch(*(SpanRow(first + i, 1, attributes={"n": i, "s": f"t{i}"}, start=i) for i in range(100)))
+        )
         store.flush()
     assert len(numbers_of(store, -1)) == 200  # asked by another question: what was found once is not read again
     path = min(tmp_path.glob("blocks/*/spans.parquet"))
@@ -39,6 +43,7 @@ def numbers_of(store: TraceStore, least: int = 0) -> set[int]:
     "ask",
     [
         numbers_of,
+        lambda store: store.search(TraceQuery(where=parse('{ .s = "t7" }'), start_ns=EVER[0], end_ns=EVER[1])),
         lambda store: store.by_id(trace_id(1)),
         lambda store: store.tag_values(".n", *EVER),
         lambda store: store.dependencies(TraceQuery(where=parse("{ .n > 5 }"), start_ns=EVER[0], end_ns=EVER[1])),
