@@ -27,6 +27,8 @@ GAUGE_HINT = 3
 """The hint of gauge histograms, in `HISTOGRAMS`."""
 
 Pairs = dict[str, str]
+Sample = tuple[str, Pairs, float, Exemplar | None]
+"""Suffix of the name, further labels, value, exemplar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def _family(page: Page, data: bytes, histograms: Histograms) -> None:
             family.unit = _text(value)
     page.families[name] = family
     for metric in metrics:
-        page.rows.extend(_metric(name, family.kind, metric, histograms))
+        rows = list(_metric(name, family.kind, metric, histograms))
+        page.has_starts |= bool(rows and rows[-1].start_ms)
+        page.rows += rows
 
 
 def _metric(name: str, kind: str, data: bytes, histograms: Histograms) -> Iterator[Row]:
@@ -87,21 +91,23 @@ def _metric(name: str, kind: str, data: bytes, histograms: Histograms) -> Iterat
         elif number in (GAUGE, COUNTER, SUMMARY, UNTYPED, HISTOGRAM):
             values.append((number, _bytes(value)))
     for number, message in values:
-        native = _native(message, kind) if number == HISTOGRAM and histograms.native else None
+        native, start_ms = _native(message, kind) if number == HISTOGRAM and histograms.native else (None, 0)
         if native is not None:
             count = float(str(native.columns[1]))
-            yield Row(series_text({METRIC_NAME: name, **labels}), count, t_ms, None, native)
+            yield Row(series_text({METRIC_NAME: name, **labels}), count, t_ms, None, native, start_ms)
             if not histograms.classic_too:
                 continue
-        for suffix, more, figure, exemplar in _samples(number, message):
-            yield Row(series_text({METRIC_NAME: name + suffix, **labels, **more}), figure, t_ms, exemplar)
+        samples, start_ms = _samples(number, message)
+        for suffix, more, figure, exemplar in samples:
+            text = series_text({METRIC_NAME: name + suffix, **labels, **more})
+            yield Row(text, figure, t_ms, exemplar, None, start_ms)
 
 
-def _native(data: bytes, kind: str) -> Native | None:
-    """A histogram's native form; None where it has none.
+def _native(data: bytes, kind: str) -> tuple[Native | None, int]:
+    """A histogram's native form, None where it has none, and when it began.
 
     1, 4 count (int, float), 2 sum, 5 schema, 6 zero threshold, 7, 8 zero count (int, float), 9 to 11 negative spans,
-    deltas, counts, 12 to 14 positive ones, 16 exemplars.
+    deltas, counts, 12 to 14 positive ones, 15 created, 16 exemplars.
     """
     one: dict[int, wire.Value] = {}
     many: dict[int, list[wire.Value]] = {}
@@ -114,14 +120,15 @@ def _native(data: bytes, kind: str) -> Native | None:
     zero = _double(one[8]) if 8 in one else float(_int(one.get(7, 0)))
     threshold = _double(one.get(6, 0))
     if not (9 in many or 12 in many or threshold > 0 or zero > 0):
-        return None
+        return None, 0
     schema = wire.zigzag(one.get(5, 0))
     positive, negative = side(many, 12, 13, 14), side(many, 9, 10, 11)
     if positive is None or negative is None or not -4 <= schema <= 8:
         raise TypeError("a histogram's spans and counts do not fit each other")
     hint = GAUGE_HINT if kind == "gaugehistogram" else 0
     columns = (schema, count, _double(one.get(2, 0)), threshold, zero, *positive, *negative, None, hint)
-    return Native(columns, tuple(_exemplar(_bytes(e)) for e in many.get(16, ())))
+    native = Native(columns, tuple(_exemplar(_bytes(e)) for e in many.get(16, ())))
+    return native, _time_ms(one[15]) if 15 in one else 0
 
 
 def _exemplar(data: bytes) -> Exemplar:
@@ -135,18 +142,26 @@ def _exemplar(data: bytes) -> Exemplar:
         elif number == 2:
             value = _double(found)
         elif number == 3:
-            at = dict(fields(_bytes(found)))
-            t_ms = wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
+            t_ms = _time_ms(found)
     return Exemplar(make_labels(labels), value, t_ms)
 
 
-def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float, Exemplar | None]]:
-    """(suffix of the name, further labels, value, exemplar)."""
+def _time_ms(timestamp: Any) -> int:
+    """A google.protobuf.Timestamp: 1 seconds, 2 nanoseconds."""
+    at = dict(fields(_bytes(timestamp)))
+    return wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
+
+
+def _samples(number: int, data: bytes) -> tuple[list[Sample], int]:
+    """The samples of a value without what is native in it, and when what it counts began (0: it does not say)."""
     if number in (GAUGE, COUNTER, UNTYPED):
         found = dict(fields(data))
         example = _exemplar(_bytes(found[2])) if number == COUNTER and 2 in found else None
-        yield "", {}, _double(found.get(1, 0)), example
-        return
+        began_ms = _time_ms(found[3]) if number == COUNTER and 3 in found else 0
+        return [("", {}, _double(found.get(1, 0)), example)], began_ms
+    samples = list[Sample]()
+    start_ms = 0
+    created = 4 if number == SUMMARY else 15
     label, key, cumulative, suffix = ("quantile", 1, 2, "") if number == SUMMARY else ("le", 2, 1, "_bucket")
     count: Any = 0
     total: Any = 0
@@ -163,11 +178,13 @@ def _samples(number: int, data: bytes) -> Iterator[tuple[str, Pairs, float, Exem
             figure = part.get(cumulative, 0)
             example = _exemplar(_bytes(part[3])) if number == HISTOGRAM and 3 in part else None
             counted = _double(figure) if number == SUMMARY else float(_int(figure))
-            yield suffix, {label: bound_text(edge)}, counted, example
+            samples.append((suffix, {label: bound_text(edge)}, counted, example))
+        elif field == created:
+            start_ms = _time_ms(value)
     if number == HISTOGRAM and not seen_infinity:
-        yield "_bucket", {"le": "+Inf"}, float(_int(count)), None
-    yield "_count", {}, float(_int(count)), None
-    yield "_sum", {}, _double(total), None
+        samples.append(("_bucket", {"le": "+Inf"}, float(_int(count)), None))
+    samples += [("_count", {}, float(_int(count)), None), ("_sum", {}, _double(total), None)]
+    return samples, start_ms
 
 
 def _bytes(value: Any) -> bytes:

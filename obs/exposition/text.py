@@ -22,6 +22,9 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 _EXEMPLAR = " # {"
 
+CREATED = "_created"
+"""What OpenMetrics adds to the name of a family for the sample that says when the metric began."""
+
 
 class ExpositionError(UserError):
     """A page that cannot be read; `page` is what stands before the fault, where that is known."""
@@ -47,13 +50,17 @@ class Native(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A sample; `series` is its name and labels as they stand on the line. A native histogram's value is its count."""
+    """A sample; `series` is its name and labels as they stand on the line. A native histogram's value is its count.
+
+    `start_ms`: when what it counts began, where the row itself says so (in protobuf; 0: it does not).
+    """
 
     series: str
     value: float
     t_ms: int | None
     exemplar: Exemplar | None
     native: Native | None = None
+    start_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -72,6 +79,8 @@ class Page:
     rows: list[Row] = field(default_factory=list)
     families: dict[str, Family] = field(default_factory=dict)
     kinds: list[tuple[int, str]] = field(default_factory=list)  # from which row on, what the last TYPE line said
+    has_starts: bool = False  # whether rows have a `start_ms`
+    has_created: bool = False  # whether rows may say when those beside them began, by a name on `_created`
 
     def kind(self, row: int) -> str:
         """What the TYPE line above a row says; empty where there is none."""
@@ -81,7 +90,7 @@ class Page:
 
 def parse(text: str, openmetrics: bool = False) -> Page:
     """Read a page. Raises: ExpositionError with line and column."""
-    page = Page()
+    page = Page(has_created=openmetrics and CREATED in text)
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             continue

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.relabel import relabel
+from obs.collector.receivers.scrape.starts import Starts
 from obs.collector.receivers.scrape.targets import Target
 from obs.errors import UserError
 from obs.exposition import Page, Row, series_labels
@@ -72,6 +73,7 @@ class TargetSeries:
         self._seen: set[int] = set()  # series of the last page that was taken
         self._kept_by = -1  # the cache's generation in which the store was told all labels
         self._untold: list[int] = []
+        self._starts = Starts()
         self._reports = {
             name: make_labels({**self._own, METRIC_NAME: name}) for name in (REPORTS if reports is None else reports)
         }
@@ -94,9 +96,10 @@ class TargetSeries:
             [*times, *([at_ms] * (len(gone) + len(self._reports)))],
             [*(row.value for _, row in rows), *([STALE] * len(gone)), *figures],
         )
+        begun = self._starts.news(rows, times, page)
         self._live, self._seen = live, {i for i, _ in rows}
         self._forget(page.rows)
-        return self._decoder(samples, rows, page, at_ms, told.kept - len(rows)), told
+        return self._decoder(samples, rows, page, at_ms, told.kept - len(rows), begun), told
 
     def counted(self, page: Page) -> Told:
         """What a page comes to that is not to be taken."""
@@ -123,8 +126,9 @@ class TargetSeries:
         return self._decoder(_samples(ids, [at_ms] * len(ids), [STALE] * len(ids)), (), Page(), at_ms)
 
     def _decoder(
-        self, samples: pa.RecordBatch, rows: Sequence[tuple[int, Row]], page: Page, at_ms: int, repeated: int = 0
-    ) -> Callable[[SeriesCache], Decoded]:
+        self, samples: pa.RecordBatch, rows: Sequence[tuple[int, Row]], page: Page, at_ms: int, repeated: int = 0,
+        begun: Sequence[tuple[int, int, int]] = (),
+    ) -> Callable[[SeriesCache], Decoded]:  # fmt: skip
         def decode(cache: SeriesCache) -> Decoded:
             draft = Draft(cache)
             known = self._kept_by == cache.generation
@@ -141,6 +145,8 @@ class TargetSeries:
                 if row.native is not None:
                     t_ms = at_ms if row.t_ms is None or not self._job.honor_timestamps else row.t_ms
                     draft.histogram(series_id, t_ms, row.native.columns)
+            for told in begun:
+                draft.start(*told)
             for name, family in page.families.items():
                 draft.family((name, family.kind, family.unit, family.help))
             return draft.finish(samples, {DUPLICATE: repeated} if repeated else {})
@@ -152,8 +158,9 @@ class TargetSeries:
         self._untold = []
 
     def refused(self) -> None:
-        """It has not: all labels go along next time."""
+        """It has not: all labels and starts go along next time."""
         self._kept_by = -1
+        self._starts.forget()
 
     def _told(self, ids: Sequence[int]) -> Told:
         kept = len(ids) - ids.count(_DROPPED)
@@ -255,6 +262,7 @@ class TargetSeries:
         kept = set(self._ids.values())
         self._labels = {i: labels for i, labels in self._labels.items() if i in kept}
         self._untold = [i for i in self._untold if i in kept]
+        self._starts.keep(kept, here)
 
 
 SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info", "_gcount", "_gsum")
