@@ -240,3 +240,31 @@ def test_rates_where_samples_lie(
     want, wanted = kernels_rates.extrapolated(*columns(live), ends, range_s * 1000, is_counter, True)
     assert (present == wanted).all()
     assert (out[present].view(np.int64) == want[present].view(np.int64)).all()
+
+
+@examples(200)
+@given(
+    rises=st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.0, 1e9, math.nan, math.inf]), max_size=150),
+    resets=st.lists(st.integers(0, 150), max_size=4),
+    gap=st.integers(1, 20),
+    hop=st.integers(1, 5),
+    begin=st.integers(-60, 60),
+    range_ms=st.integers(1, 200),
+    steps=st.integers(2, 60),
+    is_counter=st.booleans(),
+)
+def test_rates_at_even_gaps(
+    rises: list[float], resets: list[int], gap: int, hop: int, begin: int, range_ms: int, steps: int, is_counter: bool
+) -> None:
+    """At steps that are so many samples apart each window is what it is by itself, to the last bit."""
+    grown = [0.0]
+    for i, rise in enumerate(rises):
+        grown.append(0.0 if i in resets else (grown[-1] if math.isfinite(grown[-1]) else 1.0) + rise)
+    t_ms = begin + gap * np.arange(len(grown))
+    offsets, numbers, ends = np.array([0, len(grown)]), np.array(grown), gap * hop * np.arange(steps)
+    out, present = kernels_rates.extrapolated(offsets, t_ms, numbers, ends, range_ms, is_counter, True)
+    for step in range(steps):
+        at = ends[step : step + 1]
+        want, wanted = kernels_rates.extrapolated(offsets, t_ms, numbers, at, range_ms, is_counter, True)
+        assert present[0, step] == wanted[0, 0]
+        assert out[0, step].view(np.int64) == want[0, 0].view(np.int64)
