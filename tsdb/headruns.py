@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -21,6 +22,8 @@ from obs.tsdb.sorting import sort_rows
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
+NONE = np.empty(0, np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -34,6 +37,8 @@ class Run:
 
     def chosen(self, wanted: I64) -> I64:
         """Positions of those of some ordinals (rising) that are here."""
+        if not len(self.ordinals):
+            return NONE
         if 8 * len(wanted) < len(self.ordinals):
             at = np.searchsorted(self.ordinals, wanted)
             at = at[at < len(self.ordinals)]
@@ -44,6 +49,9 @@ class Run:
     def nbytes(self) -> int:
         """Memory held."""
         return 16 * len(self.t_ms) + 24 * len(self.ordinals)
+
+
+NO_RUN = Run(NONE, NONE, NONE, NONE, np.empty(0))
 
 
 def sorted_run(table: pa.Table, index: SeriesIndex) -> Run:
@@ -62,17 +70,30 @@ class Few:
     """Some series among many, to be taken from tables of heads whose rows are not sorted yet."""
 
     def __init__(self, index: SeriesIndex, ordinals: I64) -> None:
-        self._ordinals = ordinals
-        self._table = IdTable.of(index.ids(ordinals))  # small, so that a look-up stays in a core's cache
+        self._index, self._ordinals = index, ordinals
+
+    @cached_property
+    def _table(self) -> IdTable:
+        """Small, so that many look-ups stay in a core's cache."""
+        return IdTable.of(self._index.ids(self._ordinals))
 
     def run(self, table: pa.Table) -> Run:
         """Their rows, sorted; the others are passed by."""
-        ranks = self._table.lookup(whole(table.column("series_id")))
+        ids = whole(table.column("series_id"))
+        ranks = self._ranks(ids) if len(ids) < SORTED_RUN_ROWS else self._table.lookup(ids)
         rows = np.flatnonzero(ranks >= 0)
+        if not len(rows):
+            return NO_RUN
         t_ms, values = (whole(table.column(name))[rows] for name in ("t_ms", "value"))
         order, counts = sort_rows(ranks[rows], t_ms, len(self._ordinals))
         ends, some = np.cumsum(counts), counts > 0
         return Run(self._ordinals[some], (ends - counts)[some], ends[some], t_ms[order], values[order])
+
+    def _ranks(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Of few ids the position of each among the series, -1 where it is none: no table needs to be made."""
+        ordinals = self._index.ordinals(ids)
+        at = np.minimum(np.searchsorted(self._ordinals, ordinals), len(self._ordinals) - 1)
+        return np.where(self._ordinals[at] == ordinals, at, -1).astype(np.int32)
 
 
 def series_ordinals(table: pa.Table, index: SeriesIndex) -> npt.NDArray[np.int32]:

@@ -22,8 +22,8 @@ def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
     Raises: pa.ArrowException where a column has types that no wider one holds.
     """
     tables = [t for t in tables if t.num_rows] or list(tables[:1])
-    if not tables:
-        return pa.table({})
+    if len(tables) < 2:
+        return tables[0] if tables else pa.table({})
     try:
         return pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowTypeError, pa.ArrowInvalid):  # written by versions that disagreed on a column's type

@@ -16,7 +16,7 @@ from obs.tsdb.kernels_laid import at_address, longest, merged
 from obs.tsdb.promql.kernels import F64, I64, STALE_BITS, Bool
 
 FEW_FALLS = 16
-"""Of a counter that is reset at most once in so many samples windows are worked out as if it were not, some then anew."""
+"""Of a counter that falls at most once in so many samples windows are worked out as if it did not, some of them anew."""
 
 
 @njit(nogil=True, cache=True)
