@@ -23,6 +23,9 @@ from obs.tsdb.promql.values import F64, I64, Bool, is_hist
 AS_GO = (1e-4, 1e15)
 """Magnitudes that orjson writes with the digits of Go, and with `.0` behind whole numbers."""
 
+FAR_MS = 10**15
+"""Times before which a double of seconds tells thousandths apart."""
+
 POINTS = 1 << 18
 """Points that are written at one time: about 8 MB of text."""
 
@@ -52,9 +55,13 @@ def time_texts(times: I64) -> list[str]:
 
 def _openings(times: I64) -> tuple[U8, I64]:
     """Of each time the start of a point, up to its value; one after the other, and where each ends."""
+    from obs.tsdb.promql.kernels_text import SPARE, openings
+
+    if not len(times) or max(abs(int(times[0])), abs(int(times[-1]))) < FAR_MS:
+        return openings(times)
     texts = [f'[{text},"' for text in time_texts(times)]
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    return np.frombuffer("".join(texts).encode(), np.uint8), ends
+    return np.frombuffer(("".join(texts) + " " * SPARE).encode(), np.uint8).copy(), ends
 
 
 def _metric(result: Result, row: int) -> str:
@@ -97,17 +104,24 @@ def _points(present: Bool, values: F64, opened: tuple[U8, I64]) -> list[bytes]:
     """The points of each row, without brackets; `opened`: of each time the start of a point, up to its value."""
     from obs.tsdb.promql.kernels_text import points
 
-    text, ends = points(present, *opened, np.frombuffer(_numbers(values[present]), np.uint8))
+    text, ends = points(present, *opened, _numbers(values[present]))
     body = memoryview(text)
     return [bytes(body[start : max(stop - 1, start)]) for start, stop in pairwise([0, *ends.tolist()])]
 
 
-def _numbers(values: F64) -> bytes:
-    """The texts of values, a comma or a bracket behind each, perhaps with `.0` where Go leaves it out."""
+def _numbers(values: F64) -> U8:
+    """The texts of values, a comma behind each, perhaps with `.0` where Go leaves it out; and bytes to spare."""
+    from obs.tsdb.promql.kernels_text import SPARE
+
     size = np.abs(values)
     if bool((((size >= AS_GO[0]) & (size < AS_GO[1])) | (size == 0)).all()):
-        return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
-    return ",".join(number_texts(values).to_pylist()).encode() + b"]"
+        texts = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:]
+    else:
+        texts = ",".join(number_texts(values).to_pylist()).encode() + b"]"
+    found = np.empty(len(texts) + SPARE, np.uint8)
+    found[: len(texts)] = np.frombuffer(texts, np.uint8)
+    found[len(texts) - 1 :] = ord(",")
+    return found
 
 
 def number_texts(values: F64) -> pa.Array:

@@ -16,7 +16,7 @@ from obs.tsdb.kernels_laid import at_address, longest, merged
 from obs.tsdb.promql.kernels import F64, I64, STALE_BITS, Bool
 
 FEW_FALLS = 16
-"""Of a counter that falls at most once in so many samples windows are worked out as if it did not, some of them anew."""
+"""A counter that falls at most once in so many samples is worked out as if it did not, and some windows then anew."""
 
 
 @njit(nogil=True, cache=True)
