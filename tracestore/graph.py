@@ -18,6 +18,7 @@ from obs.tracestore import catalog, limits
 from obs.tracestore.catalog import Edges
 from obs.tracestore.evaluate import SpanRows
 from obs.tracestore.ids import Words
+from obs.tracestore.keptedges import KeptEdges
 from obs.tracestore.matching import Condition, by_traces, groups_of, matching_rows
 from obs.tracestore.names import PARENT_POSITION, SERVICE
 from obs.tracestore.query import TraceQuery
@@ -42,7 +43,7 @@ class GraphEdge:
 
 
 def dependencies(
-    sources: Sequence[Source], split_keys: Words, split_rows: SplitRows, query: TraceQuery
+    sources: Sequence[Source], split_keys: Words, split_rows: SplitRows, kept: KeptEdges, query: TraceQuery
 ) -> list[GraphEdge]:
     """Edges by the called spans that the query selects, sorted."""
     condition = Condition(query.expression(), query.start_ns, query.end_ns)
@@ -67,9 +68,14 @@ def dependencies(
     if tables:
         joined = MemorySource("split", concatenate(tables))
         unread.append((joined, np.zeros(len(joined.traces), bool)))
+
+    def count(part: tuple[Source, Mask]) -> Edges:
+        source, split = part
+        return kept.edges(source, condition, split, lambda: _edges(source, condition, split))
+
     if unread:
         with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
-            found += pool.map(lambda part: _edges(part[0], condition, part[1]), unread)
+            found += pool.map(count, unread)
     sums = catalog.join_edges(found, taken)
     return [
         GraphEdge(p, c, s.calls, s.errors, s.duration_ns, s.buckets) for (p, c), s in sorted(sums.items()) if s.calls

@@ -44,6 +44,13 @@ SERVICES_KEPT = 64
 REMEMBERED_CHARS = 1_000
 """Length of a condition whose traces of a block are remembered: what is longer is hardly asked twice."""
 
+EDGE_CELLS_KEPT = 200_000
+"""Buckets of edges that are remembered by block and condition, 100 bytes each: of 16 services some twenty conditions
+over ten blocks."""
+
+EDGES_ENTRY_CELLS = 16
+"""What remembering the edges of a block takes beside its buckets: its key, mostly the condition's text."""
+
 DEFAULT_LIMIT = 20
 """Traces a search returns where it names no limit; Jaeger's and Tempo's number."""
 

@@ -18,6 +18,7 @@ from obs.tracestore import limits
 from obs.tracestore.filenames import SPANS
 from obs.tracestore.headruns import SortedRuns
 from obs.tracestore.ids import Words
+from obs.tracestore.keptedges import KeptEdges
 from obs.tracestore.repeats import Repeats
 from obs.tracestore.sources import BlockSource, MemorySource, Rows, Source
 from obs.tracestore.splitrows import SplitRows
@@ -34,6 +35,7 @@ class OpenedSources:
         self.runs = SortedRuns()
         self.splits = SplitTraces()
         self.split_rows = SplitRows()
+        self.edges = KeptEdges()
         self.repeats = Repeats(self.splits)
 
     def snapshot(self, view: View) -> Snapshot:

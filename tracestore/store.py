@@ -148,8 +148,8 @@ class TraceStore:
 
     def dependencies(self, query: TraceQuery) -> list[GraphEdge]:
         """Calls between services by the spans that a query selects; its limit and order do not matter."""
-        rows = self._opened.split_rows
-        return self._answer(lambda snapshot: dependencies(snapshot.sources, snapshot.split_keys(), rows, query))
+        rows, edges = self._opened.split_rows, self._opened.edges
+        return self._answer(lambda snapshot: dependencies(snapshot.sources, snapshot.split_keys(), rows, edges, query))
 
     def monitor(self, query: MonitorQuery) -> list[Series]:
         """Calls, errors or latencies of services over time."""

@@ -250,7 +250,17 @@ class TraceMachine(RuleBasedStateMachine):
             counted = connection.execute(f"SELECT count(*) FROM ({views[0].sql})").fetchone()
         assert counted == (len(self.model.spans),)
 
-    @rule(query=QUERIES)
+    @rule(query=QUERIES, change=st.sampled_from(["", "flush", "compact"]))
+    def graphs(self, query: TraceQuery, change: str) -> None:
+        """Twice, as in TraceQL."""
+        self.graph(query)
+        if change:
+            self.store.flush()
+        if change == "compact":
+            self.store.engine.compact()
+        self.graph(query)
+        self.graph(replace(query, start_ns=0, end_ns=100 * DAY))
+
     def graph(self, query: TraceQuery) -> None:
         """The graph is that of the traces as they are read."""
         wanted: Counter[tuple[str, str]] = Counter()
