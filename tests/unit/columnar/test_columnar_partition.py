@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from examples import examples
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obs.columnar.layout import TableLayout
 from obs.columnar.partition import partition_keys, partition_label, split, time_range
@@ -37,7 +42,7 @@ def test_labels(day: str, label: str) -> None:
     assert partition_label(int(partition_keys(days, NOW_DAY)[0])) == label
 
 
-def tables(times: list[int], marks: list[int], names: int) -> dict[str, pa.Table]:
+def tables(times: Sequence[int | None], marks: list[int], names: int) -> dict[str, pa.Table]:
     return {
         "rows": pa.table({"t": pa.array(times, pa.int64()), "n": range(len(times))}),
         "marks": pa.table({"t_ms": pa.array(marks, pa.int64())}),
@@ -51,6 +56,23 @@ def test_rows_keep_their_order_and_names_go_everywhere() -> None:
     assert [p.tables["rows"]["n"].to_pylist() for p in parts] == [[1, 3], [0, 2]]
     assert [p.tables["marks"].num_rows for p in parts] == [0, 1]
     assert [p.tables["names"].num_rows for p in parts] == [2, 2]
+
+
+near = st.integers(-20 * DAY, 5 * DAY).map(lambda past: NOW + past)
+times = st.one_of(near, st.integers(-5000 * DAY, 900 * DAY).map(lambda past: NOW + past), st.none())
+anytime = st.one_of(times, st.integers(-(1 << 63), (1 << 63) - 1))
+
+
+@given(st.one_of(*(st.lists(each, min_size=1, max_size=9) for each in (near, times, anytime))), st.integers(1, 3))
+@examples(300)
+def test_each_row_goes_where_its_day_does(some: list[int | None], repeated: int) -> None:
+    rows = [t for t in some for _ in range(repeated)]
+    expected: dict[str, list[int]] = {}
+    for row, t in enumerate(rows):
+        day = np.array([(t or 0) // DAY])
+        expected.setdefault(partition_label(int(partition_keys(day, NOW_DAY)[0])), []).append(row)
+    parts = {p.partition: p.tables["rows"]["n"].to_pylist() for p in split(tables(rows, [], 0), LAYOUTS, NOW)}
+    assert parts == expected
 
 
 def test_random_times_make_few_partitions() -> None:
