@@ -213,6 +213,29 @@ def test_pick(rows: list[list[float | None]], k: int) -> None:
         assert sorted(np.flatnonzero(chosen[:, step]).tolist()) == sorted(ranked)
 
 
+numbers_or_none = st.one_of(st.none(), *[st.integers(0, 20).map(float)] * 5)
+
+
+@examples(150)
+@given(
+    some=st.lists(numbers_or_none, min_size=12, max_size=40), first=st.integers(0, 9), hop=st.integers(1, 3),
+    across=st.integers(2, 7), is_counter=st.booleans(),
+)  # fmt: skip
+def test_rates_of_samples_left_out(
+    some: list[float | None], first: int, hop: int, across: int, is_counter: bool
+) -> None:
+    """A sample each ten seconds, some left out: windows are much like the one before, but not quite."""
+    samples = [(first + 10 * i, value) for i, value in enumerate(some) if value is not None]
+    ends, range_s = range(0, 10 * len(some) + 60, 10 * hop), 10 * across
+    windows = (*columns([samples]), np.array(ends, np.int64) * 1000, range_s * 1000)
+    out, present = kernels_rates.extrapolated(*windows, is_counter, False)
+    for step, end in enumerate(ends):
+        window = [s for s in samples if end - range_s < s[0] <= end]
+        want = increase(window, end - range_s, end, is_counter)
+        assert bool(present[0, step]) == (want is not None)
+        assert want is None or same(float(out[0, step]), want), (window, end)
+
+
 pieces = st.lists(st.lists(st.tuples(st.integers(0, 60), st.one_of(values, st.just(STALE))), max_size=8), max_size=4)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metric_rows import held, mixed_batch
+from metric_rows import bits, held, mixed_batch
 
 from obs.columnar.block import BlockFolderWriter
 from obs.columnar.options import EngineOptions
 from obs.model.labels import Labels, Matcher, MatchOp, make_labels
-from obs.tsdb import catalog, labelfile, writing
+from obs.tsdb import catalog, labelfile, merging, writing
 from obs.tsdb.blocks import BlockSeries, Written
 from obs.tsdb.filenames import LABELS
 from obs.tsdb.index import SeriesIndex
@@ -172,6 +172,31 @@ def test_series_of_a_block_just_written_are_as_those_that_are_read_back(tmp_path
                         assert (one.dtype, one.tolist()) == (other.dtype, other.tolist()), field.name
                     else:
                         assert one == other or field.name == "footer", field.name
+
+
+@pytest.mark.parametrize("asked", [(), ("m3",)])
+def test_blocks_that_nobody_read_are_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    """Nobody, or whoever asked for one metric of them."""
+    monkeypatch.setattr(merging, "SLICE_ROWS", 20)
+    parts = [rows(0, 10)[1:], [*rows(8, 10), (make_labels({"__name__": "a"}), T0, 1.0)]]
+    with closing(MetricStore(tmp_path / "metrics", OPTIONS)) as store:
+        store.open()
+        for part in parts:
+            store.consume(mixed_batch(part, [(FLEET[0][0], T0 + 1, 1.0, "trace")]))
+            store.flush()
+    monkeypatch.setattr(MetricStore, "_load", lambda self: (self._metadata_read.set(), self._labels_read.set()))
+    with closing(MetricStore(tmp_path / "metrics", OPTIONS)) as store:
+        store.open()
+        assert store.engine.wait_recovered(30)
+        assert [len(store.select([m("__name__", name)], T0, T0).labels) for name in asked] == [4] * len(asked)
+        store.engine.compact()
+        with store.view() as view:
+            assert len(view.blocks) == 1
+        assert held(store.select([], T0, T0 + 99)) == {(labels, t): bits(v) for part in parts for labels, t, v in part}
+        assert set(store.series([])) == {labels for part in parts for labels, *_ in part}
+        assert [(labels, len(each)) for labels, each in store.exemplars([], T0, T0 + 99)] == [(FLEET[0][0], 1)]
 
 
 @pytest.mark.parametrize(("read", "paused"), [("ahead", True), ("of", False)])
