@@ -20,17 +20,22 @@ from obs.errors import ObsError, QueryError
 from obs.model.durations import duration_text
 from obs.tsdb.forms import json_bytes, read_pairs
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
+from obs.tsdb.promql.counting import Counts
 from obs.tsdb.promql.lexer import duration_ms
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.plan import Node
 from obs.tsdb.promql.printer import pretty
 from obs.tsdb.promql.tree import tree
+from obs.tsdb.promql.values import I64
 
 STATS = ("true", "all")
 USE_STARTS = "X-Prometheus-Use-Start-Timestamps"
 """The header that says whether a query heeds start timestamps."""
 
 Parameters = Mapping[str, str]
+Count = Callable[[str], tuple[I64, Counts]]
+"""How many samples each step of a query looks at, with the steps' times."""
+
 PREFIX = "/api/v1"
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
@@ -99,7 +104,11 @@ def _endpoint(answer: Callable[[Parameters], Response]) -> Callable[..., Respons
 def _instant(promql: PromQL, p: Parameters, now_ms: int) -> Response:
     t_ms = read_time(p, "time", now_ms)
     lookback, timeout = read_lookback(p), read_timeout(p)
-    return _answer(p, lambda q: promql.query(q, t_ms, lookback, timeout, use_starts=_use_starts(p)))
+    return _answer(
+        p,
+        lambda q: promql.query(q, t_ms, lookback, timeout, use_starts=_use_starts(p)),
+        lambda q: promql.counts(q, (t_ms, t_ms, 0), lookback, timeout),
+    )
 
 
 def _range(promql: PromQL, p: Parameters) -> Response:
@@ -116,11 +125,13 @@ def _range(promql: PromQL, p: Parameters) -> Response:
     lookback, timeout = read_lookback(p), read_timeout(p)
     anew = p.get("nocache", "") not in ("", "0", "false")
     return _answer(
-        p, lambda q: promql.query_range(q, start, end, max(step, 1), lookback, timeout, anew, _use_starts(p))
+        p,
+        lambda q: promql.query_range(q, start, end, max(step, 1), lookback, timeout, anew, _use_starts(p)),
+        lambda q: promql.counts(q, (start, end, max(step, 1)), lookback, timeout),
     )
 
 
-def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:
+def _answer(p: Parameters, evaluate: Callable[[str], Result], count: Count) -> Response:
     limit = whole_number("limit", p.get("limit", ""))
     try:
         result = evaluate(p.get("query", ""))
@@ -135,7 +146,7 @@ def _answer(p: Parameters, evaluate: Callable[[str], Result]) -> Response:
         cause = "is deprecated and will be rejected in the next major release"
         warnings.append(f'value "{stats}" for parameter "stats" {cause}, use "true" or "all"')
     if stats:
-        body = body[:-1] + b',"stats":' + json_bytes(_stats(result)) + b"}"
+        body = body[:-1] + b',"stats":' + json_bytes(_stats(result, count(p["query"]), stats == "all")) + b"}"
     return _success(body, warnings, list(result.infos))
 
 
@@ -146,13 +157,22 @@ def _parsed(p: Parameters) -> Node:
         raise BadParameter("query", str(e)) from None
 
 
-def _stats(result: Result) -> dict[str, object]:
+def _stats(result: Result, counted: tuple[I64, Counts], each_step: bool) -> dict[str, object]:
+    """Prometheus's statistics of a query; `each_step`: its samples by step, too."""
+    times, counts = counted
     seconds = float(result.stats.get("seconds", 0.0))
     samples = int(result.stats.get("samples", 0))
     timings = {"evalTotalTime": seconds, "resultSortTime": 0.0, "queryPreparationTime": 0.0,
                "innerEvalTime": seconds, "execQueueTime": 0.0, "execTotalTime": seconds}  # fmt: skip
-    sizes = {"totalQueryableSamples": samples, "peakSamples": max(samples, int(result.present.sum())),
-             "samplesRead": samples, "seriesTouched": int(result.stats.get("series", 0))}  # fmt: skip
+    sizes: dict[str, object] = {
+        "totalQueryableSamples": int(counts.looked_at.sum()),
+        "samplesRead": int(counts.read.sum()),
+        "peakSamples": max(samples, int(result.present.sum())),
+        "seriesTouched": int(result.stats.get("series", 0)),
+    }
+    if each_step:
+        for name, column in (("totalQueryableSamples", counts.looked_at), ("samplesRead", counts.read)):
+            sizes[f"{name}PerStep"] = [[t / 1000, n] for t, n in zip(times.tolist(), column.tolist(), strict=True)]
     return {"timings": timings, "samples": sizes, "source": dict(result.stats)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from obs.errors import QueryError, QueryLimit
 from obs.model.ports import SampleSource, VectorSample
@@ -20,7 +21,10 @@ from obs.tsdb.promql.histogram_hints import without_buckets
 from obs.tsdb.promql.kept import KeptAnswers, sees_ahead
 from obs.tsdb.promql.parse import parse
 from obs.tsdb.promql.result import Result
-from obs.tsdb.promql.values import Scalar, Steps, Text, Vector, Windows
+from obs.tsdb.promql.values import I64, Scalar, Steps, Text, Vector, Windows
+
+if TYPE_CHECKING:
+    from obs.tsdb.promql.counting import Counts
 
 
 class PromQL:
@@ -86,6 +90,18 @@ class PromQL:
         return self.kept.answer(
             (query, step_ms, start_ms % step_ms, lookback_ms, options.use_starts), steps, ahead_ms, evaluate
         )
+
+    def counts(
+        self, query: str, times_ms: tuple[int, int, int], lookback_ms: int | None = None, timeout_s: float | None = None
+    ) -> tuple[I64, Counts]:
+        """The steps' times, and how many samples each looks at: at start, end and step (0: one). Raises: QueryError."""
+        from obs.tsdb.promql.counting import counts
+        from obs.tsdb.promql.execute import run
+
+        steps, options = Steps(*times_ms), self._options(lookback_ms, timeout_s, None)
+        plan = parse(query, steps.step_ms, steps.end_ms - steps.start_ms) if steps.step_ms else parse(query)
+        running = Query(self.source, options, Annotations(query), steps, time.monotonic() + options.timeout_s)
+        return steps.times, counts(Frame(running, steps, run), plan)
 
     def check(self, query: str) -> None:
         """Whether a rule may use a query: it parses, and gives a vector or a scalar. Raises: QueryError."""

@@ -80,7 +80,44 @@ def test_limit_and_stats(client: TestClient) -> None:
     body = client.get("/api/v1/query", params={"query": "requests_total", "limit": "2", "stats": "all"}).json()
     assert len(body["data"]["result"]) == 2
     assert body["warnings"] == ["results truncated due to limit"]
-    assert body["data"]["stats"]["samples"]["totalQueryableSamples"] > 0
+    assert body["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"] == [[60.5, 3]]
+    plain = client.get("/api/v1/query", params={"query": "requests_total", "stats": "true"}).json()["data"]["stats"]
+    assert plain["samples"]["totalQueryableSamples"] == 3 and not [k for k in plain["samples"] if "PerStep" in k]
+    assert set(plain["timings"]) == {
+        "evalTotalTime", "resultSortTime", "queryPreparationTime", "innerEvalTime", "execQueueTime", "execTotalTime"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "looked_at", "read"),
+    [
+        ("requests_total", [3, 3, 3], [3, 3, 3]),
+        ("1 + sum(requests_total)", [3, 3, 3], [3, 3, 3]),
+        ("rate(requests_total[1m])", [12, 12, 12], [12, 6, 6]),
+        ("rate(requests_total[15s]) + requests_total", [6, 6, 6], [6, 6, 6]),
+        ("rate(requests_total[1m] @ 60)", [12, 12, 12], [12, 0, 0]),
+        ("sum(requests_total @ 60)", [3, 3, 3], [3, 0, 0]),
+        ("sum_over_time(requests_total[1m:15s])", [12, 12, 12], [12, 6, 6]),
+        ("max_over_time(rate(requests_total[30s])[1m:30s])", [6, 6, 6], [12, 6, 6]),
+        ("requests_total{job='none'}", [0, 0, 0], [0, 0, 0]),
+        ("vector(1)", [0, 0, 0], [0, 0, 0]),
+        ("topk(1, requests_total offset 30s)", [3, 3, 3], [3, 3, 3]),
+    ],
+)
+def test_samples_are_counted_step_by_step(
+    client: TestClient, query: str, looked_at: list[int], read: list[int]
+) -> None:
+    params = {"query": query, "start": "90", "end": "150", "step": "30", "stats": "all"}
+    samples = client.get("/api/v1/query_range", params=params).json()["data"]["stats"]["samples"]
+    assert samples["totalQueryableSamplesPerStep"] == [[90 + 30 * i, n] for i, n in enumerate(looked_at)]
+    assert samples["samplesReadPerStep"] == [[90 + 30 * i, n] for i, n in enumerate(read)]
+    assert (samples["totalQueryableSamples"], samples["samplesRead"]) == (sum(looked_at), sum(read))
+
+
+@pytest.mark.parametrize(("query", "count"), [("requests_total[1m]", 12), ("requests_total[1m:30s]", 6)])
+def test_samples_of_a_matrix_are_counted(client: TestClient, query: str, count: int) -> None:
+    data = client.get("/api/v1/query", params={"query": query, "time": "120", "stats": "all"}).json()["data"]
+    assert data["stats"]["samples"]["totalQueryableSamplesPerStep"] == [[120, count]]
 
 
 @pytest.mark.parametrize(

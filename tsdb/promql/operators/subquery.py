@@ -11,17 +11,13 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import NOT_RESET, RESET, UNKNOWN
 from obs.tsdb.promql.operators.selector import ends
 from obs.tsdb.promql.plan import Node, Subquery
-from obs.tsdb.promql.values import Objects, Scalar, Steps, Vector, Windows, order_of
+from obs.tsdb.promql.values import I64, Objects, Scalar, Steps, Vector, Windows, order_of
 
 
 def subquery(frame: Frame, node: Node) -> Windows:
     """The windows over the inner expression's points."""
     assert isinstance(node, Subquery)
-    look = ends(frame, node.offset_ms, node.at)
-    step = node.step_ms or frame.query.options.subquery_step_ms
-    left = int(look[0]) - node.range_ms
-    first = (left // step + 1) * step  # the first multiple past the open left edge
-    inner = frame.on(Steps(first, int(look[-1]), step))
+    inner, look = grid(frame, node)
     frame.query.make_room(inner.steps.count)
     if inner.steps.count == 0:
         return _points(_nothing(), inner.steps, look, node.range_ms, frame.steps.count)
@@ -31,6 +27,15 @@ def subquery(frame: Frame, node: Node) -> Windows:
     assert isinstance(value, Vector)
     frame.query.charge(int(value.present.sum()))
     return _points(value, inner.steps, look, node.range_ms, frame.steps.count)
+
+
+def grid(frame: Frame, node: Subquery) -> tuple[Frame, I64]:
+    """The frame that the inner expression is evaluated on, and where the windows over its points end."""
+    look = ends(frame, node.offset_ms, node.at)
+    step = node.step_ms or frame.query.options.subquery_step_ms
+    left = int(look[0]) - node.range_ms
+    first = (left // step + 1) * step  # the first multiple past the open left edge
+    return frame.on(Steps(first, int(look[-1]), step)), look
 
 
 def _forgetful(hists: Objects) -> Objects:
