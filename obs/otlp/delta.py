@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from obs.otlp.native import Native
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +16,18 @@ class Total:
     value: float
     t_ms: int
     start_ns: int
+    native: Native | None = None  # where the series is of native histograms
 
     def after(self, earlier: Total | None) -> Total:
         """With what was counted before."""
-        return self if earlier is None else Total(self.value + earlier.value, self.t_ms, earlier.start_ns)
+        if earlier is None:
+            return self
+        native = self.native.plus(earlier.native) if self.native and earlier.native else self.native
+        return Total(self.value + earlier.value, self.t_ms, earlier.start_ns, native)
+
+    def columns(self) -> tuple[Any, ...] | None:
+        """The native histogram as `points.native` gives it, where there is one."""
+        return self.native.columns() if self.native else None
 
 
 class Increments:
@@ -27,13 +38,19 @@ class Increments:
         self.staged: dict[int, Total] = {}  # by series_id
 
     def cumulate(
-        self, series_ids: Sequence[int], t_ms: int, values: Sequence[float], start_ns: int = 0
+        self,
+        series_ids: Sequence[int],
+        t_ms: int,
+        values: Sequence[float],
+        start_ns: int = 0,
+        native: tuple[Any, ...] | None = None,
     ) -> list[Total] | None:
         """The totals with a point's values added, or None where one of its series has a point as new already."""
         known = (self.staged.get(i) or self._totals.get(i) for i in series_ids)
         if any(t_ms <= total.t_ms for total in known if total is not None):
             return None
-        return [self._add(i, Total(v, t_ms, start_ns)) for i, v in zip(series_ids, values, strict=True)]
+        added = Native.of(native) if native else None
+        return [self._add(i, Total(v, t_ms, start_ns, added)) for i, v in zip(series_ids, values, strict=True)]
 
     def _add(self, series_id: int, increment: Total) -> Total:
         staged = self.staged[series_id] = increment.after(self.staged.get(series_id))

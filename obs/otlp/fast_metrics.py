@@ -197,9 +197,8 @@ class _Resolver:
             if points.fault(message) == reasons.HISTOGRAM:
                 p[kn.P_SLOT, index] = -2 - reasons.ORDER.index(reasons.HISTOGRAM)
                 return
-            delta = bool(flags & kn.IS_DELTA)
-            h1, h2 = _with_layout(h1, h2, message, delta)
-            self._walk.append_values(index, points.values(message, delta))
+            h1, h2 = _with_layout(h1, h2, message)
+            self._walk.append_values(index, points.values(message))
         if slot < 0:
             slot = p[kn.P_SLOT, index] = self._slot(h1, h2, lambda: self._point_labels(column, message))
         if flags & (kn.HAS_EXEMPLARS | kn.IS_DELTA | kn.FOR_PYTHON) and self._slots.info[slot, STATE] >= 0:
@@ -207,21 +206,22 @@ class _Resolver:
 
     def _finish(self, index: int, slot: int, flags: int, column: list[int], message: Message) -> None:
         ids, t_ms = self._slots.ids_of(slot), column[kn.P_TIME]
+        native = points.native(message) if flags & kn.FOR_PYTHON else None
         if flags & kn.IS_DELTA and not flags & kn.IS_STALE:
-            values = points.values(message, True) if flags & kn.FOR_PYTHON else self._walk.values_of(index)
-            totals = self._draft.increments.cumulate(ids, t_ms, values, column[kn.P_START])
+            values = points.values(message) if flags & kn.FOR_PYTHON else self._walk.values_of(index)
+            totals = self._draft.increments.cumulate(ids, t_ms, values, column[kn.P_START], native)
             if totals is None:
                 self._walk.p[kn.P_SLOT, index] = -2 - reasons.ORDER.index(reasons.DELTA_ORDER)
                 return
             self._walk.append_values(index, [total.value for total in totals])
             column[kn.P_START] = self._walk.p[kn.P_START, index] = totals[0].start_ns
+            native = totals[0].columns()
         if flags & (kn.IS_DELTA | kn.FOR_PYTHON) and not flags & kn.IS_STALE:
             self._walk.settle_news(index, self._slots.is_news(slot, column[kn.P_START], t_ms))
-        delta = bool(flags & kn.IS_DELTA)
-        if flags & kn.FOR_PYTHON and points.is_native(message, delta) and not points.is_stale(message):
-            self._draft.histogram(ids[0], t_ms, points.native(message))
+        if native is not None:
+            self._draft.histogram(ids[0], t_ms, native)
         if flags & kn.HAS_EXEMPLARS:
-            add_exemplars(self._draft, ids, message, delta)
+            add_exemplars(self._draft, ids, message)
 
     def _point_labels(self, column: list[int], message: Message) -> list[Labels]:
         item, group = column[kn.P_METRIC], column[kn.P_GROUP]
@@ -281,9 +281,9 @@ class _Resolver:
         return found
 
 
-def _with_layout(h1: int, h2: int, point: Message, delta: bool) -> tuple[int, int]:
+def _with_layout(h1: int, h2: int, point: Message) -> tuple[int, int]:
     """The identity of an exponential histogram's point: with what decides its bounds, where they have series."""
-    if points.is_native(point, delta):
+    if points.is_native(point):
         return h1, h2
     sides = chain.from_iterable((b.offset, len(b.bucket_counts)) for b in (point.positive, point.negative))
     shape = struct.pack("<2q6qd", h1, h2, point.scale, *sides, point.HasField("sum"), point.zero_threshold)

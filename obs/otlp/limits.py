@@ -10,6 +10,9 @@ MAX_CACHED_SERIES = 1_000_000
 MAX_DELTA_SERIES = 1_000_000
 """Series whose running total is kept while they arrive as deltas; the one silent for longest goes first."""
 
+MAX_DELTA_BUCKETS = 320
+"""Buckets on a side of a histogram that deltas add up to; past it its resolution is halved. SDKs send up to 160."""
+
 MAX_TIME_NS = 2**63 - 1
 """The last instant the canonical schemas can hold: the year 2262."""
 

@@ -3,7 +3,7 @@
 The layout depends only on what the kernels hash as a point's identity, so it is worked out once per series; a gauge
 or sum has one series, a histogram one per bucket and `_count` and `_sum`, a summary one per quantile and those two.
 An exponential histogram is a native one: one series, its count as value, its buckets in a row of their own (`native`);
-where that cannot be, because it is a delta or too coarse, it is an ordinary histogram.
+where that cannot be, because it is too coarse, it is an ordinary histogram.
 """
 
 from __future__ import annotations
@@ -65,39 +65,39 @@ def _histogram_fault(point: Message) -> str | None:
     return reasons.HISTOGRAM if counts and sum(counts) != point.count else None
 
 
-def is_native(point: Message, delta: bool) -> bool:
+def is_native(point: Message) -> bool:
     """Whether a point without fault is kept as a native histogram."""
     kind = point.DESCRIPTOR.name
-    return bool(kind == "ExponentialHistogramDataPoint" and not delta and point.scale >= NATIVE_SCALES[0])
+    return bool(kind == "ExponentialHistogramDataPoint" and point.scale >= NATIVE_SCALES[0])
 
 
-def layout(point: Message, delta: bool) -> list[Line]:
-    """The series of a point that has no fault; `delta`: of a metric that counts anew each time."""
+def layout(point: Message) -> list[Line]:
+    """The series of a point that has no fault."""
     kind = point.DESCRIPTOR.name
-    if kind == "NumberDataPoint" or is_native(point, delta):
+    if kind == "NumberDataPoint" or is_native(point):
         return [Line()]
     if kind == "SummaryDataPoint":
         quantiles = [Line("", "quantile", float_text(q.quantile)) for q in point.quantile_values]
         return [*quantiles, Line("_count"), Line("_sum")]
-    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds(point, delta), math.inf]]
+    buckets = [Line("_bucket", "le", float_text(b)) for b in [*bounds(point), math.inf]]
     return [*buckets, Line("_count"), *([Line("_sum")] if point.HasField("sum") else [])]
 
 
-def bounds(point: Message, delta: bool) -> list[float]:
+def bounds(point: Message) -> list[float]:
     """The finite upper bounds of the buckets that have series, rising; none for other points."""
     kind = point.DESCRIPTOR.name
     if kind == "HistogramDataPoint":
         return list(point.explicit_bounds)
-    if is_native(point, delta):
+    if is_native(point):
         return []
     return [b for b, _ in exponential(point)] if kind == "ExponentialHistogramDataPoint" else []
 
 
-def values(point: Message, delta: bool) -> list[float]:
+def values(point: Message) -> list[float]:
     """The values of `layout`'s series."""
     if is_stale(point):
-        return [STALE] * len(layout(point, delta))
-    if is_native(point, delta):
+        return [STALE] * len(layout(point))
+    if is_native(point):
         return [float(point.count)]
     kind = point.DESCRIPTOR.name
     if kind == "NumberDataPoint":
@@ -111,11 +111,14 @@ def values(point: Message, delta: bool) -> list[float]:
     return [*below, count, count, *([total] if point.HasField("sum") else [])]
 
 
-def native(point: Message) -> tuple[Any, ...]:
+def native(point: Message) -> tuple[Any, ...] | None:
     """What `HISTOGRAMS` has of a native histogram after series and time, at a resolution that Prometheus knows.
 
+    None of a point that is none, or has no value.
     Source: prometheus.io/docs/specs/native_histograms, "OTLP": OTLP's bucket i is Prometheus's i + 1.
     """
+    if not is_native(point) or is_stale(point):
+        return None
     shift = max(0, point.scale - NATIVE_SCALES[1])
     return (
         point.scale - shift, float(point.count), point.sum, point.zero_threshold, float(point.zero_count),

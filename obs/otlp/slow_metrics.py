@@ -95,19 +95,21 @@ class _Walk:
         if any(len(ls) > MAX_LABELS for ls in labels):
             return reasons.LABELS
         ids = [self.draft.series_id(ls) for ls in labels]
-        values, t_ms = points.values(point, family.cumulates), points.timestamp_ms(point)
+        values, t_ms = points.values(point), points.timestamp_ms(point)
+        native = points.native(point)
         if family.cumulates and not points.is_stale(point):
-            totals = self.draft.increments.cumulate(ids, t_ms, values, start_ns)
+            totals = self.draft.increments.cumulate(ids, t_ms, values, start_ns, native)
             if totals is None:
                 return reasons.DELTA_ORDER
             values, start_ns = [total.value for total in totals], totals[0].start_ns
+            native = totals[0].columns()
         self.samples(labels, ids, t_ms, values)
         if start_ns and not points.is_stale(point):
             for series_id in ids:
                 self.draft.start(series_id, t_ms, start_ns // 1_000_000)
-        if points.is_native(point, family.cumulates) and not points.is_stale(point):
-            self.draft.histogram(ids[0], t_ms, points.native(point))
-        add_exemplars(self.draft, ids, point, family.cumulates)
+        if native is not None:
+            self.draft.histogram(ids[0], t_ms, native)
+        add_exemplars(self.draft, ids, point)
         return None
 
     def samples(self, labels: Sequence[Labels], ids: Sequence[int], t_ms: int, values: Sequence[float]) -> None:
@@ -129,16 +131,16 @@ def point_labels(target: Target, scope: Scope, family: Family, point: Message, t
             family.sample_name + line.suffix,
             family if typed else None,
         )
-        for line in points.layout(point, family.cumulates)
+        for line in points.layout(point)
     ]
 
 
-def add_exemplars(draft: Draft, ids: Sequence[int], point: Message, delta: bool) -> None:
+def add_exemplars(draft: Draft, ids: Sequence[int], point: Message) -> None:
     """Add a point's exemplars: to the bucket that holds the value, or to the point's only series."""
     exemplars = getattr(point, "exemplars", ())
     if not exemplars:
         return
-    bounds = points.bounds(point, delta)
+    bounds = points.bounds(point)
     for exemplar in exemplars:
         kind = exemplar.WhichOneof("value")
         if kind is None or exemplar.time_unix_nano > MAX_TIME_NS:

@@ -150,9 +150,28 @@ def test_an_exponential_histogram_is_a_native_one(scale, stored):
     assert row["series_id"] == decoded.batch.tables["samples"]["series_id"][0].as_py()
 
 
+def test_deltas_of_exponential_histograms_add_up_to_a_native_one():
+    cache = otlp.SeriesCache()
+    rows = []
+    for second, scale in ((1, 0), (2, 1), (2, 1), (3, 0)):
+        metric = exponential(1, scale)
+        metric.exponential_histogram.data_points[0].time_unix_nano = second * SECOND
+        decoded = otlp.decode_metrics(body(metric), cache)
+        cache.commit(decoded)
+        tables = decoded.batch.tables
+        rows += tables["histograms"].to_pylist() if "histograms" in tables else [decoded.rejected]
+    assert rows.pop(2) == {"delta_out_of_order": 1}  # the same again
+    names = ("t_ms", "schema", "count", "zero_count", "positive_offset", "positive", "negative_offset", "negative")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        (1000, 0, 10.0, 1.0, 1, [2.0, 3.0], 2, [4.0]),
+        (2000, 0, 20.0, 2.0, 1, [7.0, 3.0], 1, [4.0, 4.0]),
+        (3000, 0, 30.0, 3.0, 1, [9.0, 6.0], 1, [4.0, 8.0]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("temporality", "scale", "bounds"),
-    [(1, 0, ("-2", "2", "4")), (2, -5, ("-4294967296", "4294967296", "18446744073709552000"))],
+    [(t, -5, ("-4294967296", "4294967296", "18446744073709552000")) for t in (1, 2)],
 )
 def test_one_that_cannot_be_native_keeps_its_own_bounds(temporality, scale, bounds):
     assert decode(exponential(temporality, scale)) == {
