@@ -11,11 +11,12 @@ from obs.otlp.native import Native
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The running total of a series, the time of its last point, and when its first one began (0: unknown)."""
+    """The running total of a series, the time of its last point, and when its first and last began (0: unknown)."""
 
     value: float
     t_ms: int
     start_ns: int
+    newest_start_ns: int
     native: Native | None = None  # where the series is of native histograms
 
     def after(self, earlier: Total | None) -> Total:
@@ -23,7 +24,7 @@ class Total:
         if earlier is None:
             return self
         native = self.native.plus(earlier.native) if self.native and earlier.native else self.native
-        return Total(self.value + earlier.value, self.t_ms, earlier.start_ns, native)
+        return Total(self.value + earlier.value, self.t_ms, earlier.start_ns, self.newest_start_ns, native)
 
     def columns(self) -> tuple[Any, ...] | None:
         """The native histogram as `points.native` gives it, where there is one."""
@@ -47,10 +48,12 @@ class Increments:
     ) -> list[Total] | None:
         """The totals with a point's values added, or None where one of its series has a point as new already."""
         known = (self.staged.get(i) or self._totals.get(i) for i in series_ids)
-        if any(t_ms <= total.t_ms for total in known if total is not None):
+        if any((t_ms, start_ns) <= (total.t_ms, total.newest_start_ns) for total in known if total is not None):
             return None
         added = Native.of(native) if native else None
-        return [self._add(i, Total(v, t_ms, start_ns, added)) for i, v in zip(series_ids, values, strict=True)]
+        return [
+            self._add(i, Total(v, t_ms, start_ns, start_ns, added)) for i, v in zip(series_ids, values, strict=True)
+        ]
 
     def _add(self, series_id: int, increment: Total) -> Total:
         staged = self.staged[series_id] = increment.after(self.staged.get(series_id))

@@ -255,6 +255,21 @@ def test_deltas_are_totalled_once_per_stored_body():
     assert late.rejected == {"delta_out_of_order": 1}
 
 
+def test_deltas_of_one_millisecond_count_each():
+    cache = otlp.SeriesCache()
+
+    def told(start_ns: int, t_ns: int) -> float | dict[str, int]:
+        point = NumberDataPoint(as_double=2, start_time_unix_nano=SECOND + start_ns, time_unix_nano=SECOND + t_ns)
+        metric = Metric(name="d", sum=Sum(data_points=[point], aggregation_temporality=1, is_monotonic=True))
+        decoded = otlp.decode_metrics(body(metric), cache)
+        cache.commit(decoded)
+        tables = decoded.batch.tables
+        return tables["samples"]["value"][0].as_py() if "samples" in tables else decoded.rejected
+
+    again = {"delta_out_of_order": 1}
+    assert [told(0, 7), told(7, 9), told(7, 9), told(0, 7), told(9, 10)] == [2, 4, again, again, 6]
+
+
 def test_exemplars():
     exemplar = Exemplar(as_double=1.5, trace_id=b"0123456789abcdef", filtered_attributes=attributes(user="u"))
     point = HistogramDataPoint(count=2, bucket_counts=[1, 1], explicit_bounds=[1], exemplars=[exemplar])
