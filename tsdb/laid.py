@@ -14,6 +14,7 @@ from obs.model.labels import Labels
 from obs.model.ports import Laid
 from obs.tsdb.spans import Merged, Spans
 
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 
@@ -25,20 +26,30 @@ def gathered(laid: Laid) -> Merged:
     return Merged(t_ms, bits.view(np.float64), counts)
 
 
-def lay(labels: Sequence[Labels], parts: Sequence[Spans], slots: I64, start_ms: int, end_ms: int) -> Laid:
-    """The rows of spans in start..end (inclusive), earlier written first; slots[k] is the series of span k of all."""
-    from obs.tsdb.kernels_laid import clip
+def slots_of(ordinals: I64) -> I32:
+    """Where each of some ordinals stands among them; of all others nothing that means anything."""
+    slots = np.empty(int(ordinals.max(initial=-1)) + 1, np.int32)
+    slots[ordinals] = np.arange(len(ordinals), dtype=np.int32)
+    return slots
 
-    counts = [len(part.starts) for part in parts]
-    starts = np.concatenate([part.starts for part in parts])
-    lengths = np.concatenate([part.stops for part in parts]) - starts
-    times = np.repeat([_address(part.t_ms) for part in parts], counts) + 8 * starts
-    values = np.repeat([_address(part.values) for part in parts], counts) + 8 * starts
-    if bool((slots[1:] < slots[:-1]).any()):
-        order = np.argsort(slots, kind="stable")
-        slots, times, values, lengths = slots[order], times[order], values[order], lengths[order]
-    first = np.searchsorted(slots, np.arange(len(labels) + 1))
-    return Laid(labels, times, values, lengths, first, clip(times, values, lengths, start_ms, end_ms), parts)
+
+def lay(labels: Sequence[Labels], parts: Sequence[Spans], slots: I32, start_ms: int, end_ms: int) -> Laid:
+    """The rows of spans in start..end (inclusive), earlier written first; slots: of each ordinal its series."""
+    from obs.tsdb.kernels_laid import place, tally
+
+    first = np.zeros(len(labels) + 1, np.int64)
+    for part in parts:
+        tally(part.ordinals, slots, first)
+    np.cumsum(first, out=first)
+    free, count = first[:-1].copy(), int(first[-1])
+    times, values, lengths = (np.empty(count, np.int64) for _ in range(3))
+    rows = 0
+    for part in parts:
+        columns = _address(part.t_ms), _address(part.values)
+        rows += place(
+            part.ordinals, part.starts, part.stops, *columns, slots, free, times, values, lengths, start_ms, end_ms
+        )
+    return Laid(labels, times, values, lengths, first, rows, parts)
 
 
 def _address(column: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> int:

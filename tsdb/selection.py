@@ -27,7 +27,7 @@ from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import Few, OfTables, Run
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.labelrows import LabelRows
-from obs.tsdb.laid import gathered, lay
+from obs.tsdb.laid import gathered, lay, slots_of
 from obs.tsdb.limits import FEW_SHARE, FIRST_MS, LAST_MS, MANY_SOURCES, PART_ROWS, PASSED_BY
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.sources import BlockSource, RunSource, Source, Stats, with_last
@@ -211,8 +211,7 @@ class Selection:
         return [spans for each in found for spans in each]
 
     def _lay(self, labels: LabelRows, pieces: Sequence[Spans]) -> Laid:
-        ordinals = np.concatenate([NO_ROWS, *(piece.ordinals for piece in pieces)])
-        return lay(labels, pieces, _places(labels.ordinals, ordinals), self._start_ms, self._end_ms)
+        return lay(labels, pieces, slots_of(labels.ordinals), self._start_ms, self._end_ms)
 
     def _merged(self, labels: LabelRows, pieces: Sequence[Spans]) -> Merged:
         """The samples of each series one after the other."""

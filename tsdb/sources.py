@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from obs.columnar.block import Block
 from obs.tsdb.blocks import BlockSeries
+from obs.tsdb.compiled import kernels
 from obs.tsdb.groups import Group, GroupCache
 from obs.tsdb.growing import ranges
 from obs.tsdb.headruns import Run
@@ -104,13 +105,14 @@ class BlockSource:
     cache: GroupCache
     chosen: I64  # positions in the block
     ordinals: I64
+    first: I64  # row of each
     rows: I64
 
     @classmethod
     def of(cls, block: Block, series: BlockSeries, cache: GroupCache, chosen: I64) -> BlockSource:
         """The series at these positions."""
         first, stop = series.rows(chosen)
-        return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), stop - first)
+        return cls(block, series, cache, chosen, series.ordinals[chosen].astype(np.int64), first, stop - first)
 
     def times(self) -> tuple[I64, I64]:
         """See `Source`."""
@@ -131,13 +133,12 @@ class BlockSource:
 
     def lie(self, at: I64, stats: Stats) -> list[Spans]:
         """See `Source`; nothing where the block is damaged, and copies where rows of it are deleted."""
-        series, chosen, ordinals = self.series, self.chosen[at], self.ordinals[at]
-        first, stop = series.rows(chosen)
-        wanted = list(_groups(series.group_starts, first, stop))
-        pieces = _pieces(wanted, series.group_starts, (first, stop))
-        few = len(wanted) <= FEW_GROUPS or not series.whole
-        groups, decoded = self.cache.read(self.block, series, wanted, pieces.rows if few else ())
-        stats.add("row_groups_read", len(wanted))
+        series, ordinals, first = self.series, self.ordinals[at], self.first[at]
+        stop = first + self.rows[at]
+        pieces = _pieces(series.group_starts, first, stop)
+        few = len(pieces.groups) <= FEW_GROUPS or not series.whole
+        groups, decoded = self.cache.read(self.block, series, pieces.groups, pieces.rows if few else ())
+        stats.add("row_groups_read", len(pieces.groups))
         stats.add("row_groups_decoded", decoded)
         found = pieces.of(groups, ordinals)
         return found if series.deleted is None or not found else [series.deleted.strip(take(found, FIRST_MS, LAST_MS))]
@@ -186,9 +187,19 @@ class _Pieces:
         return found
 
 
-def _pieces(wanted: Sequence[int], group_starts: I64, rows: tuple[I64, I64]) -> _Pieces:
-    """Of each wanted row group the pieces of series in it; `rows`: where each series begins and ends in the block."""
-    first, stop = rows
+def _pieces(group_starts: I64, first: I64, stop: I64) -> _Pieces:
+    """The pieces of series whose rows are first:stop of a block, rising."""
+    if kernels() is None:
+        return pieces_plainly(group_starts, first, stop)
+    from obs.tsdb.kernels_laid import pieces
+
+    groups, bounds, whose, starts, stops = pieces(first, stop, group_starts)
+    return _Pieces(groups.tolist(), bounds.tolist(), whose, starts, stops)
+
+
+def pieces_plainly(group_starts: I64, first: I64, stop: I64) -> _Pieces:
+    """The same with numpy alone."""
+    wanted = list(_groups(group_starts, first, stop))
     numbers = np.array(wanted, np.int64)
     bases, ends = group_starts[numbers], group_starts[numbers + 1]
     lows, highs = np.searchsorted(stop, bases, "right"), np.searchsorted(first, ends, "left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,7 +16,7 @@ from examples import examples
 from hypothesis import given
 
 from obs import warm
-from obs.tsdb import decimals, laid, sorting, spans
+from obs.tsdb import decimals, laid, sorting, sources, spans
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.writing import SAMPLE_OPTIONS
@@ -122,11 +123,29 @@ def test_merge(pieces: list[tuple[int, list[int]]], start: int, end: int) -> Non
         spans.Spans(joined.ordinals[some], joined.starts[some], joined.stops[some], joined.t_ms, joined.values)
         for some in (slice(0, 3), slice(3, None))
     ]
-    in_place = laid.gathered(laid.lay([()] * 4, halves, joined.ordinals, start, end))
+    in_place = laid.gathered(laid.lay([()] * 4, halves, np.arange(4, dtype=np.int32), start, end))
     for merged in (in_place, spans.merge_plainly(joined, joined.ordinals, 4, start, end)):
         assert merged.counts.tolist() == [len(each) for each in model]
         assert merged.t_ms.tolist() == [t for each in model for t in sorted(each)]
         assert merged.values.tolist() == [each[t] for each in model for t in sorted(each)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), max_size=12), st.lists(st.integers(1, 7), max_size=9))
+@examples(300)
+def test_pieces_of_series_in_row_groups(series: list[tuple[int, int]], sizes: list[int]) -> None:
+    group_starts = np.cumsum([0, *sizes])
+    gaps, counts = (np.array([s[i] for s in series], np.int64) for i in (0, 1))
+    stop = np.cumsum(gaps + counts)
+    inside = stop <= group_starts[-1]
+    first, stop = (stop - counts)[inside], stop[inside]
+    for cut in (sources._pieces, sources.pieces_plainly):
+        found = cut(group_starts, first, stop)
+        rows = [set[int]() for _ in first]
+        for g, (a, b) in zip(found.groups, pairwise(found.bounds), strict=True):
+            for i, low, high in zip(*(each[a:b].tolist() for each in (found.whose, found.starts, found.stops)), strict=True):
+                assert 0 <= low < high <= sizes[g]
+                rows[i] |= set(range(group_starts[g] + low, group_starts[g] + high))
+        assert rows == [set(range(a, b)) for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
 
 
 @given(st.lists(st.sets(st.one_of(st.integers(0, 40), st.integers(0, (1 << 64) - 1)), max_size=40), max_size=5))
