@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from obs.columnar.block import Block
-from obs.model.labels import Matcher
+from obs.model.labels import METRIC_NAME, Matcher
 from obs.tsdb.blocks import NO_SERIES, BlockSeries, Runs, Written, exact_name, metric_runs
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
@@ -33,7 +33,8 @@ Key = tuple[str, int]
 """A block, and the last delete that hides rows of it, 0 where none does."""
 
 _NUMBERS = ["first_row", "rows", "scale", "min_ms", "max_ms"]
-_COLUMNS = ["series_id", "metric", *_NUMBERS]
+_NUMBERS_OF = ["series_id", *_NUMBERS]
+_COLUMNS = ["metric", *_NUMBERS_OF]
 _LABELS = ["series_id", "labels"]
 
 
@@ -130,7 +131,7 @@ class BlockCatalog:
         return series
 
     def _read(self, block: Block) -> BlockSeries:
-        table = block.read(SERIES, _COLUMNS, as_codes=True)
+        table = block.read(SERIES, _COLUMNS, as_codes=True) if self._waiting else self._read_slowly(block)
         if not table.num_rows:
             return NO_SERIES
         ordinals = self._ordinals(table, lambda: self._learn(block))
@@ -138,6 +139,27 @@ class BlockCatalog:
         if block.damaged:
             return NO_SERIES
         return _series(table, ordinals, metric_runs(table["metric"]), is_whole=True).with_footer(footer)
+
+    def _read_slowly(self, block: Block) -> pa.Table:
+        """The numbers of a block's series a row group at a time, on this thread alone; others may ask meanwhile."""
+        path = block.path(SERIES)
+        if path is None or block.damaged:
+            return pa.table({})
+        try:
+            with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
+                tables = []
+                for group in range(file.num_row_groups):
+                    self._let_others()
+                    tables.append(file.read_row_group(group, columns=_COLUMNS, use_threads=False))
+                return pa.concat_tables(tables)
+        except (OSError, pa.ArrowException):
+            if block.sound():
+                raise
+            return pa.table({})
+
+    def _let_others(self) -> None:
+        if not self._waiting:
+            self._pause()
 
     def _ordinals(self, table: pa.Table, learn: Callable[[], None]) -> I32:
         """Those of the series of a table; `learn` teaches the index their labels where it does not know them."""
@@ -158,8 +180,7 @@ class BlockCatalog:
                 for batch in file.iter_batches(LEARNED_ROWS, columns=_LABELS, use_threads=False):
                     self._index.learn(pa.Table.from_batches([batch]))
                     self._index.settle()
-                    if not self._waiting:
-                        self._pause()
+                    self._let_others()
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
@@ -170,50 +191,57 @@ class BlockCatalog:
             kept = {b.name: self._parts.get((_key(b), metric)) for b in blocks}
             found = {name: part for name, part in kept.items() if part is not None}
             left = [b for b in blocks if b.name not in found]
-            for some in (left[:1], left[1:]):  # mostly the first teaches the index the labels of all
-                read = partial(self._part, metric=metric)
-                parts = readers().map(read, some) if len(some) > 1 else map(read, some)
-                found |= zip((b.name for b in some), parts, strict=True)
+            if left:
+                found |= self._read_parts(left, metric)
         return found
 
-    def _part(self, block: Block, metric: str) -> BlockSeries:
-        """Read the series of one metric of a block."""
-        found = self._read_part(block, metric)
+    def _read_parts(self, blocks: Sequence[Block], metric: str) -> dict[str, BlockSeries]:
+        """Read the series of one metric of some blocks, side by side."""
+        numbers = partial(_numbers_of, metric=metric)
+        found = readers().map(numbers, blocks) if len(blocks) > 1 else map(numbers, blocks)
+        if not self._index.has(METRIC_NAME, metric):  # most blocks have the same series, which are learned meanwhile
+            self._learn_metric(blocks[0], metric)
+        return {b.name: self._part(b, metric, *each) for b, each in zip(blocks, found, strict=True)}
+
+    def _part(self, block: Block, metric: str, table: pa.Table, footer: Any) -> BlockSeries:
+        """The series of one metric of a block, by the numbers of them."""
+        found = NO_SERIES
+        if table.num_rows:
+            ordinals = self._ordinals(table, lambda: self._learn_metric(block, metric))
+            found = _series(table, ordinals, {metric: (0, table.num_rows)}, is_whole=False).with_footer(footer)
+        if block.damaged:
+            return NO_SERIES
         if block.tombstones:
             found = visible(block, found, self._index)
-        if not block.damaged:
-            self._parts[_key(block), metric] = found
+        self._parts[_key(block), metric] = found
         return found
 
-    def _read_part(self, block: Block, metric: str) -> BlockSeries:
-        path = block.path(SERIES)
-        if path is None or block.damaged:
-            return NO_SERIES
-        try:
-            with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
-                found = self._of_file(file, metric)
-        except (OSError, pa.ArrowException):
-            if block.sound():
-                raise
-            return NO_SERIES
-        if found is NO_SERIES:
-            return found
-        footer = _footer(block)
-        return NO_SERIES if block.damaged else found.with_footer(footer)
+    def _learn_metric(self, block: Block, metric: str) -> None:
+        """Teach the index the series of one metric of a block."""
+        self._index.learn(_of_metric(block, metric, _LABELS))
 
-    def _of_file(self, file: pq.ParquetFile, metric: str) -> BlockSeries:
-        """The series of one metric; the index knows their labels afterwards."""
-        groups = _groups_of(file, metric)
-        table = file.read_row_groups(groups, columns=_COLUMNS, use_threads=False)
-        first, end = metric_runs(table["metric"]).get(metric, (0, 0))
-        if first == end:
-            return NO_SERIES
-        table = table.slice(first, end - first)
 
-        def learn() -> None:
-            self._index.learn(file.read_row_groups(groups, columns=_LABELS).slice(first, end - first))
+def _numbers_of(block: Block, metric: str) -> tuple[pa.Table, Any]:
+    """The numbers of the series of one metric, and the footer of the samples' file where there are any."""
+    table = _of_metric(block, metric, _NUMBERS_OF)
+    return table, _footer(block) if table.num_rows else None
 
-        return _series(table, self._ordinals(table, learn), {metric: (0, end - first)}, is_whole=False)
+
+def _of_metric(block: Block, metric: str, columns: Sequence[str]) -> pa.Table:
+    """Some columns of the series of one metric; nothing of a damaged block."""
+    path = block.path(SERIES)
+    if path is None or block.damaged:
+        return pa.table({})
+    try:
+        with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
+            groups = _groups_of(file, metric)
+            table = file.read_row_groups(groups, columns=["metric", *columns], use_threads=False)
+    except (OSError, pa.ArrowException):
+        if block.sound():
+            raise
+        return pa.table({})
+    first, end = metric_runs(table["metric"]).get(metric, (0, 0))
+    return table.slice(first, end - first)
 
 
 def _series(table: pa.Table, ordinals: I32, runs: Runs, is_whole: bool) -> BlockSeries:

@@ -148,9 +148,10 @@ class OfTables(Generic[Made]):
             self._asked[id(table)] = weakref.ref(table)
         return found
 
-    def make_asked(self) -> None:
-        """Make what was asked for and is not there yet: for whoever has time."""
+    def make_asked(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Make what was asked for and is not there yet: for whoever has time, and calls `pause` before each."""
         while self._asked:
+            pause()
             _, reference = self._asked.popitem()
             table = reference()
             if table is not None:

@@ -183,6 +183,10 @@ class SeriesIndex:
         labels = pa.MapArray.from_arrays(pa.array(offsets), keys, values)
         return pa.RecordBatch.from_arrays([pa.array(self.ids(ordinals)), labels], schema=SERIES)
 
+    def has(self, name: str, value: str) -> bool:
+        """Whether any series has a label pair."""
+        return self._pairs.number(name, value) is not None
+
     # --- many ---
 
     def matching(self, matchers: Sequence[Matcher]) -> Mask:

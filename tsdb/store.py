@@ -148,7 +148,7 @@ class MetricStore:
             self._reader.catalog.keep(view.blocks, seen)
             for table in view.head_runs(SERIES):
                 self._head_series.of(table)
-        self._reader.runs.make_asked()
+        self._reader.runs.make_asked(self._give_way)
         self.index.settle()
 
     def _give_way(self) -> None:
