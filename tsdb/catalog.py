@@ -25,7 +25,7 @@ from obs.tsdb.blocks import NO_SERIES, BlockSeries, Runs, Written, exact_name, m
 from obs.tsdb.filenames import SAMPLES, SERIES
 from obs.tsdb.hidden import visible
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.limits import LEARNED_ROWS
+from obs.tsdb.limits import LEARNED_ALONE, LEARNED_ROWS
 from obs.tsdb.rows import whole
 
 I32 = npt.NDArray[np.int32]
@@ -178,9 +178,13 @@ class BlockCatalog:
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(LEARNED_ROWS, columns=_LABELS, use_threads=False):
-                    self._index.learn(pa.Table.from_batches([batch]))
+                    at = 0
+                    while at < batch.num_rows:
+                        self._let_others()
+                        rows = batch.num_rows if self._waiting else LEARNED_ALONE
+                        self._index.learn(pa.Table.from_batches([batch.slice(at, rows)]))
+                        at += rows
                     self._index.settle()
-                    self._let_others()
         except (OSError, pa.ArrowException):
             if block.sound():
                 raise
