@@ -7,7 +7,7 @@ at flush and at compaction alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ Tables = Mapping[str, pa.RecordBatch]
 
 
 class MetricLayout:
-    """See the module. Its arguments are the store's own; `pause` is called while many labels are read back."""
+    """See the module. Its arguments are the store's own; `pause` is called while much is read back or written."""
 
     name = STORE
     piecewise = True
@@ -139,7 +139,7 @@ class MetricLayout:
         tables: Mapping[str, pa.Table], out: BlockWriter,
     ) -> Mapping[str, Any]:  # fmt: skip
         """Samples part by part, of so many rows; what stands beside them; `series` are those of each rank."""
-        found, facts = writing.write_samples(parts, rows, series, self._index, out)
+        found, facts = writing.write_samples(self._in_turn(parts), rows, series, self._index, out)
         self._written.keep(out.name, found)
         if tables[HISTOGRAMS].num_rows:
             out.parquet(HISTOGRAMS, beside.in_order(tables[HISTOGRAMS], schemas.HISTOGRAMS, self._index, rank))
@@ -151,6 +151,12 @@ class MetricLayout:
         if tables[METADATA].num_rows:
             out.parquet(METADATA, _latest(tables[METADATA]))
         return facts
+
+    def _in_turn(self, parts: Iterable[writing.Part]) -> Iterator[writing.Part]:
+        """The parts, each after questions that are under way had their turn."""
+        for part in parts:
+            self._pause()
+            yield part
 
     def _rows(self, tables: Mapping[str, pa.Table]) -> SampleRows:
         samples = tables[SAMPLES]

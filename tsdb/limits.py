@@ -24,7 +24,8 @@ SERIES_GROUP_ROWS = 16_384
 
 LEARNED_ROWS, LEARNED_ALONE = 4_096, 1_024
 """Series that the index learns at a time when it reads a block, where someone waits for all of them and where nobody
-does: whoever then asks something else shares the interpreter with so many (5 ms), not with all. Fewer cost a third more."""
+does: whoever then asks something else shares the interpreter with so many (5 ms), not with all. That costs a third
+more."""
 
 MOST_VALUES = 65_536
 """Values of a label name that a block lists by themselves; names with more are ids of a kind, and are found by way of
@@ -50,9 +51,9 @@ SETTLED_SHARE = 4
 """Postings take in the newest series when they are a quarter of all: 300,000 of them are scanned in 3 ms."""
 
 GIVE_WAY_S = 0.05
-"""How long the reading of more labels waits for questions under way, each 1,024 series: a million may take 50 seconds
-longer where someone asks all the time. Meanwhile what names its metric is answered, and what needs all is waited for
-by nobody: that lets the reading go on."""
+"""How long the reading of more labels waits for questions under way, each 1,024 series, and the writing of a block each
+`SLICE_ROWS`: labels of a million may take 50 seconds longer where someone asks all the time. Meanwhile what names its
+metric is answered; whoever needs all of them waits for no pause."""
 
 MANY_LEARNED = 1_000
 """New series of an append that is read back from the WAL after which questions have their turn."""

@@ -42,11 +42,12 @@ class BlockSamples:
     """
 
     def __init__(self, block: Block, index: SeriesIndex) -> None:
-        columns = ["series_id", "labels", "rows", "scale"]
-        series = block.read(SERIES, columns, use_threads=False) if block.path(SERIES) is not None else _NO_SERIES
-        _expect(block, series.num_columns > 0)
-        index.learn(series.select(["series_id", "labels"]))
-        self.ordinals = index.ordinals(whole(series.column("series_id")))
+        series = _read(block, ["series_id", "rows", "scale"])
+        ids = whole(series.column("series_id"))
+        self.ordinals = index.ordinals(ids)
+        if self.ordinals.min(initial=0) < 0:  # not those of a block that was written here
+            index.learn(_read(block, ["series_id", "labels"]))
+            self.ordinals = index.ordinals(ids)
         self.counts: I64 = whole(series.column("rows"))
         self._block = block
         self._series = _placed(block, self.ordinals, self.counts, whole(series.column("scale").fill_null(0)))
@@ -69,6 +70,13 @@ class BlockSamples:
         _expect(self._block, self._next in found)
         self._group = found[self._next]
         self._next += 1
+
+
+def _read(block: Block, columns: Sequence[str]) -> pa.Table:
+    """Columns of the series of a block. Raises: CorruptionError."""
+    series = block.read(SERIES, columns, use_threads=False) if block.path(SERIES) is not None else _NO_SERIES
+    _expect(block, series.num_columns > 0)
+    return series
 
 
 def _placed(block: Block, ordinals: I32, counts: I64, scales: npt.NDArray[np.int8]) -> BlockSeries:

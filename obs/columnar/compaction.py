@@ -71,7 +71,13 @@ class _Order:
         )
 
 
-def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN) -> list[Block]:
+IsLean = Callable[[Block], bool]
+"""Whether the layout merges a block as it reads it: rows alone bound such a merge, not the bytes they decode to."""
+
+
+def plan_merge(
+    blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN, lean: IsLean = lambda _: False
+) -> list[Block]:
     """The next blocks to merge, in write order; none where no merge is worth its writing.
 
     At least `fan_in` neighbours in one partition, of the lowest level where that many are found; else two that shrink.
@@ -83,7 +89,7 @@ def plan_merge(blocks: Sequence[Block], options: EngineOptions, fan_in: int = CO
     candidates = []
     for members in by_partition.values():
         for top in sorted({level(b) for b in members}):
-            run = _first_run(members, order, top, options, fan_in)
+            run = _first_run(members, order, top, options, fan_in, lean)
             if run:
                 candidates.append((top, -len(run), run))
                 break
@@ -103,12 +109,14 @@ def _repeats(block: Block) -> bool:
     return bool(block.meta.replaces) and block.meta.rows <= COMPACT_REPEATED * block.meta.rows_in
 
 
-def _first_run(members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int) -> list[Block]:
+def _first_run(
+    members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int, lean: IsLean
+) -> list[Block]:
     """The first `fan_in` or more neighbours up to level `top` that fit one merge; else none."""
     run: list[Block] = []
     for block in members:
-        small = level(block) <= top and _fits([block], options)
-        if small and run and _fits([*run, block], options) and not order.passes(run, block):
+        small = level(block) <= top and _fits([block], options, lean)
+        if small and run and _fits([*run, block], options, lean) and not order.passes(run, block):
             run.append(block)
             continue
         if len(run) >= fan_in:
@@ -117,11 +125,12 @@ def _first_run(members: Sequence[Block], order: _Order, top: int, options: Engin
     return run if len(run) >= fan_in else []
 
 
-def _fits(run: Sequence[Block], options: EngineOptions) -> bool:
+def _fits(run: Sequence[Block], options: EngineOptions, lean: IsLean = lambda _: False) -> bool:
     if len(run) > COMPACT_MAX_INPUTS:
         return False
-    rows = sum(sum(b.meta.table_rows.values()) for b in run)
-    return rows <= options.compact_max_rows and sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes
+    if sum(sum(b.meta.table_rows.values()) for b in run) > options.compact_max_rows:
+        return False
+    return sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes or all(map(lean, run))
 
 
 def waiting(blocks: Sequence[Block], options: EngineOptions) -> int:
@@ -159,12 +168,17 @@ def pause_s(behind: int, nbytes: int) -> float:
     return min(PACE_LONGEST_S, nbytes * over / PACE_BYTES_S) if over > 0 else 0.0
 
 
+class _TooManyRows(Exception):
+    """The layout needs all rows of blocks that were to be merged as they are read."""
+
+
 class Compactor:
     """Merges blocks of one engine."""
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
         self._counted: tuple[Sequence[Block], int] = ((), 0)
+        self._needs_all: set[str] = set()  # blocks that the layout could not merge as it read them
 
     @property
     def behind(self) -> int:
@@ -196,11 +210,14 @@ class Compactor:
     def _merge_next(self, fan_in: int) -> bool:
         state = self._state
         with _one_merge, state.merging:
-            run = plan_merge(state.blockset.blocks, state.options, fan_in)
+            run = plan_merge(state.blockset.blocks, state.options, fan_in, self._is_lean)
             if not run or state.closed:
                 return False
             try:
                 self._merge(run)
+            except _TooManyRows:
+                self._needs_all.update(b.name for b in run)
+                return True  # others may be merged
             except Exception:
                 state.counters.compaction_failures += 1
                 raise
@@ -249,10 +266,15 @@ class Compactor:
             if any(b.damaged for b in run):
                 return None
             raise
+        if not _fits(run, state.options) and all(map(self._is_lean, run)):
+            raise _TooManyRows
         tables = self._read(run)
         if any(b.damaged for b in run) or not any(table.num_rows for table in tables.values()):
             return None
         return write_block(state, staging, partition, generations, tables, names, state.last_delete)
+
+    def _is_lean(self, block: Block) -> bool:
+        return isinstance(self._state.layout, Merging) and not block.tombstones and block.name not in self._needs_all
 
     def _merging(self, run: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
         """How the layout merges some blocks as it reads them, where it can."""

@@ -142,7 +142,8 @@ def test_pieces_of_series_in_row_groups(series: list[tuple[int, int]], sizes: li
         found = cut(group_starts, first, stop)
         rows = [set[int]() for _ in first]
         for g, (a, b) in zip(found.groups, pairwise(found.bounds), strict=True):
-            for i, low, high in zip(*(each[a:b].tolist() for each in (found.whose, found.starts, found.stops)), strict=True):
+            parts = (each[a:b].tolist() for each in (found.whose, found.starts, found.stops))
+            for i, low, high in zip(*parts, strict=True):
                 assert 0 <= low < high <= sizes[g]
                 rows[i] |= set(range(group_starts[g] + low, group_starts[g] + high))
         assert rows == [set(range(a, b)) for a, b in zip(first.tolist(), stop.tolist(), strict=True)]

@@ -58,6 +58,21 @@ def test_plans(blocks: str, merged: str) -> None:
     assert ", ".join(b.name for b in plan_merge(given, OPTIONS)) == merged
 
 
+@pytest.mark.parametrize(
+    ("blocks", "merged"),
+    [
+        ("A 1 40, A 2 40, A 3 40, A 4 40", "A 1 40, A 2 40, A 3 40, A 4 40"),
+        ("A 1 40, A 2 40, A 3 x40, A 4 40, A 5 40", ""),
+        (", ".join(f"A {i} 400" for i in range(1, 12)), ", ".join(f"A {i} 400" for i in range(1, 9))),
+    ],
+)
+def test_blocks_that_are_merged_as_they_are_read_are_bound_by_their_rows(blocks: str, merged: str) -> None:
+    given = [block(b.replace("x", "")) for b in blocks.split(", ")]
+    lean = {b.name for b, text in zip(given, blocks.split(", "), strict=True) if "x" not in text}
+    options = EngineOptions(compact_max_bytes=100 * MB, compact_max_rows=89)  # ten in each
+    assert ", ".join(b.name for b in plan_merge(given, options, lean=lambda b: b.name in lean)) == merged
+
+
 def test_any_number_of_flushes_ends_in_few_blocks() -> None:
     blocks: list[Block] = []
     for generation in range(1, 2000):

@@ -288,6 +288,26 @@ def test_blocks_are_merged_slice_by_slice(store: MetricStore, monkeypatch: pytes
     assert found(store.select([NAME], T0, T0 + 999)) == {each: sorted(s.items()) for each, s in expected.items()}
 
 
+@pytest.mark.parametrize("as_read", [True, False])
+def test_blocks_of_many_bytes_are_merged_only_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_read: bool
+) -> None:
+    if not as_read:
+        monkeypatch.setattr("obs.tsdb.layout.MergedSamples.are_in_order", False)
+    options = EngineOptions(compact_max_bytes=1, compact_interval_s=3600.0)
+    with closing(MetricStore(tmp_path / "small", options)) as store:
+        store.open()
+        for n in range(4):
+            put(store, *((each, T0 + n, float(n)) for each in UP))
+            store.flush()
+        store.engine.compact()
+        with store.view() as view:
+            assert len(view.blocks) == (1 if as_read else 4)
+        assert store.engine.counters.compaction_failures == 0
+        assert store.engine.compact() == 0  # what cannot be merged is not tried again
+        assert found(store.select([NAME], T0, T0 + 9)) == {each: [(T0 + n, float(n)) for n in range(4)] for each in UP}
+
+
 def test_a_damaged_block_is_not_merged_and_the_others_stay(store: MetricStore) -> None:
     for n in range(2):
         put(store, *((each, T0 + i * 1000 + n, float(i)) for each in UP for i in range(50)))
