@@ -6,7 +6,6 @@ seconds or `30d`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from obs.config_keys import unknown
 from obs.config_values import Delay, Duration, LabelValue, Size, cause
 from obs.errors import ConfigError
 from obs.model.resource import NAMING_ATTRIBUTES
@@ -350,20 +350,7 @@ def _explain(error: Mapping[str, Any], file: Path | None) -> str:
     key, where = ".".join(path), f" in {str(file)!r}" if file else ""
     if error["type"] != "extra_forbidden":
         return f"{key}: cannot use {error.get('input')!r}{where}: {cause(error)}"
-    known = _known_keys(path[:-1])
-    close = difflib.get_close_matches(path[-1], known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{key}: cannot use this key{where}: it is not known{hint}; known keys: {', '.join(known)}"
-
-
-def _known_keys(path: list[str]) -> list[str]:
-    model: Any = Config
-    for part in path:
-        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return sorted(f.alias or name for name, f in model.model_fields.items())
+    return f"{key}: cannot use this key{where}: {unknown(Config, error['loc'])}"
 
 
 def host_port(value: str, key: str) -> tuple[str, int]:

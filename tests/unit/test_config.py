@@ -36,6 +36,9 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     [
         ("listn: x", ["listn:", "did you mean 'listen'", "otlp_grpc"]),
         ("metrics: {retention: {szie: 3}}", ["metrics.retention.szie:", "did you mean 'size'"]),
+        ("remote_write: []", ["remote_write:", "it is Prometheus's, and not obs's; obs sends to no other server"]),
+        ("global: {query_log_file: x}", ["global.query_log_file:", "self.trace_ratio"]),
+        ("storage: {tsdb: {}}", ["storage:", "retention is metrics.retention here"]),
         ("wal: {fsync: never}", ["wal.fsync:", "'never'"]),
         ("self: {trace_ratio: 3}", ["self.trace_ratio:"]),
         ("logs: {retention: {age: soon}}", ["logs.retention.age:", "'soon'", "1h30m"]),

@@ -21,6 +21,7 @@ from pydantic import (
 )  # fmt: skip
 
 from obs.collector.receivers.scrape.relabel import ACTIONS, Rule
+from obs.config_keys import unknown
 from obs.config_values import cause
 from obs.errors import ConfigError
 from obs.model.durations import duration_text
@@ -235,5 +236,5 @@ def parse(entries: Sequence[Any], shared: Mapping[str, Any] = MappingProxyType({
 def _explain(where: str, error: Any) -> str:
     key = ".".join([where, *map(str, error["loc"])])
     if error["type"] == "extra_forbidden":
-        return f"{key}: cannot use this key: it is not known, or not supported yet"
+        return f"{key}: cannot use this key: {unknown(Job, error['loc'])}"
     return f"{key}: cannot use {error.get('input')!r}: {cause(error)}"

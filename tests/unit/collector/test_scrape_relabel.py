@@ -71,7 +71,20 @@ def test_targets_are_relabeled_each_once() -> None:
 @pytest.mark.parametrize(
     ("values", "cause"),
     [
-        ({"scrape_intervall": "1s"}, "scrape_configs.0.scrape_intervall: cannot use this key"),
+        (
+            {"scrape_intervall": "1s"},
+            "scrape_configs.0.scrape_intervall: cannot use this key: it is not known; did",
+        ),
+        (
+            {"relabel_configs": [{"regexp": "x"}]},
+            "relabel_configs.0.regexp: cannot use this key: it is not known; did",
+        ),
+        (
+            {"basic_auth": {"user": "x"}},
+            "basic_auth.user: cannot use this key: it is not known; did you mean 'user",
+        ),
+        ({"oauth2": {}}, "oauth2: cannot use this key: it is Prometheus's, and not obs's; use authorization"),
+        ({"kubernetes_sd_configs": []}, "targets are not found in this way yet; known ones: dns_sd_configs, docker"),
         ({"scrape_interval": "soon"}, "scrape_configs.0.scrape_interval"),
         ({"scrape_timeout": "2m"}, "over the scrape_interval"),
         ({"relabel_configs": [{"action": "jump"}]}, "unknown relabel action 'jump'"),
