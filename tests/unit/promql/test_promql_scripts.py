@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from obs import warm
+from obs.tsdb.compiled import KERNELS
 from obs.tsdb.promql.scripts import ScriptResult, run_file
 from obs.tsdb.promql.scripts.memory import MemorySource
 from obs.tsdb.promql.scripts.runner import ScriptStore
@@ -41,8 +43,21 @@ def told(result: ScriptResult) -> str:
     return "\n".join(f"{result.path.name}:{f.line}: {f.query}\n    {f.reason}" for f in result.failures)
 
 
+@pytest.fixture(params=["memory", "blocks", "blocks, compiled"])
+def source(request: pytest.FixtureRequest) -> Iterator[Callable[[], ScriptStore]]:
+    """Blocks are read otherwise as soon as kernels are compiled, and rates worked out where the samples lie."""
+    before = warm.ready(KERNELS)
+    if request.param == "blocks, compiled":
+        warm.load_now(KERNELS)
+    else:
+        warm._state.ready.discard(KERNELS)
+    yield MemorySource if request.param == "memory" else StoredSource
+    warm._state.ready.discard(KERNELS)
+    if before:
+        warm.load_now(KERNELS)
+
+
 @pytest.mark.parametrize("path", OWN, ids=lambda p: p.name)
-@pytest.mark.parametrize("source", [MemorySource, StoredSource])
 def test_own_script_passes(path: Path, source: Callable[[], ScriptStore]) -> None:
     result = run_file(path, source)
     assert result.passed > 0
@@ -50,7 +65,6 @@ def test_own_script_passes(path: Path, source: Callable[[], ScriptStore]) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(FLOOR))
-@pytest.mark.parametrize("source", [MemorySource, StoredSource])
 def test_prometheus_script_reaches_its_floor(name: str, source: Callable[[], ScriptStore]) -> None:
     if THEIRS is None:
         pytest.skip("OBS_PROMQL_SCRIPTS names no folder of Prometheus's scripts")

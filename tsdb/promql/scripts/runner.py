@@ -62,15 +62,15 @@ class ScriptResult:
 def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> ScriptResult:
     """Run one script; `fresh` makes an empty store, at the start and at every `clear`."""
     result = ScriptResult(Path(path))
-    store = fresh()
+    store, tells_starts = fresh(), False
     for command in parse_script(Path(path)):
         if command.verb == "clear":
             store.close()
-            store = fresh()
+            store, tells_starts = fresh(), False
         elif command.verb == "load":
-            _load(store, command)
+            tells_starts |= _load(store, command)
         else:
-            reason = _evaluate(store, command)
+            reason = _evaluate(PromQL(store, QueryOptions(use_starts=tells_starts)), command)
             if reason:
                 result.failures.append(Failure(command.line, command.query, reason))
             else:
@@ -79,11 +79,13 @@ def run_file(path: Path, fresh: Callable[[], ScriptStore] = MemorySource) -> Scr
     return result
 
 
-def _load(store: ScriptStore, command: Command) -> None:
-    lines, samples = iter(command.body), list[Sample]()
+def _load(store: ScriptStore, command: Command) -> bool:
+    """Whether any sample came with a start timestamp."""
+    lines, samples, tells_starts = iter(command.body), list[Sample](), False
     for line in lines:
         told = start_lines.read(line)
         line = line if told is None else next(lines, "")
+        tells_starts |= told is not None
         labels, values = parse_series(line)
         if told is not None and (told[0] != labels or len(told[1]) != len(values)):
             raise Unsupported(f"the start timestamps above {line!r} do not go with it")
@@ -94,14 +96,14 @@ def _load(store: ScriptStore, command: Command) -> None:
                 store.add(*samples[-1], 0 if offset_ms is None else t_ms + offset_ms)
     for sample in convert(samples) if command.nhcb else ():
         store.add(*sample, 0)
+    return tells_starts
 
 
 def _loaded(value: object) -> object:
     return value.with_hint(UNKNOWN) if isinstance(value, Histogram) and value.hint == SAID_UNKNOWN else value
 
 
-def _evaluate(store: ScriptStore, command: Command) -> str:
-    promql = PromQL(store, QueryOptions(use_starts=True))
+def _evaluate(promql: PromQL, command: Command) -> str:
     failing = [e for e in command.expects if e.what == "fail"]
     try:
         result = _query(promql, command)
