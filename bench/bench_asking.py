@@ -5,6 +5,7 @@
 BODIES: a folder of OTLP bodies, traces-*.pb and logs-*.pb, some thousand items each. They are sent with times of now
 and other trace ids each time round; spans of every other resource come after as many others as `late` seconds bring, so
 that traces arrive in parts. Prints median and worst milliseconds, and what the server used, also while not asked.
+The server listens on three ports from OBS_BENCH_PORT on, 21810 where that is not set.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from urllib.parse import quote
 
 from side_bodies import Body, read_body
 
-PORT = 21810
+PORT = int(os.environ.get("OBS_BENCH_PORT", "21810"))
 BASE_ENV = {**os.environ}
 CONFIG = """
 {signal}: {{flush_bytes: 2GiB, flush_rows: 100000000, memory_limit: 4GiB, flush_age: 10h}}
@@ -158,13 +159,15 @@ def start(signal: str, folder: Path, cwd: str, default: bool) -> subprocess.Pope
     command = [sys.executable, "-m", "obs.cli.main", "up", f"--data={folder / 'data'}", "--no-agent", *ports]
     server = subprocess.Popen([*command, f"--config={config}"], cwd=cwd, env={**BASE_ENV, "PYTHONPATH": cwd})
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and server.poll() is None:
         try:
             request(PORT, "GET", "/-/ready")
-            return server
+            time.sleep(1)  # it may be another one that answers
+            if server.poll() is None:
+                return server
         except (OSError, RuntimeError):
             time.sleep(0.2)
-    raise RuntimeError("the server is not ready after two minutes")
+    raise RuntimeError("the server has ended, or is not ready after two minutes")
 
 
 def grow(sender: Sender, items: int, rate: float) -> None:

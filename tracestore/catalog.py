@@ -71,7 +71,7 @@ def sum_edges(
     if not len(above):
         return {}
     width = len(below_names) + 1
-    pairs, place = _numbered((above + 1).astype(np.int64) * width + below + 1, (len(above_names) + 1) * width)
+    pairs, place = numbered((above + 1).astype(np.int64) * width + below + 1, (len(above_names) + 1) * width)
     calls = np.bincount(place)
     errors = np.bincount(place, weights=status == ERROR)
     total = np.zeros(len(pairs), np.int64)
@@ -84,8 +84,8 @@ def sum_edges(
     return found
 
 
-def _numbered(codes: npt.NDArray[np.int64], end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The distinct codes, all below `end`, ascending, and which of them each one is."""
+def numbered(codes: npt.NDArray[np.int64], end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The distinct codes, all of 0 … `end` - 1, ascending, and which of them each one is."""
     if end > 8 * len(codes) + 4096:
         return np.unique(codes, return_inverse=True)
     distinct = np.flatnonzero(np.bincount(codes, minlength=end))

@@ -92,6 +92,11 @@ class SpanRows:
         found: Rows = places - first[group] + (np.cumsum(self.sizes) - self.sizes)[group]
         return found
 
+    def among(self, places: Rows) -> Rows:
+        """Where those of some rows of the source, ascending, stand that are here."""
+        group = np.searchsorted(self.source.group_starts, places, side="right") - 1
+        return self.here(places[np.isin(group, self.groups)])
+
     @cached_property
     def trace(self) -> Rows:
         """The position of each row's trace among the source's traces."""

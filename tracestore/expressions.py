@@ -232,7 +232,12 @@ TRACE_FIELDS = (
 
 def names_trace(expr: Expr | None) -> bool:
     """Whether an expression depends on more of the trace than the span."""
-    return isinstance(expr, Planned) or any(_of_trace(field) for field in fields_of(expr))
+    return isinstance(expr, Planned) or any_of_trace(fields_of(expr))
+
+
+def any_of_trace(fields: Iterable[Field]) -> bool:
+    """Whether one of these fields depends on more of the trace than the span."""
+    return any(map(_of_trace, fields))
 
 
 def _of_trace(field: Field) -> bool:

@@ -58,7 +58,8 @@ def dependencies(
             tables.append(split_rows.rows(source, split, condition.expr))
         if not len(t) or t.earliest > query.end_ns or t.latest < query.start_ns:
             continue
-        known = source.catalog() if _is_whole(source, condition) else None
+        counted_anew = isinstance(source, MemorySource) and split.any()  # quicker than to link what is taken out
+        known = source.catalog() if _is_whole(source, condition) and not counted_anew else None
         if known is None or not known.bucketed:
             unread.append((source, split))
             continue

@@ -111,10 +111,13 @@ class Snapshot:
         """All places; of the head one a run."""
         return [*self.blocks, *self.runs]
 
+    def repeats(self) -> list[Rows]:
+        """Of each source the rows whose span stands in a later one too, ascending."""
+        return self._opened.repeats.rows(self.blocks, self.runs)
+
     def counted(self) -> Counted:
         """What is left where each span counts once."""
-        blocks = len(self.blocks)
-        rows = self._opened.repeats.rows(self.blocks, self.runs)
+        blocks, rows = len(self.blocks), self.repeats()
         heads = [run.counted(gone) for run, gone in zip(self.runs, rows[blocks:], strict=True)]
         return Counted(dict(zip((b.name for b in self.blocks), rows[:blocks], strict=True)), concatenate(heads))
 

@@ -39,7 +39,7 @@ from obs.tracestore.servicecounts import TraceCounts, trace_counts
 from obs.tracestore.sqlviews import sql_views
 from obs.tracestore.tags import tag_names, tag_values
 from obs.tracestore.traceql.answer import Spanset, spansets_of
-from obs.tracestore.traceql.metrics.run import measure
+from obs.tracestore.traceql.metrics.run import Places, measure
 from obs.tracestore.traceql.metrics.series import Measured
 from obs.tracestore.traceql.metrics.window import Window
 from obs.tracestore.traceql.plan import Plan
@@ -98,7 +98,7 @@ class TraceStore:
 
     def measure(self, plan: Plan, window: Window, exemplars: int = 0) -> Measured:
         """The series of a plan with a metric. Raises: QueryLimit."""
-        return self._answer(lambda s: measure(s.sources, s.split_keys(), plan, window, exemplars))
+        return self._answer(lambda s: measure(Places(s.sources, s.split_keys(), s.repeats), plan, window, exemplars))
 
     def by_id(self, trace_id: bytes) -> Trace | None:
         """A trace from all places that hold spans of it, or None; `trace_id` as `ids.parse_trace_id` gives it.

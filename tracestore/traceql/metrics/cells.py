@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from obs.errors import QueryLimit
 from obs.tracestore import limits
+from obs.tracestore.catalog import numbered
 from obs.tracestore.terms import Codes
 
 Rows = npt.NDArray[np.int64]
@@ -65,12 +66,25 @@ def group(terms: Sequence[Codes], hits: Rows, bucket: Rows | None) -> Groups:
     number = np.zeros(len(hits), np.int64)
     parts: list[Rows] = []
     for codes in [*(t.codes[hits] for t in terms), np.zeros_like(number) if bucket is None else bucket]:
-        values, place = np.unique(codes, return_inverse=True)
-        packed, number = np.unique(number * max(len(values), 1) + place, return_inverse=True)
+        values, place = _distinct(codes)
+        if not parts:
+            number, parts = place, [values]
+            _check(len(values))
+            continue
+        packed, number = _distinct(number * max(len(values), 1) + place)
         _check(len(packed))
         parts = [p[packed // max(len(values), 1)] for p in parts] + [values[packed % max(len(values), 1)]]
     keys = [_key(terms, combination) for combination in zip(*(p.tolist() for p in parts), strict=True)]
     return Groups(number, keys)
+
+
+def _distinct(codes: Rows) -> tuple[Rows, Rows]:
+    """The distinct codes, ascending, and which of them each one is."""
+    if not len(codes):
+        return codes, codes
+    least = codes.min()
+    distinct, place = numbered(codes - least, int(codes.max() - least) + 1)
+    return distinct + least, place
 
 
 def _key(terms: Sequence[Codes], combination: tuple[int, ...]) -> Key:

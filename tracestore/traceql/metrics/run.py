@@ -1,13 +1,14 @@
 """A metric over head and blocks: spans that the pipeline ends with, counted by series and step, part by part.
 
-Traces with spans in several places are taken out of each and counted put together, some at a time.
+Where each span tells by itself whether and how it counts, it is counted where it stands, the last of those sent again.
+Else traces with spans in several places are taken out of each and counted put together, some at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ import numpy.typing as npt
 from obs.tracestore import limits
 from obs.tracestore.bounds import trace_bound
 from obs.tracestore.evaluate import SpanRows, evaluate
+from obs.tracestore.expressions import any_of_trace, names_trace
 from obs.tracestore.ids import Words, distinct_ids
 from obs.tracestore.matching import groups_of, pieces
 from obs.tracestore.nested import hex_text
 from obs.tracestore.query import ReadStats
+from obs.tracestore.repeats import NO_ROWS
 from obs.tracestore.sources import MemorySource, Source
 from obs.tracestore.splitrows import put_together
 from obs.tracestore.splits import shared
@@ -38,18 +41,34 @@ Mask = npt.NDArray[np.bool_]
 Found = dict[Key, list[Exemplar]]
 
 
-def measure(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Window, exemplars: int) -> Measured:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is measured: places in the order they were written. `split_keys` as `SplitTraces.keys`.
+
+    `repeats` gives of each place the rows that a later one supersedes.
+    """
+
+    sources: Sequence[Source]
+    split_keys: Words
+    repeats: Callable[[], Sequence[Rows]]
+
+
+def measure(places: Places, plan: Plan, window: Window, exemplars: int) -> Measured:
     """The series of a plan with a metric. Raises: QueryLimit."""
     assert plan.metric is not None
     if isinstance(plan.metric, Combined):
-        ask = partial(measure, sources, split_keys, window=window, exemplars=exemplars)
+        ask = partial(measure, places, window=window, exemplars=exemplars)
         combined = measured(plan.metric, ask, window, exemplars)
         return replace(combined, series=_later(plan, combined.series))
     stats = ReadStats()
     metric, cells, found = plan.metric, plan.metric.cells(window.steps), Found()
+    sources, split_keys, superseded = places.sources, places.split_keys, [NO_ROWS for _ in places.sources]
+    if _span_by_span(plan):
+        split_keys, superseded = split_keys[:0], list(places.repeats())
     with ThreadPoolExecutor(limits.SCAN_THREADS) as pool:
         wanted = [_wanted(source, split_keys, plan, window) for source in sources]
-        parts = pool.map(lambda s, w: _of_source(s, w, plan, window, exemplars), sources, wanted)
+        count = partial(_of_source, plan=plan, window=window, exemplars=exemplars)
+        parts = pool.map(count, sources, wanted, superseded)
         for counted, examples, read in parts:
             cells.merge(counted)
             _add(found, examples)
@@ -57,11 +76,17 @@ def measure(sources: Sequence[Source], split_keys: Words, plan: Plan, window: Wi
             stats.row_groups_read += read.row_groups_read
     for joined in _split_traces(sources, split_keys, plan, window):
         stats.traces_joined += len(joined.traces)
-        counted, examples, _ = _of_source(joined, np.ones(len(joined.traces), bool), plan, window, exemplars)
+        every = np.ones(len(joined.traces), bool)
+        counted, examples, _ = _of_source(joined, every, NO_ROWS, plan, window, exemplars)
         cells.merge(counted)
         _add(found, examples)
     series = [replace(s, exemplars=thinned(found.pop(key, []), exemplars)) for key, s in metric.series(cells, window)]
     return Measured(_later(plan, series), window, stats)
+
+
+def _span_by_span(plan: Plan) -> bool:
+    """Whether a span is counted by what it is itself, whatever else its trace has."""
+    return isinstance(plan.metric, Metric) and not (names_trace(plan.where) or any_of_trace(plan.metric.fields()))
 
 
 def _later(plan: Plan, series: Sequence[Series]) -> Sequence[Series]:
@@ -84,9 +109,9 @@ def _overlapping(source: Source, window: Window) -> Mask:
 
 
 def _of_source(
-    source: Source, wanted: Mask, plan: Plan, window: Window, exemplars: int
+    source: Source, wanted: Mask, superseded: Rows, plan: Plan, window: Window, exemplars: int
 ) -> tuple[Cells, Found, ReadStats]:
-    """(cells, exemplars, what was read) of the wanted traces of one place."""
+    """(cells, exemplars, what was read) of the wanted traces of one place, without the superseded rows."""
     assert isinstance(plan.metric, Metric | Comparison)
     cells, found, read = plan.metric.cells(window.steps), Found(), ReadStats()
     for piece in pieces(source, wanted) if wanted.any() else ():
@@ -94,6 +119,7 @@ def _of_source(
         read.rows_read += len(rows)
         read.row_groups_read += len(rows.groups)
         mask = np.repeat(piece[rows.slices.ids], np.diff(rows.slices.starts))
+        mask[rows.among(superseded)] = False
         if plan.where is not None:
             mask &= evaluate(plan.where, rows)
         hits = np.flatnonzero(mask)
