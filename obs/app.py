@@ -91,8 +91,12 @@ def _store_limits(tsdb: TsdbConfig) -> StoreLimits:
     return StoreLimits(max_series=tsdb.max_series, max_series_per_metric=tsdb.max_series_per_metric)
 
 
-def _query_options(tsdb: TsdbConfig) -> QueryOptions:
-    return QueryOptions(use_starts=tsdb.use_start_timestamps, typed=tsdb.type_and_unit_labels)
+def _query_options(config: Config) -> QueryOptions:
+    return QueryOptions(
+        use_starts=config.tsdb.use_start_timestamps,
+        typed=config.tsdb.type_and_unit_labels,
+        subquery_step_ms=round(config.global_.evaluation_interval * 1000),
+    )
 
 
 def _engine_options(config: Config, store: StoreConfig) -> EngineOptions:
@@ -230,7 +234,7 @@ class App:
         self._scraper = Scraper(self.intake, self._clock, Path())
 
     def _make_queries(self) -> None:
-        self.promql = PromQL(self.metrics, _query_options(self.config.tsdb), self.metrics.changes)
+        self.promql = PromQL(self.metrics, _query_options(self.config), self.metrics.changes)
         self.logql = LogQL(self.logs)
         self._log_deletes = DeleteRequests(self.logs, self.config.data / "logs-deletes.json")
         self._log_retention = self._retention_by_stream()
@@ -274,6 +278,7 @@ class App:
         use_sampling = self._trace_receivers.sampling.prepared()
         use_alerts = self.alerts.prepared(self._live.alert_options(self.config.data / "alerts", self.url, config))
         self._scraper.apply(jobs)
+        self.promql.set_subquery_step(round(config.global_.evaluation_interval * 1000))
         use_alerts()
         use_sampling()
 

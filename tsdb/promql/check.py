@@ -20,6 +20,7 @@ from obs.tsdb.promql.plan import (
     Selector,
     String,
     unwrap,
+    walk,
 )  # fmt: skip
 
 _SET_OPS = ("and", "or", "unless")
@@ -61,10 +62,6 @@ def aggregate(cursor: Cursor, node: Aggregate) -> Aggregate:
     if node.param is not None:
         wanted = Kind.STRING if node.op == "count_values" else Kind.SCALAR
         _expect(cursor, node.param, wanted, "aggregation parameter")
-    if node.op == "count_values" and isinstance(node.param, String) and not _is_label(node.param.value):
-        shown = _go_quoted(node.param.value)
-        # Prometheus says this while it evaluates; the text is the same.
-        raise QueryError(f"invalid label name {shown}")
     return node
 
 
@@ -92,7 +89,6 @@ def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
         raise cursor.error(node.pos, f"expected at most {len(wanted)} {where}")
     for i, arg in enumerate(node.args):
         _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
-    _check_edges(node)
     if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):
         raise cursor.error(node.args[1].pos, "expected label selectors only in the second argument of info")
     return node
@@ -105,13 +101,26 @@ _EDGES = {
 """The functions that know what to do with a window whose edges are not plain."""
 
 
+def before_run(plan: Node) -> None:
+    """What Prometheus finds only while it evaluates, so that such queries can be shown as trees.
+
+    Raises: QueryError, without a position.
+    """
+    for node in walk(plan):
+        if isinstance(node, Call):
+            _check_edges(node)
+        elif isinstance(node, Aggregate) and node.op == "count_values" and isinstance(node.param, String):
+            if not _is_label(node.param.value):
+                raise QueryError(f"invalid label name {_go_quoted(node.param.value)}")
+
+
 def _check_edges(node: Call) -> None:
     for arg in node.args:
         inner = unwrap(arg)
         edge = inner.selector.edge if isinstance(inner, RangeSelector) else Edge.NONE
         if edge is not Edge.NONE and node.name not in _EDGES[edge]:
-            cause = f"{edge.value} modifier can only be used with: {', '.join(_EDGES[edge])} - not with {node.name}"
-            raise QueryError(cause)  # Prometheus finds it while it evaluates, and says no position
+            known = ", ".join(_EDGES[edge])
+            raise QueryError(f"{edge.value} modifier can only be used with: {known} - not with {node.name}")
 
 
 def _expect(cursor: Cursor, node: Node, kind: Kind, where: str) -> None:

@@ -16,6 +16,7 @@ from obs.tsdb.changes import Changes
 from obs.tsdb.promql import plan as plans
 from obs.tsdb.promql import result as results
 from obs.tsdb.promql.annotations import Annotations
+from obs.tsdb.promql.check import before_run
 from obs.tsdb.promql.context import ExecutionError, Frame, Query, QueryOptions
 from obs.tsdb.promql.histogram_hints import without_buckets
 from obs.tsdb.promql.kept import KeptAnswers, sees_ahead
@@ -37,6 +38,13 @@ class PromQL:
         self.source = source
         self.kept = None if changes is None else KeptAnswers(changes)
         self.options = options or QueryOptions()
+
+    def set_subquery_step(self, step_ms: int) -> None:
+        """The step of subqueries that name none, from the next query on."""
+        if step_ms != self.options.subquery_step_ms:
+            self.options = replace(self.options, subquery_step_ms=step_ms)
+            if self.kept is not None:
+                self.kept.clear()
 
     def instant(self, query: str, t_ms: int) -> Sequence[VectorSample]:
         """The vector at `t_ms`; histograms are left out."""
@@ -148,6 +156,7 @@ class PromQL:
             self.source, options, notes, steps, began + options.timeout_s, starts=starts, needless=without_buckets(plan)
         )
         try:
+            before_run(plan)
             found = _result(Frame(query, steps, run).value(plan), steps, instant)
         except QueryError as e:
             raise ExecutionError(str(e)) from e

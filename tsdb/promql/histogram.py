@@ -133,7 +133,7 @@ class Histogram:
         """Whether the bounds belong to a bucket: (0.5,1] but [-1,-0.5); the zero bucket has both."""
         if self.is_custom:
             return math.isinf(b.lower), True
-        return b.lower < 0, b.upper > 0
+        return b.lower < 0 or b.lower == b.upper, b.upper > 0 or b.lower == b.upper
 
     def same(self, other: Histogram) -> bool:
         """Equal samples: NaN equals NaN, empty buckets and hints do not count."""
@@ -148,7 +148,8 @@ class Histogram:
     def api_buckets(self) -> list[tuple[int, float, float, float]]:
         """(boundary rule, lower, upper, count) as the HTTP API gives them: 0 (], 1 [), 2 (), 3 []."""
         rules = {(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}
-        return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n != 0]
+        # A zero bucket is shown only where it has more than nothing: neither below zero nor NaN.
+        return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n > 0 or (b.n != 0 and b.lower != -b.upper)]
 
 
 _STEPS = (1.414213562373095, *(math.pow(2.0, math.pow(2.0, -k)) for k in range(2, 9)))

@@ -17,7 +17,8 @@ from obs.tsdb.promql.histogram_shape import share_below, zero_sided
 def trim(h: Histogram, value: float, keep_below: bool) -> Histogram:
     """What is left of a histogram: observations up to `value`, or from it on."""
     if math.isnan(value):
-        return replace(h, count=0.0, sum=0.0, zero_count=0.0, positive={}, negative={})
+        rest = math.nan if h.zero_count else 0.0  # what is left of a zero bucket is a share of it
+        return replace(h, count=rest, sum=rest, zero_count=rest, positive={}, negative={})
     total = 0.0
     lost = False
 
@@ -51,8 +52,10 @@ def _kept(
 
 def _share(h: Histogram, b: Bucket, value: float, keep_below: bool) -> float:
     """How much of a bucket's observations stays."""
-    if b.upper <= value or b.lower >= value:
-        return float(keep_below == (b.upper <= value))
+    if b.lower >= value:  # a zero bucket without breadth lies above its value
+        return float(not keep_below)
+    if b.upper <= value:
+        return float(keep_below)
     if math.isinf(b.lower) and (math.isinf(b.upper) or value < 0 < b.upper):
         return 0.0  # no share of it can be told
     if keep_below:

@@ -66,6 +66,12 @@ class KeptAnswers:
         self._answers: OrderedDict[Key, _Answer] = OrderedDict()
         self.nbytes = 0
 
+    def clear(self) -> None:
+        """Drop all."""
+        with self._lock:
+            self._answers.clear()
+            self.nbytes = 0
+
     def answer(self, key: Key, steps: Steps, ahead_ms: int, evaluate: Callable[[Steps], Result]) -> Result:
         """What `evaluate` gives for all steps, which it is asked only for those that are not kept."""
         moment = self._changes.now()

@@ -300,6 +300,24 @@ def unwrap(node: Node) -> Node:
     return node
 
 
+OF_THE_STEP = frozenset((
+    "time", "predict_linear", "day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month",
+    "year",
+))  # fmt: skip
+"""Functions that look at the time of the step itself."""
+
+
+def is_fixed(node: Node) -> bool:
+    """Whether a node has the same value at every step, as `@` fixes the time of all that it reads."""
+    if isinstance(node, Selector | Subquery):
+        return node.at is not None
+    if isinstance(node, RangeSelector):
+        return node.selector.at is not None
+    if isinstance(node, Call) and node.name in OF_THE_STEP:
+        return False
+    return all(is_fixed(child) for child in node.children)
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, parents first."""
     left = [node]

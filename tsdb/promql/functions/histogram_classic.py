@@ -67,15 +67,6 @@ def check_quantiles(frame: Frame, node: Node, q: F64) -> None:
         frame.query.annotations.warn(node, message)
 
 
-def note_fixed(frame: Frame, node: Node, name: str) -> None:
-    """Say that bucket counts had to be made to rise."""
-    text = f"input to histogram_quantile needed to be fixed for monotonicity (see {DOC}){maybe_of(name)}"
-    frame.query.annotations.info(node, text)
-
-
-DOC = "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"
-
-
 def each(frame: Frame, node: Node, vector: Vector, one: OfBuckets) -> Vector:
     """`one(bounds, cumulative counts, step, name)` for each classic histogram and each step where it has buckets."""
     floats = vector.only_floats().compact()

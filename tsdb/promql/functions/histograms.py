@@ -62,7 +62,7 @@ def _quantiles(frame: Frame, node: Node, vector: Vector, q: F64) -> Vector:
     def buckets(bounds: F64, counts: F64, step: int, name: str) -> float:
         value, fixed = classic.bucket_quantile(float(q[step]), bounds, counts)
         if fixed is not None:
-            classic.note_fixed(frame, node, name)
+            frame.query.annotations.fell(node, name, *fixed, frame.steps.start_ms + step * frame.steps.step_ms)
         return value
 
     def native(h: Histogram, step: int, name: str) -> float:

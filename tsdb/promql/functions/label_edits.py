@@ -13,7 +13,7 @@ from obs.errors import QueryError
 from obs.model.labels import METRIC_NAME, Labels, make_labels
 from obs.model.regex import compiled, error
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.plan import Call
+from obs.tsdb.promql.plan import Call, is_fixed
 from obs.tsdb.promql.selectors import is_utf8
 from obs.tsdb.promql.values import Vector, merge_same
 
@@ -94,6 +94,8 @@ def expand(template: str, match: Any) -> str:
 
 
 def _ineffective(frame: Frame, call: Call) -> None:
+    if is_fixed(call.args[0]):  # then it is evaluated but once
+        return
     text = "sort is ineffective for range queries since results are always ordered by labels"
     frame.query.annotations.warn(call, text)
 

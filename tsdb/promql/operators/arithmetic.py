@@ -51,3 +51,11 @@ def compare(op: str, left: F64, right: F64) -> Bool:
     """A comparison; NaN is unequal to all."""
     with np.errstate(all="ignore"):
         return COMPARISONS[op](left, right)
+
+
+def has_meaning(op: str, left_hist: Bool, right_hist: Bool) -> Bool:
+    """Where an operator has a meaning, by whether each side is a native histogram."""
+    floats = ~(left_hist | right_hist) if op not in TRIMS else np.zeros_like(left_hist)
+    both = left_hist & right_hist if op in ("+", "-", "==", "!=") else np.zeros_like(left_hist)
+    scaled = left_hist & ~right_hist if op in ("*", "/", *TRIMS) else np.zeros_like(left_hist)
+    return floats | both | scaled | (right_hist & ~left_hist if op == "*" else False)

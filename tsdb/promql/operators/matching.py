@@ -13,14 +13,22 @@ import numpy as np
 from obs.errors import QueryError
 from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
-from obs.tsdb.promql.operators.arithmetic import COMPARISONS, KEEP_NAME
+from obs.tsdb.promql.operators.arithmetic import COMPARISONS, KEEP_NAME, TRIMS, has_meaning
 from obs.tsdb.promql.operators.cells import Cells, combine
 from obs.tsdb.promql.operators.signature import by, excluding, ordinals
 from obs.tsdb.promql.plan import Binary, Card, Matching, label_text, quote
-from obs.tsdb.promql.values import I64, METADATA, Bool, Vector, empty_vector, merge_same, only, without, without_name
-
-ABSENT = -1
-"""In a list of pairs: no series on this side, its fill value stands in."""
+from obs.tsdb.promql.values import (
+    I64,
+    METADATA,
+    Bool,
+    Vector,
+    empty_vector,
+    is_hist,
+    merge_same,
+    only,
+    without,
+    without_name,
+)  # fmt: skip
 
 
 def matched(frame: Frame, node: Binary, left: Vector, right: Vector) -> Vector:
@@ -34,14 +42,14 @@ def matched(frame: Frame, node: Binary, left: Vector, right: Vector) -> Vector:
     many, one = (right, left) if swapped else (left, right)
     many_group, one_group = (sides[1], sides[0]) if swapped else (sides[0], sides[1])
     names = list(known)
-    _check_one_side(one, one_group, names, m, "left" if swapped else "right")
-    many, one, many_group, one_group = _filled(m, swapped, many, one, many_group, one_group, len(names), names)
+    _check_one_side(_facing(m, many, one), one_group, names, m, "left" if swapped else "right")
+    many, one, many_group, one_group = _filled(node, m, swapped, many, one, many_group, one_group, names)
     many_rows, one_rows = _pairs(many_group, one_group, len(names))
     if not len(many_rows):
         return empty_vector(left.values.shape[1])
     cells = _combined(frame, node, many.rows(many_rows), one.rows(one_rows), swapped)
     # Pairs count whether or not a comparison then filters them away: an error must not depend on the values.
-    _check_result(m, many.present[many_rows] & one.present[one_rows], many_group[many_rows])
+    _check_result(m, _meets(node, swapped, many, one, many_rows, one_rows), many_group[many_rows])
     labels = [_result_labels(node, m, many.labels[i], one.labels[j]) for i, j in zip(many_rows, one_rows, strict=True)]
     drop = np.ones(len(labels), np.bool_) if node.bool_ else _drops(node, many, one, many_rows, one_rows)
     result = Vector(labels, cells.values, cells.present, drop, cells.hists).compact()
@@ -70,6 +78,27 @@ def _pairs(many_group: I64, one_group: I64, groups: int) -> tuple[I64, I64]:
     first = np.repeat(start[:-1][many_group], counts)
     within = np.arange(len(many_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     return many_rows, order[first + within]
+
+
+def _meets(node: Binary, swapped: bool, many: Vector, one: Vector, many_rows: I64, one_rows: I64) -> Bool:
+    """bool[pair, step]: both sides have a sample, of kinds that the operator has a meaning for."""
+    both = many.present[many_rows] & one.present[one_rows]
+    if many.hists is None and one.hists is None and node.op not in TRIMS:
+        return both
+    kinds = _is_hist(many, many_rows), _is_hist(one, one_rows)
+    return both & has_meaning(node.op, *(reversed(kinds) if swapped else kinds))
+
+
+def _is_hist(vector: Vector, rows: I64) -> Bool:
+    shape = len(rows), vector.values.shape[1]
+    return np.zeros(shape, np.bool_) if vector.hists is None else is_hist(vector.hists[rows])
+
+
+def _facing(m: Matching, many: Vector, one: Vector) -> Vector:
+    """The one side at the steps where the other has a sample too: elsewhere nothing can match, whatever is twice."""
+    if m.fill_left is not None or m.fill_right is not None:
+        return one
+    return replace(one, present=one.present & many.present.any(axis=0)[None, :])
 
 
 def _check_one_side(one: Vector, group: I64, names: list[Labels], m: Matching, side: str) -> None:
@@ -116,34 +145,38 @@ def _result_labels(node: Binary, m: Matching, many: Labels, one: Labels) -> Labe
 
 
 def _filled(
-    m: Matching, swapped: bool, many: Vector, one: Vector, many_group: I64, one_group: I64, groups: int,
+    node: Binary, m: Matching, swapped: bool, many: Vector, one: Vector, many_group: I64, one_group: I64,
     names: list[Labels],
 ) -> tuple[Vector, Vector, I64, I64]:  # fmt: skip
-    """Both sides with rows of fill values where a signature has no sample at a step."""
-    fills = (m.fill_right, m.fill_left) if swapped else (m.fill_left, m.fill_right)
-    if fills == (None, None):
-        return many, one, many_group, one_group
-    new_many = many if fills[0] is None else _with_fill(many, many_group, one, one_group, groups, names, fills[0])
-    new_one = one if fills[1] is None else _with_fill(one, one_group, many, many_group, groups, names, fills[1])
-    extra_many = np.arange(groups) if fills[0] is not None else np.zeros(0, np.int64)
-    extra_one = np.arange(groups) if fills[1] is not None else np.zeros(0, np.int64)
-    return new_many, new_one, np.concatenate([many_group, extra_many]), np.concatenate([one_group, extra_one])
+    """Both sides with rows of fill values where a signature has no sample at a step.
+
+    A sample of the many side that has no meaning beside its match counts as none: its match gets the fill value.
+    """
+    for_many, for_one = (m.fill_right, m.fill_left) if swapped else (m.fill_left, m.fill_right)
+    groups, steps = len(names), many.values.shape[1]
+    met, has_many, has_one = (np.zeros((groups, steps), np.bool_) for _ in range(3))
+    np.logical_or.at(has_many, many_group, many.present)
+    np.logical_or.at(has_one, one_group, one.present)
+    if for_many is not None:
+        many_rows, one_rows = _pairs(many_group, one_group, groups)
+        meets = _meets(node, swapped, many, one, many_rows, one_rows)
+        np.logical_or.at(met, many_group[many_rows], meets)
+    every = np.arange(groups)
+    if for_many is not None:
+        many, many_group = _with_fill(many, has_one & ~met, names, for_many), np.concatenate([many_group, every])
+    if for_one is not None:
+        one, one_group = _with_fill(one, has_many & ~has_one, names, for_one), np.concatenate([one_group, every])
+    return many, one, many_group, one_group
 
 
-def _with_fill(
-    mine: Vector, group: I64, other: Vector, other_group: I64, groups: int, names: list[Labels], fill: float
-) -> Vector:
-    here, there = (np.zeros((groups, mine.values.shape[1]), np.bool_) for _ in range(2))
-    np.logical_or.at(here, group, mine.present)
-    np.logical_or.at(there, other_group, other.present)
-    missing = there & ~here
+def _with_fill(mine: Vector, missing: Bool, names: list[Labels], fill: float) -> Vector:
     hists = None if mine.hists is None else np.concatenate([mine.hists, np.full(missing.shape, None, np.object_)])
     return replace(
         mine,
         labels=[*mine.labels, *names],
         values=np.concatenate([mine.values, np.full(missing.shape, fill)]),
         present=np.concatenate([mine.present, missing]),
-        drop_name=np.concatenate([mine.drop_name, np.zeros(groups, np.bool_)]),
+        drop_name=np.concatenate([mine.drop_name, np.zeros(len(names), np.bool_)]),
         hists=hists,
     )
 

@@ -34,7 +34,8 @@ def _extremes(frame: Frame, node: Aggregate, vector: Vector, groups: Groups, sig
     from obs.tsdb.promql.kernels_groups import pick
 
     k = _whole(frame, node)
-    ignore_histograms(frame, node, vector)
+    if bool((k > 0).any()):
+        ignore_histograms(frame, node, vector)
     vector = vector.only_floats()
     order, bounds = by_group(groups.group, len(groups.labels))
     chosen = pick(vector.values, vector.present, order, bounds, k, sign)
@@ -60,7 +61,8 @@ def candidates(frame: Frame, node: Aggregate) -> Vector:
     k = int(_whole(frame, node)[0])
     parts: list[Vector] = []
     for part in slices(frame, node.expr):
-        ignore_histograms(frame, node, part)
+        if k > 0:
+            ignore_histograms(frame, node, part)
         parts.append(_outermost(part.only_floats().compact(), k, 1.0 if node.op == "topk" else -1.0))
     return in_order(parts, 1)
 
@@ -136,7 +138,6 @@ def _whole(frame: Frame, node: Aggregate) -> I64:
     values = _param(frame, node)
     if bool(np.isnan(values).any()):
         raise QueryError("Parameter value is NaN")
-    for value in values[(values >= 2**63) | (values <= -(2**63))].tolist():
-        bound = "overflows" if value > 0 else "underflows"
-        raise QueryError(f"Scalar value {value:g} {bound} int64")
-    return values.astype(np.int64)
+    if len(over := values[values >= 2**63]):
+        raise QueryError(f"Scalar value {over[0]:+g} overflows int64".replace("inf", "Inf"))
+    return np.maximum(values, -1.0).astype(np.int64)

@@ -26,7 +26,8 @@ def count_values(frame: Frame, node: Aggregate, vector: Vector, groups: Groups) 
         text = go_plain(float(vector.values[row, col])) if hist is None else str(hist)
         group = int(groups.group[row])
         if (group, text) not in texts:
-            labels = make_labels([*without(groups.labels[group], (label,)), (label, text)])
+            value = () if node.without and label in node.labels else ((label, text),)
+            labels = make_labels([*without(groups.labels[group], (label,)), *value])
             texts[group, text] = known.setdefault(labels, len(known))
         target[n] = texts[group, text]
         drops[texts[group, text]] = drops.get(texts[group, text], False) or bool(vector.drop_name[row])
