@@ -23,9 +23,6 @@ LINES = 500
 SECONDS_BELOW = 10**11
 """Whole times below this are seconds: as milliseconds they would be before March 1973."""
 
-KINDS = {"gaugehistogram": "histogram", "info": "unknown", "stateset": "unknown"}
-"""Types that metadata here has another word for."""
-
 _END = "\n# EOF\n"
 _TIME = re.compile(r"\s(\S+)\s+(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(?:# \{.*)?$")
 _WHERE = re.compile(r"^column (\d+)[^:]*: ")
@@ -113,10 +110,8 @@ class _Reading:
     def _describe(self, page: Page) -> None:
         for name, said in page.families.items():
             _, kind, unit, help_ = self.families.get(name, (name, "unknown", "", ""))
-            new_kind = KINDS.get(said.kind, said.kind)
-            self.families[name] = (
-                name, kind if new_kind == "unknown" else new_kind, said.unit or unit, said.help or help_
-            )  # fmt: skip
+            said_kind = kind if said.kind == "unknown" else said.kind
+            self.families[name] = (name, said_kind, said.unit or unit, said.help or help_)
 
 
 def _in_seconds(line: Line) -> bool | None:

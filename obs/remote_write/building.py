@@ -14,7 +14,14 @@ from obs.remote_write import reasons
 from obs.remote_write.messages import Series, labels_of
 from obs.remote_write.wire import too_many
 
-SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum"), "counter": ("_total",)}
+SUFFIXES = {
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "summary": ("_count", "_sum"),
+    "counter": ("_total",),
+    "info": ("_info",),
+}
+"""What the names of a family's series may end in."""
 
 
 class Builder:

@@ -14,8 +14,8 @@ from obs.model.labels import Labels, make_labels
 from obs.otlp.limits import MAX_LABELS
 from obs.remote_write import reasons, wire
 
-KINDS = ("unknown", "counter", "gauge", "histogram", "histogram", "summary", "unknown", "unknown")
-"""Metric types by their number: gauge histograms are histograms; info and state sets have no type here."""
+KINDS = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+"""Metric types by their number."""
 
 MAX_BUCKETS = 65_536
 """Indexes between a histogram's first and last bucket: real ones have at most some hundred."""
