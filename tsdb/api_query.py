@@ -22,7 +22,7 @@ from obs.tsdb.forms import json_bytes, read_pairs
 from obs.tsdb.promql import PromQL, QueryTimeout, Result, encode
 from obs.tsdb.promql.counting import Counts
 from obs.tsdb.promql.lexer import duration_ms
-from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.parse import parse_to_show
 from obs.tsdb.promql.plan import Node
 from obs.tsdb.promql.printer import pretty
 from obs.tsdb.promql.tree import tree
@@ -152,7 +152,7 @@ def _answer(p: Parameters, evaluate: Callable[[str], Result], count: Count) -> R
 
 def _parsed(p: Parameters) -> Node:
     try:
-        return parse(p.get("query", ""))
+        return parse_to_show(p.get("query", ""))
     except QueryError as e:
         raise BadParameter("query", str(e)) from None
 

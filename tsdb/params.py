@@ -19,7 +19,7 @@ from obs.model.labels import Matcher
 from obs.tsdb.api_query import BadParameter, read_time, whole_number
 from obs.tsdb.forms import read_pairs
 from obs.tsdb.limits import FIRST_MS, LAST_MS
-from obs.tsdb.promql.parse import parse
+from obs.tsdb.promql.parse import parse_to_show
 from obs.tsdb.promql.plan import Selector
 
 _ESCAPED = re.compile(r"_(?:_|([0-9a-fA-F]{1,6})_)")
@@ -71,7 +71,7 @@ async def read_params(request: Request) -> Params:
 def selector(text: str, parameter: str) -> tuple[Matcher, ...]:
     """The matchers of a parameter that is a series selector. Raises: BadParameter."""
     try:
-        node = parse(text)
+        node = parse_to_show(text)
     except QueryError as e:
         raise BadParameter(parameter, str(e)) from None
     if not isinstance(node, Selector) or node != dataclasses.replace(Selector(node.pos, node.matchers)):
@@ -82,7 +82,7 @@ def selector(text: str, parameter: str) -> tuple[Matcher, ...]:
 def selectors_in(query: str) -> list[tuple[Matcher, ...]]:
     """The matchers of every selector of a query. Raises: BadParameter."""
     try:
-        return [tuple(s.matchers) for s in _selectors(parse(query))]
+        return [tuple(s.matchers) for s in _selectors(parse_to_show(query))]
     except QueryError as e:
         raise BadParameter("query", str(e)) from None
 

@@ -16,6 +16,7 @@ from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.depth import MAX_DEPTH, make_room, too_deep
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.functions.signatures import SIGNATURES
+from obs.tsdb.promql.lengths import Span
 from obs.tsdb.promql.lexer import duration_ms, number_value
 from obs.tsdb.promql.plan import (
     Aggregate,
@@ -63,15 +64,21 @@ def parse(text: str, step_ms: int = 0, range_ms: int = 0) -> Node:
     return (_kept if len(text) <= KEPT_TEXT else _parsed)(text, step_ms, range_ms)
 
 
+def parse_to_show(text: str) -> Node:
+    """The plan of a query that is not to be run: expressions of durations in it are worth 0, and kept as written."""
+    make_room()
+    return _Parser(text, None).query()
+
+
 def _parsed(text: str, step_ms: int, range_ms: int) -> Node:
-    return _Parser(text, durations.Span(step_ms, range_ms)).query()
+    return _Parser(text, Span(step_ms, range_ms)).query()
 
 
 _kept = lru_cache(KEPT_PLANS)(_parsed)
 
 
 class _Parser:
-    def __init__(self, text: str, span: durations.Span) -> None:
+    def __init__(self, text: str, span: Span | None) -> None:
         self.cursor = Cursor(text)
         self.span = span
         self.depth = 0
@@ -111,7 +118,7 @@ class _Parser:
         expr = self.expression(UNARY_PRECEDENCE)
         check.unary(self.cursor, expr)
         if isinstance(expr, Number):
-            return Number(sign.pos, -expr.value if sign.text == "-" else expr.value)
+            return replace(expr, pos=sign.pos, value=-expr.value if sign.text == "-" else expr.value)
         return Negate(sign.pos, expr) if sign.text == "-" else replace(expr, pos=sign.pos)
 
     def binary(self, left: Node, op: str) -> Node:
@@ -227,7 +234,7 @@ class _Parser:
         ms = duration_ms(token.text)
         if ms is None:
             raise self.cursor.error(token.pos, f'not a valid duration string: "{token.text}"')
-        return Number(token.pos, ms / 1000)
+        return Number(token.pos, ms / 1000, True)
 
     def word(self) -> Node:
         token, following = self.cursor.token, self.cursor.ahead()
@@ -307,24 +314,25 @@ class _Parser:
 
     def window(self, node: Node) -> Node:
         opening = self.cursor.take()
-        range_ms = durations.positive(self.cursor, self.span)
+        range_ms, written = durations.positive(self.cursor, self.span)
         if not self.cursor.accept(":"):
             self.check_closed()
             if not self.cursor.accept("]"):
                 raise self.cursor.unexpected("subquery or range", '":" or "]"')
             if not isinstance(node, Selector):
                 raise self.cursor.error(opening.pos, "ranges only allowed for vector selectors")
-            if node.offset_ms or node.at is not None:
+            if node.offset_ms or node.offset_written is not None or node.at is not None:
                 raise self.cursor.error(opening.pos, "no offset or @ modifiers allowed before range")
-            return RangeSelector(node.pos, node, range_ms)
+            return RangeSelector(node.pos, node, range_ms, written)
         self.check_closed()
-        step_ms = None if self.cursor.is_op("]") else durations.positive(self.cursor, self.span)
+        bare = self.cursor.is_op("]")
+        step_ms, step_written = (None, None) if bare else durations.positive(self.cursor, self.span)
         self.check_closed()
         self.cursor.expect("]", "subquery selector")
         if node.kind is not Kind.VECTOR and node.kind is not Kind.SCALAR:
             cause = f"subquery is only allowed on instant vector, got {node.kind.value} instead"
             raise self.cursor.error(node.pos, cause)
-        return Subquery(node.pos, node, range_ms, step_ms)
+        return Subquery(node.pos, node, range_ms, step_ms, range_written=written, step_written=step_written)
 
     def check_closed(self) -> None:
         if self.cursor.token.kind == "end":
@@ -333,9 +341,10 @@ class _Parser:
     def offset(self, node: Node) -> Node:
         pos = self.cursor.take().pos
         target = self.timed(node, pos, "offset modifier")
-        if target.offset_ms:
+        if target.offset_ms or target.offset_written is not None:
             raise self.cursor.error(pos, "offset may not be set multiple times")
-        return _retimed(node, replace(target, offset_ms=durations.signed(self.cursor, self.span)))
+        ms, written = durations.signed(self.cursor, self.span)
+        return _retimed(node, replace(target, offset_ms=ms, offset_written=written))
 
     def at(self, node: Node) -> Node:
         pos = self.cursor.take().pos

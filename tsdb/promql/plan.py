@@ -13,6 +13,7 @@ from enum import Enum
 
 from obs.model.durations import duration_text
 from obs.model.labels import Matcher, MatchOp
+from obs.tsdb.promql.lengths import Operation
 
 
 class Kind(Enum):
@@ -70,6 +71,7 @@ class Number(Node):
     """A number; a duration literal is its seconds."""
 
     value: float
+    is_duration: bool = field(default=False, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -103,6 +105,8 @@ class Selector(Node):
     offset_ms: int = 0
     at: At = None
     edge: Edge = Edge.NONE
+    is_named: bool = field(default=False, compare=False)  # the metric stands before any braces
+    offset_written: Operation | None = field(default=None, compare=False)
 
     @property
     def title(self) -> str:
@@ -115,6 +119,7 @@ class RangeSelector(Node):
 
     selector: Selector
     range_ms: int
+    range_written: Operation | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -136,6 +141,9 @@ class Subquery(Node):
     step_ms: int | None
     offset_ms: int = 0
     at: At = None
+    range_written: Operation | None = field(default=None, compare=False)
+    step_written: Operation | None = field(default=None, compare=False)
+    offset_written: Operation | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -354,8 +362,13 @@ def matchers_text(matchers: tuple[Matcher, ...]) -> str:
     """Matchers as a selector, the metric name in front where it is an equality on a plain name."""
     name = next((m.value for m in matchers if m.name == "__name__" and m.op is MatchOp.EQ and is_plain(m.value)), "")
     rest = [m for m in matchers if not (name and m.name == "__name__" and m.op is MatchOp.EQ)]
-    inner = ",".join(f"{label_text(m.name)}{m.op.value}{quote(m.value)}" for m in rest)
+    inner = ",".join(matcher_text(m) for m in rest)
     return f"{name}{{{inner}}}" if inner or not name else name
+
+
+def matcher_text(matcher: Matcher) -> str:
+    """One matcher as it stands between braces."""
+    return f"{label_text(matcher.name)}{matcher.op.value}{quote(matcher.value)}"
 
 
 def is_plain(name: str) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from obs.model.durations import duration_text
+from obs.model.labels import METRIC_NAME, MatchOp
+from obs.tsdb.promql import lengths
 from obs.tsdb.promql.formatting import go_general
+from obs.tsdb.promql.lengths import Operation
 from obs.tsdb.promql.plan import (
     Aggregate,
-    At,
     AtEdge,
     Binary,
     Call,
@@ -21,7 +23,9 @@ from obs.tsdb.promql.plan import (
     Selector,
     String,
     Subquery,
+    is_plain,
     label_text,
+    matcher_text,
     matchers_text,
     quote,
 )  # fmt: skip
@@ -57,9 +61,9 @@ def _written(node: Node, depth: int | None) -> str:
     if isinstance(node, Negate):
         return f"{pad}-{_inner(node.expr, depth).lstrip()}"
     if isinstance(node, Subquery):
-        step = "" if node.step_ms is None else duration_text(node.step_ms)
-        window = f"[{duration_text(node.range_ms)}:{step}]"
-        return f"{pad}{_inner(node.expr, depth).lstrip()}{window}{_times(node.offset_ms, node.at)}"
+        step = "" if node.step_ms is None else _length(node.step_ms, node.step_written)
+        window = f"[{_length(node.range_ms, node.range_written)}:{step}]"
+        return f"{pad}{_inner(node.expr, depth).lstrip()}{window}{_times(node)}"
     return pad + _leaf(node)
 
 
@@ -105,23 +109,38 @@ def _aggregate_head(node: Aggregate) -> str:
 
 def _leaf(node: Node) -> str:
     if isinstance(node, Number):
-        return go_general(node.value)
+        return duration_text(round(node.value * 1000)) if node.is_duration else go_general(node.value)
     if isinstance(node, String):
         return quote(node.value)
     if isinstance(node, RangeSelector):
         s = node.selector
-        return f"{matchers_text(s.matchers)}[{duration_text(node.range_ms)}]{_modifiers(s)}"
+        return f"{_named(s)}[{_length(node.range_ms, node.range_written)}]{_modifiers(s)}"
     assert isinstance(node, Selector)
-    return matchers_text(node.matchers) + _modifiers(node)
+    return _named(node) + _modifiers(node)
+
+
+def _named(node: Selector) -> str:
+    """The matchers, with the metric's name where it was written."""
+    if node.is_named:
+        return matchers_text(node.matchers)
+    names = [m.value for m in node.matchers if m.name == METRIC_NAME and m.op is MatchOp.EQ]
+    if len(names) == 1 and not is_plain(names[0]):
+        return matchers_text(node.matchers)
+    return f"{{{','.join(sorted(map(matcher_text, node.matchers)))}}}"
 
 
 def _modifiers(node: Selector) -> str:
     edge = f" {node.edge.value}" if node.edge is not Edge.NONE else ""
-    return edge + _times(node.offset_ms, node.at)
+    return edge + _times(node)
 
 
-def _times(offset_ms: int, at: At) -> str:
+def _times(node: Selector | Subquery) -> str:
     out = ""
-    if at is not None:
-        out = f" @ {at.value if isinstance(at, AtEdge) else f'{at / 1000:.3f}'}"
-    return out + (f" offset {duration_text(offset_ms)}" if offset_ms else "")
+    if node.at is not None:
+        out = f" @ {node.at.value if isinstance(node.at, AtEdge) else f'{node.at / 1000:.3f}'}"
+    shown = node.offset_ms or node.offset_written is not None
+    return out + (f" offset {_length(node.offset_ms, node.offset_written)}" if shown else "")
+
+
+def _length(ms: int, written: Operation | None) -> str:
+    return duration_text(ms) if written is None else lengths.text(written)

@@ -16,7 +16,7 @@ def selector(cursor: Cursor, may_be_empty: bool = False) -> Selector:
         matchers.append(Matcher(METRIC_NAME, MatchOp.EQ, name))
     if not may_be_empty and all(_matches_empty(m) for m in matchers):
         raise cursor.error(start.pos, "vector selector must contain at least one non-empty matcher")
-    return Selector(start.pos, tuple(matchers))
+    return Selector(start.pos, tuple(matchers), is_named=bool(name))
 
 
 def _matches_empty(matcher: Matcher) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from obs.tsdb.promql import lengths
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.functions.signatures import SIGNATURES
+from obs.tsdb.promql.lengths import Operation
 from obs.tsdb.promql.plan import (
     Aggregate,
     AtEdge,
@@ -38,10 +40,12 @@ def tree(node: Node | None) -> dict[str, Any] | None:
     if isinstance(node, Selector):
         return {"type": "vectorSelector", **_selector(node)}
     if isinstance(node, RangeSelector):
-        return {"type": "matrixSelector", "range": node.range_ms, "rangeExpr": None, **_selector(node.selector)}
+        span = _length("range", node.range_ms, node.range_written)
+        return {"type": "matrixSelector", **span, **_selector(node.selector)}
     if isinstance(node, Subquery):
-        span = {"range": node.range_ms, "rangeExpr": None, "step": node.step_ms or 0, "stepExpr": None}
-        return {"type": "subquery", "expr": tree(node.expr), **span, **_times(node.offset_ms, node.at)}
+        span = _length("range", node.range_ms, node.range_written)
+        step = _length("step", node.step_ms or 0, node.step_written)
+        return {"type": "subquery", "expr": tree(node.expr), **span, **step, **_times(node)}
     return _composed(node)
 
 
@@ -68,20 +72,20 @@ def _composed(node: Node) -> dict[str, Any]:
 
 
 def _selector(node: Selector) -> dict[str, Any]:
-    name = next((m.value for m in node.matchers if m.name == "__name__" and m.op.value == "="), "")
+    name = node.matchers[-1].value if node.is_named else ""
     matchers = [{"name": m.name, "type": m.op.value, "value": m.value} for m in node.matchers]
     edges = {edge.value: node.edge is edge for edge in (Edge.ANCHORED, Edge.SMOOTHED)}
-    return {"name": name, "matchers": matchers, **_times(node.offset_ms, node.at), **edges}
+    return {"name": name, "matchers": matchers, **_times(node), **edges}
 
 
-def _times(offset_ms: int, at: int | AtEdge | None) -> dict[str, Any]:
-    edge = at.value.removesuffix("()") if isinstance(at, AtEdge) else None
-    return {
-        "offset": offset_ms,
-        "offsetExpr": None,
-        "timestamp": None if isinstance(at, AtEdge) else at,
-        "startOrEnd": edge,
-    }
+def _times(node: Selector | Subquery) -> dict[str, Any]:
+    edge = node.at.value.removesuffix("()") if isinstance(node.at, AtEdge) else None
+    fixed = None if isinstance(node.at, AtEdge) else node.at
+    return {**_length("offset", node.offset_ms, node.offset_written), "timestamp": fixed, "startOrEnd": edge}
+
+
+def _length(name: str, ms: int, written: Operation | None) -> dict[str, Any]:
+    return {name: 0 if written is not None else ms, f"{name}Expr": lengths.tree(written)}
 
 
 def _matching(m: Matching | None) -> dict[str, Any] | None:

@@ -98,8 +98,9 @@ def bucket_quantile(q: float, bounds: F64, counts: F64) -> tuple[float, tuple[fl
     if len(bounds) < 2:
         return math.nan, fixed
     total = counts[-1]
-    if total == 0 or math.isnan(total):
+    if total == 0:
         return math.nan, fixed
+    # A rank that is NaN is past all buckets, so that the quantile is the last bound that is a number.
     rank = q * total
     b = int(np.searchsorted(counts[:-1], rank, side="left"))
     if b == len(counts) - 1:
