@@ -5,8 +5,9 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/#features
 
 from __future__ import annotations
 
+from obs.tsdb.promql.cursor import AGGREGATORS
 from obs.tsdb.promql.functions.signatures import SIGNATURES
-from obs.tsdb.promql.parse import AGGREGATORS, PRECEDENCE
+from obs.tsdb.promql.parse import PRECEDENCE
 
 _API = (
     "admin", "exclude_alerts", "label_values_match", "lifecycle", "otlp_write_receiver", "query_stats",

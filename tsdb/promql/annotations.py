@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from obs.tsdb.promql.formatting import go_general
-from obs.tsdb.promql.lexer import line_column
+from obs.tsdb.promql.lexer import place
 from obs.tsdb.promql.plan import Node
 
 MIXED_BUCKETS = "vector contains a mix of histograms with exponential and custom buckets schemas"
@@ -61,8 +61,7 @@ class Annotations:
         falls.first_ms, falls.last_ms = min(falls.first_ms, t_ms), max(falls.last_ms, t_ms)
 
     def _where(self, node: Node) -> str:
-        line, column = line_column(self._text, node.pos)
-        return f"{line}:{column}"
+        return place(self._text, node.pos)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -27,13 +27,17 @@ _SET_OPS = ("and", "or", "unless")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-def unary(cursor: Cursor, expr: Node) -> None:
+MOST_QUANTILES = 10
+"""Those that one `histogram_quantiles` takes."""
+
+
+def unary(cursor: Cursor, pos: int, expr: Node) -> None:
     """A sign goes before scalars and instant vectors."""
     if expr.kind not in (Kind.SCALAR, Kind.VECTOR):
         cause = (
             f'unary expression only allowed on expressions of type scalar or instant vector, got "{expr.kind.value}"'
         )
-        raise cursor.error(expr.pos, cause)
+        raise cursor.error(pos, cause)
 
 
 def binary(cursor: Cursor, node: Binary, op_pos: int) -> Binary:
@@ -45,15 +49,15 @@ def binary(cursor: Cursor, node: Binary, op_pos: int) -> Binary:
     if kinds == (Kind.VECTOR, Kind.VECTOR):
         card = Card.MANY_TO_MANY if node.op in _SET_OPS else Card.ONE_TO_ONE
         return replace(node, matching=node.matching or Matching(card))
-    if node.op in _SET_OPS:
-        raise cursor.error(op_pos, f'set operator "{node.op}" not allowed in binary scalar expression')
-    if node.matching is not None and (node.matching.fill_left is not None or node.matching.fill_right is not None):
-        raise cursor.error(op_pos, "filling in missing series only allowed between instant vectors")
-    if node.matching is not None:
-        raise cursor.error(op_pos, "vector matching only allowed between instant vectors")
     if kinds == (Kind.SCALAR, Kind.SCALAR) and node.op in _COMPARISONS and not node.bool_:
         raise cursor.error(op_pos, "comparisons between scalars must use BOOL modifier")
-    return node
+    if node.matching is not None and (node.matching.fill_left is not None or node.matching.fill_right is not None):
+        raise cursor.error(node.pos, "filling in missing series only allowed between instant vectors")
+    if node.matching is not None and node.matching.labels:
+        raise cursor.error(node.pos, "vector matching only allowed between instant vectors")
+    if node.op in _SET_OPS:
+        raise cursor.error(node.pos, f'set operator "{node.op}" not allowed in binary scalar expression')
+    return replace(node, matching=None)
 
 
 def aggregate(cursor: Cursor, node: Aggregate) -> Aggregate:
@@ -87,11 +91,20 @@ def call(cursor: Cursor, node: Call, signature: Signature) -> Call:
         raise cursor.error(node.pos, f"expected at least {fewest} {where}")
     if optional >= 0 and given > len(wanted):
         raise cursor.error(node.pos, f"expected at most {len(wanted)} {where}")
+    if node.name == "histogram_quantiles" and given > MOST_QUANTILES + 2:
+        raise cursor.error(node.pos, f"expected at most {MOST_QUANTILES + 2} {where}")
     for i, arg in enumerate(node.args):
         _expect(cursor, arg, wanted[min(i, len(wanted) - 1)], f'call to function "{node.name}"')
-    if node.name == "info" and given > 1 and not isinstance(node.args[1], Selector):
-        raise cursor.error(node.args[1].pos, "expected label selectors only in the second argument of info")
+    if node.name == "info" and given > 1:
+        _check_labels_only(cursor, node.args[1])
     return node
+
+
+def _check_labels_only(cursor: Cursor, arg: Node) -> None:
+    if not isinstance(arg, Selector):
+        raise cursor.error(arg.pos, "expected label selectors only")
+    if arg.is_named:
+        raise cursor.error(arg.pos, "expected label selectors only, got vector selector instead")
 
 
 _EDGES = {
@@ -109,9 +122,13 @@ def before_run(plan: Node) -> None:
     for node in walk(plan):
         if isinstance(node, Call):
             _check_edges(node)
-        elif isinstance(node, Aggregate) and node.op == "count_values" and isinstance(node.param, String):
-            if not _is_label(node.param.value):
-                raise QueryError(f"invalid label name {_go_quoted(node.param.value)}")
+        elif isinstance(node, Aggregate) and node.op == "count_values":
+            _check_label(node.param)
+
+
+def _check_label(node: Node | None) -> None:
+    if isinstance(node, String) and not _is_label(node.value):
+        raise QueryError(f"invalid label name {_go_quoted(node.value)}")
 
 
 def _check_edges(node: Call) -> None:

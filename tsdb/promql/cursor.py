@@ -5,8 +5,19 @@ from __future__ import annotations
 from obs.errors import QueryError
 from obs.tsdb.promql.lexer import Token, parse_error, tokenize, unquote
 
-_MARKS = "(){}[],:"
+AGGREGATORS = (
+    "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
+    "quantile", "limitk", "limit_ratio",
+)  # fmt: skip
+
+_MARKS = "(){}[],:="
 """What errors name without calling it an operator."""
+
+_KEYWORDS = frozenset((
+    "offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right", "bool",
+))  # fmt: skip
+_FUNCTIONS = frozenset(("start", "end", "step", "range", "min_of", "max_of"))
+"""Words that errors quote, as they have a meaning in durations and times."""
 
 
 class Cursor:
@@ -19,8 +30,11 @@ class Cursor:
 
     @property
     def token(self) -> Token:
-        """The token to be read next."""
-        return self._tokens[self._at]
+        """The token to be read next. Raises: QueryError where the text is at fault there."""
+        token = self._tokens[self._at]
+        if token.kind == "fault":
+            raise self.error(token.pos, token.text)
+        return token
 
     def ahead(self, n: int = 1) -> Token:
         """The token `n` after the next."""
@@ -83,4 +97,20 @@ def describe(token: Token) -> str:
     if token.kind == "string":
         quoted = token.text.replace("\\", "\\\\").replace('"', '\\"')
         return f'string "{quoted}"'
+    return _word(token)
+
+
+def _word(token: Token) -> str:
+    word = token.text.lower()
+    if token.kind == "ident":
+        if word in _KEYWORDS:
+            return f"<{token.text}>"
+        if word in AGGREGATORS:
+            return f"<aggr:{token.text}>"
+        if word in _FUNCTIONS:
+            return f'"{token.text}"'
+        if word in ("and", "or", "unless", "atan2"):
+            return f"<op:{token.text}>"
+        if word in ("inf", "nan"):
+            return f'number "{token.text}"'
     return f'{"identifier" if token.kind == "ident" else token.kind} "{token.text}"'

@@ -17,7 +17,7 @@ _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 WINDOW, OFFSET = "subquery or range selector", "offset"
 """Where a duration stands, as errors say it."""
 EXPECTED = "number, duration, step(), or range()"
-_MAX_S = 2**63 / 1e9
+MAX_S = 2**63 / 1e9
 """Durations are 64-bit nanoseconds in every client; longer ones are mistakes."""
 
 Found = tuple[int, Operation | None]
@@ -52,7 +52,7 @@ def _found(cursor: Cursor, pos: int, length: Length, span: Span | None) -> Found
 
 
 def _ms(cursor: Cursor, pos: int, seconds: float) -> int:
-    if math.isnan(seconds) or abs(seconds) > _MAX_S:
+    if math.isnan(seconds) or abs(seconds) > MAX_S:
         raise cursor.error(pos, "duration is out of range")
     return round(seconds * 1000)
 
@@ -90,7 +90,7 @@ def _primary(cursor: Cursor, context: str) -> Length:
     token = cursor.token
     if token.kind == "number":
         value = number_value(cursor.take().text)
-        if value > _MAX_S:
+        if value > MAX_S:
             raise cursor.error(token.pos, "duration out of range")
         return Literal(value)
     if token.kind == "duration":

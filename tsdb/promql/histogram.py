@@ -149,7 +149,8 @@ class Histogram:
         """(boundary rule, lower, upper, count) as the HTTP API gives them: 0 (], 1 [), 2 (), 3 []."""
         rules = {(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}
         # A zero bucket is shown only where it has more than nothing: neither below zero nor NaN.
-        return [(rules[self._closed(b)], *b) for b in self.buckets() if b.n > 0 or (b.n != 0 and b.lower != -b.upper)]
+        shown = (b for b in self.buckets() if b.n > 0 or (b.n != 0 and (self.is_custom or b.lower != -b.upper)))
+        return [(rules[self._closed(b)], *b) for b in shown]
 
 
 _STEPS = (1.414213562373095, *(math.pow(2.0, math.pow(2.0, -k)) for k in range(2, 9)))

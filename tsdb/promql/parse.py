@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from obs.tsdb.promql import check, durations, selectors
-from obs.tsdb.promql.cursor import Cursor
+from obs.tsdb.promql.cursor import AGGREGATORS, Cursor
 from obs.tsdb.promql.depth import MAX_DEPTH, make_room, too_deep
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.functions.signatures import SIGNATURES
@@ -45,10 +45,6 @@ UNARY_PRECEDENCE = 5
 SET_OPS = ("and", "or", "unless")
 FILLS = ("fill", "fill_left", "fill_right")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-AGGREGATORS = [
-    "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
-    "quantile", "limitk", "limit_ratio",
-]  # fmt: skip
 RESERVED = ("bool", "on", "ignoring", "group_left", "group_right", "atan2")
 """Words that are no metric's name unless they are quoted."""
 WITH_PARAM = ("topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio")
@@ -85,7 +81,7 @@ class _Parser:
 
     def query(self) -> Node:
         if self.cursor.token.kind == "end":
-            raise self.cursor.error(self.cursor.token.pos, "no expression found in input")
+            raise self.cursor.error(0, "no expression found in input")
         node = self.expression(0)
         if self.cursor.token.kind != "end":
             raise self.cursor.unexpected("")
@@ -116,7 +112,7 @@ class _Parser:
             return self.postfix(self.primary())
         sign = self.cursor.take()
         expr = self.expression(UNARY_PRECEDENCE)
-        check.unary(self.cursor, expr)
+        check.unary(self.cursor, sign.pos, expr)
         if isinstance(expr, Number):
             return replace(expr, pos=sign.pos, value=-expr.value if sign.text == "-" else expr.value)
         return Negate(sign.pos, expr) if sign.text == "-" else replace(expr, pos=sign.pos)
@@ -126,26 +122,25 @@ class _Parser:
         bool_ = self.cursor.accept_word("bool") is not None
         if bool_ and op not in COMPARISONS:
             raise self.cursor.error(token.pos, "bool modifier can only be used on comparison operators")
-        matching = self.matching(op)
+        matching = self.matching(left.pos, token.pos, op)
         right = self.expression(PRECEDENCE[op] - (1 if op == "^" else 0))
         return check.binary(self.cursor, Binary(left.pos, op, left, right, bool_, matching), token.pos)
 
-    def matching(self, op: str) -> Matching | None:
-        """The clauses between an operator and its right side; None where there are none."""
+    def matching(self, pos: int, op_pos: int, op: str) -> Matching | None:
+        """The clauses between an operator and its right side; None where there are none. The left side is at `pos`."""
         start = self.cursor.token
         m = Matching(Card.MANY_TO_MANY if op in SET_OPS else Card.ONE_TO_ONE)
         if word := self.cursor.accept_word("on", "ignoring"):
             m = replace(m, on=word == "on", labels=self.label_list("grouping opts"))
             if side := self.cursor.accept_word("group_left", "group_right"):
                 if op in SET_OPS:
-                    raise self.cursor.error(start.pos, f'no grouping allowed for "{op}" operation')
+                    raise self.cursor.error(pos, f'no grouping allowed for "{op}" operation')
                 include = self.label_list("grouping opts") if self.cursor.is_op("(") else ()
                 m = replace(m, card=Card.MANY_TO_ONE if side == "group_left" else Card.ONE_TO_MANY, include=include)
                 for name in include:
                     if m.on and name in m.labels:
-                        raise self.cursor.error(
-                            start.pos, f'label "{name}" must not occur in ON and GROUP clause at once'
-                        )
+                        cause = f'label "{name}" must not occur in ON and GROUP clause at once'
+                        raise self.cursor.error(op_pos, cause)
         filled: set[str] = set()
         while (word := self.cursor.token.text.lower()) in FILLS and self._opens_after():
             if word in filled or "fill" in filled or (word == "fill" and filled):
@@ -153,7 +148,7 @@ class _Parser:
             filled.add(word)
             self.cursor.take()
             if op in SET_OPS:
-                raise self.cursor.error(start.pos, f'filling in missing series not allowed for set operators: "{op}"')
+                raise self.cursor.error(pos, "filling in missing series not allowed for set operators")
             value = self.fill_value()
             m = replace(
                 m,
@@ -195,9 +190,11 @@ class _Parser:
         if token.kind == "string":
             name = self.cursor.string()
             if not name or not selectors.is_utf8(name):
-                raise self.cursor.error(token.pos, f"invalid label name {token.text}")
+                raise self.cursor.error(token.pos, f"invalid label name for grouping: {token.text}")
             return name
-        if token.kind != "ident" or ":" in token.text:
+        if token.kind == "ident" and ":" in token.text:
+            raise self.cursor.error(token.pos, f'invalid label name for grouping: "{token.text}"')
+        if token.kind != "ident":
             raise self.cursor.unexpected(context, "label")
         return self.cursor.take().text
 
@@ -209,9 +206,8 @@ class _Parser:
             return String(token.pos, self.cursor.string())
         if self.cursor.accept("("):
             inner = self.expression(0)
-            if not self.cursor.is_op(")"):
-                raise self.unclosed(token.pos)
-            self.cursor.take()
+            if not self.cursor.accept(")"):
+                raise self.cursor.unexpected("")
             return Paren(token.pos, inner)
         if token.kind == "ident":
             return self.word()
@@ -219,19 +215,17 @@ class _Parser:
             return selectors.selector(self.cursor)
         raise self.cursor.unexpected("")
 
-    def unclosed(self, pos: int) -> Exception:
-        if self.cursor.token.kind == "end":
-            return self.cursor.error(pos, "unclosed left parenthesis")
-        return self.cursor.unexpected("")
-
     def number(self) -> Number:
         token = self.cursor.take()
         if token.kind == "number":
             value = number_value(token.text)
             if math.isinf(value):
-                raise self.cursor.error(token.pos, f'error parsing number: "{token.text}" is out of range')
+                cause = f'error parsing number: strconv.ParseFloat: parsing "{token.text}": value out of range'
+                raise self.cursor.error(token.pos, cause)
             return Number(token.pos, value)
         ms = duration_ms(token.text)
+        if ms is not None and ms > durations.MAX_S * 1000:
+            raise self.cursor.error(token.pos, "duration out of range")
         if ms is None:
             raise self.cursor.error(token.pos, f'not a valid duration string: "{token.text}"')
         return Number(token.pos, ms / 1000, True)
@@ -242,7 +236,7 @@ class _Parser:
         opens = following.kind == "op" and following.text == "("
         grouped = following.kind == "ident" and following.text.lower() in ("by", "without")
         if lower in RESERVED:
-            raise self.cursor.error(token.pos, f"unexpected <{lower}>")
+            raise self.cursor.unexpected("")
         if lower in AGGREGATORS and (opens or grouped):
             return self.aggregate()
         if lower in ("inf", "nan") and not (following.kind == "op" and following.text == "{"):
@@ -253,23 +247,22 @@ class _Parser:
         return selectors.selector(self.cursor)
 
     def arguments(self, context: str) -> tuple[Node, ...]:
-        opening = self.cursor.expect("(", context)
+        if not self.cursor.accept("("):
+            raise self.cursor.unexpected(context)
         args: list[Node] = []
         while not self.cursor.accept(")"):
-            if self.cursor.token.kind == "end":
-                raise self.unclosed(opening.pos)
             args.append(self.argument(context, len(args)))
-            if not self.cursor.accept(","):
-                if not self.cursor.is_op(")"):
-                    raise self.unclosed(opening.pos)
-            elif self.cursor.is_op(")"):
-                raise self.cursor.error(self.cursor.token.pos, "trailing commas not allowed in function call args")
+            comma = self.cursor.token
+            if not self.cursor.is_op(",", ")"):
+                raise self.cursor.unexpected("")
+            if self.cursor.accept(",") and self.cursor.is_op(")"):
+                raise self.cursor.error(comma.pos, "trailing commas not allowed in function call args")
         return tuple(args)
 
     def argument(self, context: str, position: int) -> Node:
         # The second argument of info() is a bare list of matchers, which may all match the empty string.
         if context == '"info"' and position == 1 and self.cursor.is_op("{"):
-            return selectors.selector(self.cursor, may_be_empty=True)
+            return self.postfix(selectors.selector(self.cursor, may_be_empty=True))
         return self.expression(0)
 
     def aggregate(self) -> Node:
@@ -293,10 +286,12 @@ class _Parser:
 
     def call(self) -> Node:
         token = self.cursor.take()
+        if token.text.lower() in FILLS:
+            raise self.cursor.unexpected("")
+        args = self.arguments(f'"{token.text}"')
         signature = SIGNATURES.get(token.text)
         if signature is None:
             raise self.cursor.error(token.pos, f'unknown function with name "{token.text}"')
-        args = self.arguments(f'"{token.text}"')
         return check.call(self.cursor, Call(token.pos, token.text, args, signature.returns), signature)
 
     def postfix(self, node: Node) -> Node:
@@ -316,49 +311,47 @@ class _Parser:
         opening = self.cursor.take()
         range_ms, written = durations.positive(self.cursor, self.span)
         if not self.cursor.accept(":"):
-            self.check_closed()
             if not self.cursor.accept("]"):
                 raise self.cursor.unexpected("subquery or range", '":" or "]"')
             if not isinstance(node, Selector):
                 raise self.cursor.error(opening.pos, "ranges only allowed for vector selectors")
-            if node.offset_ms or node.offset_written is not None or node.at is not None:
-                raise self.cursor.error(opening.pos, "no offset or @ modifiers allowed before range")
+            if (moved := node.offset_ms or node.offset_written is not None) or node.at is not None:
+                cause = f"no {'offset' if moved else '@'} modifiers allowed before range"
+                raise self.cursor.error(opening.pos, cause)
             return RangeSelector(node.pos, node, range_ms, written)
-        self.check_closed()
         bare = self.cursor.is_op("]")
         step_ms, step_written = (None, None) if bare else durations.positive(self.cursor, self.span)
-        self.check_closed()
-        self.cursor.expect("]", "subquery selector")
-        if node.kind is not Kind.VECTOR and node.kind is not Kind.SCALAR:
-            cause = f"subquery is only allowed on instant vector, got {node.kind.value} instead"
+        if not self.cursor.accept("]"):
+            if self.cursor.is_op(":"):
+                raise self.cursor.error(self.cursor.token.pos, "unexpected colon ':'")
+            raise self.cursor.unexpected("subquery selector", '"]"')
+        if node.kind is not Kind.VECTOR:
+            kind = "matrix" if node.kind is Kind.MATRIX else node.kind.value
+            cause = f"subquery is only allowed on instant vector, got {kind} instead"
             raise self.cursor.error(node.pos, cause)
         return Subquery(node.pos, node, range_ms, step_ms, range_written=written, step_written=step_written)
 
-    def check_closed(self) -> None:
-        if self.cursor.token.kind == "end":
-            raise self.cursor.error(self.cursor.token.pos, "unclosed left bracket")
-
     def offset(self, node: Node) -> Node:
-        pos = self.cursor.take().pos
-        target = self.timed(node, pos, "offset modifier")
-        if target.offset_ms or target.offset_written is not None:
-            raise self.cursor.error(pos, "offset may not be set multiple times")
+        self.cursor.take()
         ms, written = durations.signed(self.cursor, self.span)
+        target = self.timed(node, "offset modifier")
+        if target.offset_ms or target.offset_written is not None:
+            raise self.cursor.error(node.pos, "offset may not be set multiple times")
         return _retimed(node, replace(target, offset_ms=ms, offset_written=written))
 
     def at(self, node: Node) -> Node:
-        pos = self.cursor.take().pos
-        target = self.timed(node, pos, "@ modifier")
+        self.cursor.take()
+        at = self.timestamp(node.pos)
+        target = self.timed(node, "@ modifier")
         if target.at is not None:
-            raise self.cursor.error(pos, "@ <timestamp> may not be set multiple times")
-        return _retimed(node, replace(target, at=self.timestamp()))
+            raise self.cursor.error(node.pos, "@ <timestamp> may not be set multiple times")
+        return _retimed(node, replace(target, at=at))
 
-    def timestamp(self) -> int | AtEdge:
+    def timestamp(self, pos: int) -> int | AtEdge:
         if word := self.cursor.accept_word("start", "end"):
             if not (self.cursor.accept("(") and self.cursor.accept(")")):
                 raise self.cursor.unexpected("@", "timestamp")
             return AtEdge(f"{word}()")
-        token = self.cursor.token
         sign = -1 if self.cursor.is_op("-") else 1
         if self.cursor.is_op("+", "-"):
             self.cursor.take()
@@ -370,24 +363,24 @@ class _Parser:
             raise self.cursor.unexpected("@", "timestamp")
         if not abs(seconds) < 2**63 / 1000:
             shown = f"{seconds:f}" if math.isfinite(seconds) else go_general(seconds)
-            raise self.cursor.error(token.pos, f"timestamp out of bounds for @ modifier: {shown}")
+            raise self.cursor.error(pos, f"timestamp out of bounds for @ modifier: {shown}")
         return round(seconds * 1000)
 
-    def timed(self, node: Node, pos: int, what: str) -> Selector | Subquery:
+    def timed(self, node: Node, what: str) -> Selector | Subquery:
         """The part of `node` that a time modifier applies to."""
         if isinstance(node, RangeSelector):
             return node.selector
         if isinstance(node, Selector | Subquery):
             return node
         cause = f"{what} must be preceded by an instant vector selector or range vector selector or a subquery"
-        raise self.cursor.error(pos, cause)
+        raise self.cursor.error(node.pos, cause)
 
     def edge(self, node: Node, edge: Edge) -> Node:
         if isinstance(node, Subquery):
             raise self.cursor.error(node.pos, f"{edge.value} modifier is not supported for subqueries")
         if not isinstance(node, Selector | RangeSelector):
-            raise self.cursor.error(node.pos, f"{edge.value} modifier must be preceded by a selector")
-        target = self.timed(node, node.pos, edge.value)
+            raise self.cursor.error(node.pos, f"{edge.value} modifier not implemented")
+        target = self.timed(node, edge.value)
         assert isinstance(target, Selector)
         if target.edge not in (Edge.NONE, edge):
             raise self.cursor.error(node.pos, "anchored and smoothed modifiers cannot be used together")

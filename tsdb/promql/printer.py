@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from obs.model.durations import duration_text
-from obs.model.labels import METRIC_NAME, MatchOp
 from obs.tsdb.promql import lengths
 from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.lengths import Operation
@@ -23,7 +22,6 @@ from obs.tsdb.promql.plan import (
     Selector,
     String,
     Subquery,
-    is_plain,
     label_text,
     matcher_text,
     matchers_text,
@@ -123,10 +121,8 @@ def _named(node: Selector) -> str:
     """The matchers, with the metric's name where it was written."""
     if node.is_named:
         return matchers_text(node.matchers)
-    names = [m.value for m in node.matchers if m.name == METRIC_NAME and m.op is MatchOp.EQ]
-    if len(names) == 1 and not is_plain(names[0]):
-        return matchers_text(node.matchers)
-    return f"{{{','.join(sorted(map(matcher_text, node.matchers)))}}}"
+    ordered = sorted(node.matchers, key=lambda m: f"{m.name}{m.op.value}{m.value}")
+    return f"{{{','.join(map(matcher_text, ordered))}}}"
 
 
 def _modifiers(node: Selector) -> str:

@@ -11,8 +11,11 @@ def selector(cursor: Cursor, may_be_empty: bool = False) -> Selector:
     """A selector: `name`, `name{…}` or `{…}`."""
     start = cursor.token
     name = cursor.take().text if start.kind == "ident" else ""
-    matchers = _braces(cursor, name) if cursor.is_op("{") else []
+    matchers = _braces(cursor) if cursor.is_op("{") else []
     if name:
+        again = next((m.value for m in matchers if m.name == METRIC_NAME and m.op is MatchOp.EQ), None)
+        if again is not None:
+            raise cursor.error(start.pos, f'metric name must not be set twice: "{name}" or "{again}"')
         matchers.append(Matcher(METRIC_NAME, MatchOp.EQ, name))
     if not may_be_empty and all(_matches_empty(m) for m in matchers):
         raise cursor.error(start.pos, "vector selector must contain at least one non-empty matcher")
@@ -23,19 +26,14 @@ def _matches_empty(matcher: Matcher) -> bool:
     return matcher.matches("")
 
 
-def _braces(cursor: Cursor, name: str) -> list[Matcher]:
+def _braces(cursor: Cursor) -> list[Matcher]:
     cursor.expect("{", "label matching")
     matchers: list[Matcher] = []
     while not cursor.accept("}"):
-        token = cursor.token
-        matcher = _matcher(cursor)
-        names_metric = matcher.name == METRIC_NAME and matcher.op is MatchOp.EQ
-        if names_metric and (name or any(m.name == METRIC_NAME and m.op is MatchOp.EQ for m in matchers)):
-            first = name or next(m.value for m in matchers if m.name == METRIC_NAME)
-            raise cursor.error(token.pos, f'metric name must not be set twice: "{first}" or "{matcher.value}"')
-        matchers.append(matcher)
+        matchers.append(_matcher(cursor))
         if not cursor.accept(","):
-            cursor.expect("}", "label matching")
+            if not cursor.accept("}"):
+                raise cursor.unexpected("label matching", '"," or "}"')
             break
     return matchers
 
@@ -58,7 +56,7 @@ def _matcher(cursor: Cursor) -> Matcher:
     value = cursor.token
     if value.kind != "string":
         raise cursor.unexpected("label matching", "string")
-    return _built(cursor, label, op, cursor.string(), value.pos)
+    return _built(cursor, label, op, cursor.string(), token.pos)
 
 
 def _built(cursor: Cursor, label: str, op: MatchOp, value: str, pos: int) -> Matcher:

@@ -51,20 +51,20 @@ def test_printed_query_means_the_same(query: str, printed: str) -> None:
 
 BAD = [
     ("", 1, 1, "no expression found in input"),
-    ("sum(", 1, 4, "unclosed left parenthesis"),
-    ("foo{", 1, 5, "unexpected end of input in label matching"),
+    ("sum(", 1, 5, "unclosed left parenthesis"),
+    ("foo{", 1, 5, "unexpected end of input inside braces"),
     ("foo bar", 1, 5, 'unexpected identifier "bar"'),
     ("1 +\n  rate(foo)", 2, 8, 'expected type range vector in call to function "rate", got instant vector'),
     ("nope(x)", 1, 1, 'unknown function with name "nope"'),
-    ("x{a=~'('}", 1, 6, "cannot compile regex"),
+    ("x{a=~'('}", 1, 3, "cannot compile regex"),
     ("1 == 2", 1, 3, "comparisons between scalars must use BOOL modifier"),
     ("a + bool b", 1, 3, "bool modifier can only be used on comparison operators"),
-    ("1 and 2", 1, 3, 'set operator "and" not allowed in binary scalar expression'),
-    ("a and on(x) group_left() b", 1, 7, 'no grouping allowed for "and" operation'),
+    ("1 and 2", 1, 1, 'set operator "and" not allowed in binary scalar expression'),
+    ("a and on(x) group_left() b", 1, 1, 'no grouping allowed for "and" operation'),
     ("{}", 1, 1, "vector selector must contain at least one non-empty matcher"),
     ('{a=""}', 1, 1, "vector selector must contain at least one non-empty matcher"),
-    ("x offset 1m offset 2m", 1, 13, "offset may not be set multiple times"),
-    ("sum(x) offset 1m", 1, 8, "offset modifier must be preceded by"),
+    ("x offset 1m offset 2m", 1, 1, "offset may not be set multiple times"),
+    ("sum(x) offset 1m", 1, 1, "offset modifier must be preceded by"),
     ("x[0s]", 1, 3, "duration must be greater than 0"),
     ("x[5m", 1, 5, "unclosed left bracket"),
     ("'abc", 1, 1, "unterminated quoted string"),
@@ -73,7 +73,24 @@ BAD = [
     ("sum(bool)", 1, 5, "unexpected <bool>"),
     ("group_left()", 1, 1, "unexpected <group_left>"),
     ("sum(1)", 1, 5, "expected type instant vector in aggregation expression, got scalar"),
-    ("x ! y", 1, 3, "unexpected character: '!'"),
+    ("x ! y", 1, 3, "unexpected character after '!': ' '"),
+    ("up up $", 1, 4, 'unexpected identifier "up"'),
+    ("up)", 1, 4, "unexpected right parenthesis ')'"),
+    ("(up[5m", 1, 7, "unclosed left parenthesis"),
+    ("up[", 1, 4, "unexpected end of input in duration expression"),
+    ("sum(x) by (a) by (b)", 1, 15, "unexpected <by>"),
+    ("up sum", 1, 4, "unexpected <aggr:sum>"),
+    ("up @ start", 1, 11, "unexpected end of input in @, expected timestamp"),
+    ("a + on(x) group_left(x) b", 1, 3, 'label "x" must not occur in ON and GROUP clause at once'),
+    ("1[5m:]", 1, 1, "subquery is only allowed on instant vector, got scalar instead"),
+    ("info(up, foo)", 1, 10, "expected label selectors only, got vector selector instead"),
+    ("-'a'", 1, 1, "unary expression only allowed on expressions of type scalar or instant vector"),
+    ("abs(up,)", 1, 7, "trailing commas not allowed in function call args"),
+    ("9999999999999y", 1, 1, "duration out of range"),
+    ("1ab", 1, 1, 'bad number or duration syntax: "1"'),
+    ('"\\xZZ"', 1, 1, "illegal character U+005A 'Z' in escape sequence"),
+    ('"\\q"', 1, 1, "unknown escape sequence U+0071 'q'"),
+    ("'\\400'", 1, 1, "escape sequence is an invalid Unicode code point"),
     ("(" * 700 + "1" + ")" * 700, 1, 601, "expression is nested deeper"),
 ]
 
@@ -89,6 +106,19 @@ def test_bad_query_is_shown_where_it_is_bad(query: str, line: int, column: int, 
     at = column + 1 if len(query) <= MOST_SHOWN else MOST_SHOWN // 2 + 3
     assert caret == " " * at + "^"
     assert shown[at : at + 5] == query.split("\n")[line - 1][column - 1 :][:5]
+
+
+def test_columns_count_bytes() -> None:
+    with pytest.raises(QueryError, match="^1:9: parse error: unexpected"):
+        parse('"é日" b')
+
+
+def test_two_names_in_braces_are_a_selector_of_nothing() -> None:
+    assert text(parse('{"a", "b"}')) == '{__name__="a",__name__="b"}'
+
+
+def test_matching_on_nothing_is_no_matching() -> None:
+    assert text(parse("up == on() 1")) == "up == 1"
 
 
 def test_plan_prints_as_a_tree() -> None:

@@ -30,7 +30,7 @@ MINUTE = {"type": "numberLiteral", "val": "60", "duration": True}
         ("-1h + 90", "-1h + 90"),
         ('{__name__="b"}', '{__name__="b"}'),
         ('{__name__="a",__name__!="c"}', '{__name__!="c",__name__="a"}'),
-        ('{"a.b"}', '{"a.b"}'),
+        ('{"a.b"}', '{__name__="a.b"}'),
         ('a{x="y"}', 'a{x="y"}'),
     ],
 )

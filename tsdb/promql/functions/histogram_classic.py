@@ -100,9 +100,9 @@ def bucket_quantile(q: float, bounds: F64, counts: F64) -> tuple[float, tuple[fl
     total = counts[-1]
     if total == 0:
         return math.nan, fixed
-    # A rank that is NaN is past all buckets, so that the quantile is the last bound that is a number.
     rank = q * total
-    b = int(np.searchsorted(counts[:-1], rank, side="left"))
+    # A rank that is NaN is past all buckets, so that the quantile is the last bound that is a number.
+    b = len(counts) - 1 if math.isnan(rank) else int(np.searchsorted(counts[:-1], rank, side="left"))
     if b == len(counts) - 1:
         return float(bounds[-2]), fixed
     if b == 0 and bounds[0] <= 0:

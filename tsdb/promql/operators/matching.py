@@ -98,7 +98,8 @@ def _facing(m: Matching, many: Vector, one: Vector) -> Vector:
     """The one side at the steps where the other has a sample too: elsewhere nothing can match, whatever is twice."""
     if m.fill_left is not None or m.fill_right is not None:
         return one
-    return replace(one, present=one.present & many.present.any(axis=0)[None, :])
+    faced = np.logical_or.reduce(many.present, axis=0)
+    return replace(one, present=one.present & faced)
 
 
 def _check_one_side(one: Vector, group: I64, names: list[Labels], m: Matching, side: str) -> None:

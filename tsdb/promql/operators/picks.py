@@ -12,6 +12,7 @@ import numpy as np
 from obs.errors import QueryError
 from obs.model.labels import Labels
 from obs.tsdb.promql.context import Frame
+from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.hashing import labels_hash
 from obs.tsdb.promql.operators.folds import Groups, ignore_histograms
 from obs.tsdb.promql.operators.signature import by_group
@@ -115,8 +116,6 @@ def quantile(frame: Frame, node: Aggregate, vector: Vector, groups: Groups) -> V
     q = _param(frame, node)
     assert node.param is not None
     for value in np.unique(q[np.isnan(q) | (q < 0) | (q > 1)]).tolist():
-        from obs.tsdb.promql.formatting import go_general
-
         message = f"quantile value should be between 0 and 1, got {go_general(value)}"
         frame.query.annotations.warn(node.param, message)
     ignore_histograms(frame, node, vector)
@@ -139,5 +138,5 @@ def _whole(frame: Frame, node: Aggregate) -> I64:
     if bool(np.isnan(values).any()):
         raise QueryError("Parameter value is NaN")
     if len(over := values[values >= 2**63]):
-        raise QueryError(f"Scalar value {over[0]:+g} overflows int64".replace("inf", "Inf"))
+        raise QueryError(f"Scalar value {go_general(float(over[0]))} overflows int64")
     return np.maximum(values, -1.0).astype(np.int64)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from obs.tsdb.promql.cursor import Cursor
-from obs.tsdb.promql.durations import Span, signed
+from obs.tsdb.promql.durations import signed
+from obs.tsdb.promql.lengths import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +127,4 @@ def _expect(command: Command, m: re.Match[str]) -> None:
 
 def duration(text: str) -> int:
     """Milliseconds of a duration or of a number of seconds."""
-    return signed(Cursor(text), Span(0, 0))
+    return signed(Cursor(text), Span(0, 0))[0]
