@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from exposition_messages import delimited, family, native_histogram
 from obs_process import ObsProcess, eventually
 from prometheus_client import (
     CollectorRegistry,
@@ -60,6 +61,29 @@ def test_a_job_pushes(tmp_path: Path) -> None:
         delete_from_gateway(obs.url, **group)
         assert value(obs, "files") == []
         assert value(obs, "size_count")[0][0] == {"__name__": "size_count", "job": "other"}
+
+
+def test_native_histograms_are_pushed_and_kept(tmp_path: Path) -> None:
+    page = delimited(family("took", 4, native_histogram()))
+    kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    labels = {"__name__": "took", "job": "j", "path": "/"}
+
+    def native(obs: ObsProcess) -> list[Any]:
+        answer = json.loads(obs.client.transport.raw("/api/v1/query", [("query", "took")]))
+        return [(r["metric"], r["histogram"][1]) for r in answer["data"]["result"] if "histogram" in r]
+
+    with ObsProcess(tmp_path / "data") as obs:
+        assert send(obs, "PUT", "/metrics/job/j", page, kind)[0] == 200
+        ((metric, found),) = native(obs)
+        assert (metric, found["count"], found["sum"]) == (labels, "6", "12.5")
+        assert found["buckets"][1:] == [[0, "0.5", "1", "1"], [0, "1", "2", "3"], [0, "4", "8", "1"]]
+        assert value(obs, 'took_bucket{le="4.0"}') == [({**labels, "__name__": "took_bucket", "le": "4.0"}, "5")]
+        assert send(obs, "POST", "/metrics/job/j", b"files 3\n")[0] == 200
+        obs.stop()
+        obs.start()
+        assert eventually(lambda: native(obs)) == [(labels, found)]
+        assert send(obs, "POST", "/metrics/job/j", b'took{path="/"} 3\n')[0] == 200
+        assert (native(obs), value(obs, "took")) == ([], [(labels, "3")])
 
 
 def test_other_forms_and_faults(tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ from obs.collector.pipeline import Room
 from obs.collector.receivers.push.receiver import RECEIVER, Push
 from obs.errors import ObsError, Unavailable, UserError
 from obs.exposition import Page, parse
-from obs.exposition.delimited import parse_delimited
+from obs.exposition.delimited import Histograms, parse_delimited
 from obs.model.labels import Labels, make_labels
 
 PREFIX = "/metrics/"
 BASE64 = "@base64"
 PROTOBUF = "application/vnd.google.protobuf"
+BOTH = Histograms(native=True, classic_too=True)
+"""Native histograms come in protobuf only, as Go's client pushes them."""
 
 
 def router(push: Push, max_body_bytes: int = limits.MAX_BODY_BYTES) -> APIRouter:
@@ -62,7 +64,7 @@ def _take(push: Push, labels: Labels, body: bytes, request: Request, room: Room)
 def read_page(body: bytes, content_type: str) -> Page:
     """A pushed page in any of the formats. Raises: ExpositionError, UserError."""
     if content_type.startswith(PROTOBUF):
-        return parse_delimited(body)
+        return parse_delimited(body, BOTH)
     try:
         return parse(body.decode(), "openmetrics" in content_type)
     except UnicodeDecodeError as e:

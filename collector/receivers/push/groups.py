@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from obs.exposition import Page, Row, series_labels
-from obs.exposition.text import Family, series_text
+from obs.exposition.text import Family, Native, series_text
 from obs.model.labels import METRIC_NAME, Labels, make_labels
+
+Columns = tuple[Any, ...]
+"""What `HISTOGRAMS` has of a native histogram after series and time."""
 
 SUFFIXES = ("_bucket", "_sum", "_count", "_total", "_created")
 """What the names of a family's series end with."""
@@ -24,10 +27,14 @@ PUSHED, FAILED = "push_time_seconds", "push_failure_time_seconds"
 
 @dataclass(slots=True)
 class Group:
-    """What was pushed under one set of labels: series texts and their values, by family."""
+    """What was pushed under one set of labels: series texts and their values, by family.
+
+    `natives`: of the series texts of native histograms, whose values are counts, what else they hold.
+    """
 
     labels: Labels
     values: dict[str, dict[str, float]] = field(default_factory=dict)
+    natives: dict[str, Columns] = field(default_factory=dict)
     families: dict[str, Family] = field(default_factory=dict)
     pushed_s: float = 0.0
     failed_s: float = 0.0
@@ -35,10 +42,16 @@ class Group:
     def take(self, page: Page, replace: bool, now_s: float) -> None:
         """Keep a page: in the place of everything, or of the families it names. Raises: ExpositionError."""
         found: dict[str, dict[str, float]] = {}
+        natives: dict[str, Columns] = {}
         for row in page.rows:
             labels = {**dict(series_labels(row.series)), **dict(self.labels)}
             family = family_of(labels[METRIC_NAME], page.families)
-            found.setdefault(family, {})[series_text(dict(make_labels(labels)))] = row.value
+            text = series_text(dict(make_labels(labels)))
+            found.setdefault(family, {})[text] = row.value
+            if row.native is not None:
+                natives[text] = row.native.columns
+        kept = {} if replace else {f: texts for f, texts in self.values.items() if f not in found}
+        self.natives = {t: c for t, c in self.natives.items() if any(t in texts for texts in kept.values())} | natives
         self.values = found if replace else {**self.values, **found}
         families = page.families if replace else {**self.families, **page.families}
         self.families = {name: family for name, family in families.items() if name in self.values}
@@ -49,7 +62,7 @@ class Group:
         rows, kinds = list[Row](), list[tuple[int, str]]()
         for family, values in self.values.items():
             kinds.append((len(rows), self.families[family].kind if family in self.families else ""))
-            rows += [Row(text, value, None, None) for text, value in values.items()]
+            rows += [Row(text, value, None, None, self._native(text)) for text, value in values.items()]
         kinds.append((len(rows), "gauge"))
         for name, value in ((PUSHED, self.pushed_s), (FAILED, self.failed_s)):
             rows.append(Row(series_text({METRIC_NAME: name, **dict(self.labels)}), value, None, None))
@@ -58,6 +71,9 @@ class Group:
             FAILED: Family("gauge", "", "Last Unix time when changing this group failed."),
         }
         return Page(rows, {**self.families, **told}, kinds)
+
+    def _native(self, text: str) -> Native | None:
+        return Native(self.natives[text], ()) if text in self.natives else None
 
 
 def family_of(name: str, families: Mapping[str, Family]) -> str:
@@ -97,10 +113,11 @@ def _plain(group: Group) -> dict[str, Any]:
     families = {name: [f.kind, f.unit, f.help] for name, f in group.families.items()}
     values = {name: {text: repr(v) for text, v in values.items()} for name, values in group.values.items()}
     times = {"pushed_s": group.pushed_s, "failed_s": group.failed_s}
-    return {"labels": dict(group.labels), "values": values, "families": families, **times}
+    return {"labels": dict(group.labels), "values": values, "natives": group.natives, "families": families, **times}
 
 
 def _group(plain: Mapping[str, Any]) -> Group:
     values = {name: {t: float(v) for t, v in texts.items()} for name, texts in plain["values"].items()}
     families = {name: Family(*said) for name, said in plain["families"].items()}
-    return Group(make_labels(plain["labels"]), values, families, plain["pushed_s"], plain["failed_s"])
+    natives = {text: tuple(columns) for text, columns in plain.get("natives", {}).items()}
+    return Group(make_labels(plain["labels"]), values, natives, families, plain["pushed_s"], plain["failed_s"])
