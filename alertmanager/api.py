@@ -55,7 +55,9 @@ def _prometheus_router(service: AlertService, selecting: Selecting) -> APIRouter
     @api.get("/api/v1/alertmanagers")
     def alertmanagers(request: Request) -> Response:
         url = f"{request.base_url}alertmanager/api/v2/alerts"
-        return _success({"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []})
+        active, dropped = service.peers.listed()
+        found = {"activeAlertmanagers": [url, *active], "droppedAlertmanagers": dropped}
+        return _success({key: [{"url": each} for each in urls] for key, urls in found.items()})
 
     return api
 

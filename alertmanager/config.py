@@ -17,9 +17,6 @@ from obs.errors import ConfigError
 from obs.model.labels import Matcher, MatchOp
 
 TOP_KEYS = ("route", "receivers", "inhibit_rules", "global", "templates", "time_intervals")
-OF_PROMETHEUS = ("alertmanagers", "alert_relabel_configs")
-"""What `alerting` holds in a prometheus.yml."""
-
 ROUTE_KEYS = (
     "receiver", "matchers", "match", "match_re", "group_by", "group_wait", "group_interval", "repeat_interval",
     "continue", "routes",
@@ -93,11 +90,6 @@ def parse(values: Mapping[str, Any]) -> AlertConfig:
     """The configuration of YAML values; empty: one receiver that swallows. Raises: ConfigError with the key's path."""
     if not values:
         return AlertConfig(ROOT, {"default": Receiver("default", ())})
-    for key in (key for key in OF_PROMETHEUS if key in values):
-        raise ConfigError(
-            f"alerting.{key}: cannot use this key of Prometheus: obs tells of alerts itself and sends them to no "
-            "other Alertmanager; remove it, and write `route` and `receivers` of alertmanager.yml under `alerting`"
-        )
     _check_keys(values, TOP_KEYS, "alerting")
     for key in ("templates", "time_intervals"):
         if values.get(key):

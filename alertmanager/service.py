@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -25,7 +25,7 @@ from obs.alertmanager.stages import default_stages
 from obs.alertmanager.state import StateFile
 from obs.model.batch import Batch
 from obs.model.clock import Clock
-from obs.model.labels import make_labels
+from obs.model.labels import Labels, make_labels
 from obs.model.ports import Evaluator
 
 log = logging.getLogger("obs.alerts")
@@ -41,6 +41,28 @@ class AlertOptions:
     external_url: str
     external_labels: Mapping[str, str] = field(default_factory=dict)  # of alerts that have them not
     defaults: GroupDefaults = DEFAULTS
+    relabel: Callable[[Labels], Labels | None] = lambda labels: labels  # of alerts of rules; None: told to nobody
+
+
+class Peers(Protocol):
+    """Other Alertmanagers."""
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """Hand on the alerts of a rule, as they are now."""
+
+    def listed(self) -> tuple[list[str], list[str]]:
+        """Addresses of those that are told, and of those that are left out."""
+
+
+class Nobody:
+    """There are none."""
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """Nothing to do."""
+
+    def listed(self) -> tuple[list[str], list[str]]:
+        """None."""
+        return [], []
 
 
 class AlertService:
@@ -53,6 +75,7 @@ class AlertService:
         check: CheckQuery,
         store: Callable[[Batch], None],
         clock: Clock,
+        peers: Peers = Nobody(),
     ) -> None:
         self._options = options
         self.config: AlertConfig = parse(options.alerting)
@@ -62,6 +85,7 @@ class AlertService:
         self.inhibitor = Inhibitor(self.config.inhibit_rules, self.intake)
         self.dispatcher = Dispatcher(self.config, self.intake, self._stages())
         self._check = check
+        self.peers = peers
         self._clock = clock
         self._state = StateFile(options.folder)
         self._rules_lock = threading.Lock()
@@ -98,11 +122,15 @@ class AlertService:
         return self._options.external_labels
 
     def _tell(self, alerts: Sequence[Alert]) -> None:
-        """Take the rules' alerts in, with the external labels."""
-        added = self.external_labels()
+        """Take the rules' alerts in, and hand them on, with the external labels and relabeled."""
+        options = self._options
+        added = options.external_labels
         if added:
             alerts = [replace(a, labels=make_labels({**added, **dict(a.labels)})) for a in alerts]
+        kept = [(a, options.relabel(a.labels)) for a in alerts]
+        alerts = [a if labels == a.labels else replace(a, labels=labels) for a, labels in kept if labels is not None]
         self.intake.take(alerts)
+        self.peers.tell(alerts)
 
     def reload(self, options: AlertOptions | None = None) -> None:
         """Take over `options`, or read the rule files again; on an error all stays. Raises: ConfigError."""

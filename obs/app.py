@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from obs import warm
 from obs.alertmanager import api as alerts_api
 from obs.alertmanager.service import AlertService
+from obs.alertrelay import AlertRelay
 from obs.collector.ledger import Ledger
 from obs.collector.limits import BodySizes
 from obs.collector.pipeline import Pipeline, Processor
@@ -35,7 +36,7 @@ from obs.collector.receivers.scrape.receiver import Scraper
 from obs.columnar.options import EngineOptions
 from obs.config import Config, ProcessorsConfig, StoreConfig, TsdbConfig, host_port
 from obs.errors import ConfigError, QueryError
-from obs.live_config import LiveConfig
+from obs.live_config import LiveConfig, relaying
 from obs.logstore import api as logs_api
 from obs.logstore.delete_requests import DeleteRequests
 from obs.logstore.limits import MERGE_BYTES
@@ -253,7 +254,8 @@ class App:
         options = self._live.alert_options(self.config.data / "alerts", self.url)
         evaluators: Mapping[str, Evaluator] = {"promql": self.promql, "logql": self.logql}
         store = partial(self.consume, Signal.METRICS, receiver="rules")
-        self.alerts = AlertService(options, evaluators, self._check_query, store, self._clock)
+        self._relay = AlertRelay(self._clock, Path())
+        self.alerts = AlertService(options, evaluators, self._check_query, store, self._clock, self._relay)
 
     def _check_query(self, language: str, query: str) -> None:
         {"promql": self.promql.check, "logql": self.logql.check}[language](query)
@@ -262,7 +264,9 @@ class App:
         config = self.config
         self._agent = AgentProcess(config.data / "agent", config.agent.interval, config.agent.logs)
         self.status = Status(self.stores, self.ledger, self._agent, self._started_ns, self._clock)
-        self._registry = own_metrics.registry(self.ledger, self.stores, [self.status, *self._spans.collectors()])
+        self._registry = own_metrics.registry(
+            self.ledger, self.stores, [self.status, self._relay, *self._spans.collectors()]
+        )
         interval_s = config.self_.metrics_interval
         self._own_metrics = own_metrics.OwnMetrics(
             self._registry, self.pipeline, self.ledger, self.address, interval_s, self._clock
@@ -277,9 +281,11 @@ class App:
         """Read everything first: what cannot be read is refused before anything has changed."""
         use_sampling = self._trace_receivers.sampling.prepared()
         use_alerts = self.alerts.prepared(self._live.alert_options(self.config.data / "alerts", self.url, config))
+        relayed = relaying(config)
         self._scraper.apply(jobs)
         self.promql.set_subquery_step(round(config.global_.evaluation_interval * 1000))
         use_alerts()
+        self._relay.apply(relayed)
         use_sampling()
 
     def _compact(self) -> int:
@@ -347,6 +353,8 @@ class App:
         self._closers.append(self._log_retention.close)
         self._own_metrics.start()
         self._closers.append(self._own_metrics.close)
+        self._relay.apply(relaying(self.config))
+        self._closers.append(self._relay.close)
         self.alerts.start()
         self._closers.append(self.alerts.close)
         warm.wait_if_compiled(KERNELS_WAIT_S)

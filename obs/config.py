@@ -279,7 +279,7 @@ class Config(_Section):
     global_: Annotated[GlobalConfig, Field(alias="global")] = GlobalConfig()
     scrape_configs: list[Any] = []  # Prometheus's own; checked by the receiver
     rule_files: list[str] = []
-    alerting: dict[str, Any] = {}  # Alertmanager's own configuration: route, receivers, inhibit_rules …
+    alerting: dict[str, Any] = {}  # Alertmanager's own configuration, and Prometheus's `alertmanagers`
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
@@ -299,9 +299,12 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
 
 
 def _rooted(config: Config, folder: Path) -> Config:
-    """With the files that rules and scrape jobs name relative to the configuration's folder, as Prometheus has them."""
+    """With the files that its parts name relative to the configuration's folder, as Prometheus has them."""
     rules = [str(folder / pattern) for pattern in config.rule_files]
-    return config.model_copy(update={"rule_files": rules, "scrape_configs": _files(config.scrape_configs, folder)})
+    others = {key: _files(value, folder) for key, value in config.alerting.items() if key == "alertmanagers"}
+    jobs = _files(config.scrape_configs, folder)
+    alerting = {**config.alerting, **others}
+    return config.model_copy(update={"rule_files": rules, "scrape_configs": jobs, "alerting": alerting})
 
 
 def _files(value: Any, folder: Path, key: str = "") -> Any:

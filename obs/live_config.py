@@ -17,6 +17,10 @@ import yaml
 from obs.alertmanager.config import shown as shown_alerting
 from obs.alertmanager.rules.model import GroupDefaults
 from obs.alertmanager.service import AlertOptions
+from obs.alertrelay import Relaying
+from obs.alertrelay import parse as parse_relaying
+from obs.alertrelay.config import KEYS as OF_PROMETHEUS
+from obs.alertrelay.config import without as own_alerting
 from obs.collector.receivers.scrape.config import Job
 from obs.collector.receivers.scrape.config import parse as scrape_jobs
 from obs.config import Config, GlobalConfig
@@ -67,7 +71,10 @@ class LiveConfig:
         config = config or self.config
         shared = config.global_
         defaults = GroupDefaults(shared.evaluation_interval, shared.rule_query_offset)
-        return AlertOptions(folder, config.rule_files, config.alerting, url, external_labels(config), defaults)
+        return AlertOptions(
+            folder, config.rule_files, own_alerting(config.alerting), url, external_labels(config), defaults,
+            relaying(config).relabeled,
+        )  # fmt: skip
 
     def reload(self, use: Callable[[Config, Sequence[Job]], None]) -> str:
         """Read everything again; `use` takes it over, or raises. Returns: what to tell who asked for it.
@@ -109,9 +116,15 @@ class LiveConfig:
         shared = self.config.global_
         values["global"]["scrape_timeout"] = _shown_s(min(shared.scrape_timeout, shared.scrape_interval))
         values["scrape_configs"] = [_of_job(job) for job in self.jobs]
-        values["alerting"] = shown_alerting(self.config.alerting)
+        own = shown_alerting(own_alerting(self.config.alerting))
+        values["alerting"] = {**own, **{k: v for k, v in values["alerting"].items() if k in OF_PROMETHEUS}}
         order = ("global", "rule_files", "scrape_configs", "alerting")
         return yaml.safe_dump({**{k: values[k] for k in order}, **values}, sort_keys=False, allow_unicode=True)
+
+
+def relaying(config: Config) -> Relaying:
+    """Who else is told of alerts. Raises: ConfigError."""
+    return parse_relaying(config.alerting)
 
 
 def external_labels(config: Config) -> Mapping[str, str]:

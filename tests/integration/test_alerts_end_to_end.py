@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from web_hook import Hook, listening
+
+from obs.client.transport import Transport
 
 RULES = """
 groups:
@@ -47,6 +50,47 @@ class Queue:
         """Once: what is not sent by then never is."""
         self._gauge.set(length)
         self._provider.shutdown()
+
+
+def firing(obs: ObsProcess) -> list[dict[str, str]]:
+    return [alert["labels"] for alert in obs.client.notified_alerts()]
+
+
+def test_alerts_are_sent_on_to_the_alertmanagers_of_a_prometheus_yml(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(RULES)
+    with ObsProcess(tmp_path / "other") as other:
+        prometheus_yml = (
+            "global: {external_labels: {site: a, replica: x}}\n"
+            "rule_files: [rules.yml]\n"
+            "alerting:\n"
+            "  alert_relabel_configs: [{regex: replica, action: labeldrop}]\n"
+            "  alertmanagers:\n"
+            "    - path_prefix: /alertmanager\n"
+            "      basic_auth: {username: u, password: hidden}\n"
+            "      static_configs: [{targets: ['dropped:1']}]\n"
+            "      file_sd_configs: [{files: [peers.json]}]\n"
+            "      relabel_configs: [{source_labels: [__address__], regex: 'dropped:.*', action: drop}]\n"
+        )
+        (tmp_path / "prometheus.yml").write_text(prometheus_yml)
+        (tmp_path / "peers.json").write_text(json.dumps([{"targets": [other.url.removeprefix("http://")]}]))
+        with ObsProcess(tmp_path / "data", "--config", str(tmp_path / "prometheus.yml")) as obs:
+            transport = Transport(obs.url, 30.0)
+            Queue(obs).report(25)
+            expected = {"alertname": "QueueLong", "job": "cart", "severity": "page", "site": "a"}
+            assert eventually(lambda: firing(other)) == [expected] == firing(obs)
+            listed = transport.json("/api/v1/alertmanagers")["data"]
+            urls = [each["url"] for each in listed["activeAlertmanagers"]]
+            assert urls == [f"{url}/alertmanager/api/v2/alerts" for url in (obs.url, other.url)]
+            assert listed["droppedAlertmanagers"] == [{"url": "http://dropped:1/alertmanager/api/v2/alerts"}]
+            metrics = transport.raw("/metrics").decode()
+            assert f'obs_alerts_sent_total{{url="{urls[1]}"}}' in metrics
+            shown = transport.json("/api/v1/status/config")["data"]["yaml"]
+            assert "path_prefix: /alertmanager" in shown and "hidden" not in shown
+
+            (tmp_path / "prometheus.yml").write_text("rule_files: [rules.yml]\n")
+            transport.post("/-/reload", b"", {})
+            listed = transport.json("/api/v1/alertmanagers")["data"]
+            assert [each["url"] for each in listed["activeAlertmanagers"]] == urls[:1]
 
 
 def rule_health(obs: ObsProcess) -> list[str]:

@@ -222,7 +222,7 @@ def parse(entries: Sequence[Any], shared: Mapping[str, Any] = MappingProxyType({
         try:
             job = Job.model_validate({**shared, **values})
         except ValidationError as e:
-            raise ConfigError("\n".join(_explain(where, error) for error in e.errors())) from None
+            raise ConfigError("\n".join(explain(where, error) for error in e.errors())) from None
         if job.scrape_timeout is not None and "scrape_timeout" not in values:  # the shared one gives way
             job = job.model_copy(update={"scrape_timeout": min(job.scrape_timeout, job.scrape_interval)})
         if job.timeout_s > job.scrape_interval:
@@ -233,7 +233,8 @@ def parse(entries: Sequence[Any], shared: Mapping[str, Any] = MappingProxyType({
     return tuple(jobs)
 
 
-def _explain(where: str, error: Any) -> str:
+def explain(where: str, error: Any) -> str:
+    """An error of a check, with the path of its key below `where`."""
     key = ".".join([where, *map(str, error["loc"])])
     if error["type"] == "extra_forbidden":
         return f"{key}: cannot use this key: {unknown(Job, error['loc'])}"

@@ -13,7 +13,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
@@ -22,7 +22,6 @@ from obs.collector.receivers.scrape.config import (
     DockerDiscovery,
     FileDiscovery,
     HttpDiscovery,
-    Job,
     StaticTargets,
 )
 from obs.collector.receivers.scrape.fetching import request_options
@@ -48,7 +47,26 @@ class Discovery:
     ask: Ask
 
 
-def discoveries(job: Job, folder: Path) -> list[Discovery]:
+class Sources(Protocol):
+    """What says where targets are found: a job, or another's section with the same keys."""
+
+    @property
+    def static_configs(self) -> list[StaticTargets]: ...
+
+    @property
+    def file_sd_configs(self) -> list[FileDiscovery]: ...
+
+    @property
+    def http_sd_configs(self) -> list[HttpDiscovery]: ...
+
+    @property
+    def dns_sd_configs(self) -> list[DnsDiscovery]: ...
+
+    @property
+    def docker_sd_configs(self) -> list[DockerDiscovery]: ...
+
+
+def discoveries(job: Sources, folder: Path) -> list[Discovery]:
     """All sources of a job; `folder` is where relative file names start."""
     found = [Discovery("static", None, _constant(job.static_configs))] if job.static_configs else []
     found += [Discovery("file", each.refresh_interval, _files(each, folder)) for each in job.file_sd_configs]

@@ -297,11 +297,6 @@ def test_damaged_state_is_set_aside(tmp_path: Path) -> None:
         ({"route": {"receiver": "a", "matchers": ["=~"]}, "receivers": [{"name": "a"}]}, "alerting.route.matchers"),
         ({"route": {"receiver": "a"}, "receivers": [{"name": "a", "webhook_configs": [{"url": "x"}]}]}, "alerting.rec"),
         ({"time_intervals": [{}], "route": {"receiver": "a"}}, "alerting.time_intervals"),
-        (
-            {"alertmanagers": [{"static_configs": [{"targets": ["am:9093"]}]}]},
-            "alerting.alertmanagers: cannot use this key of Prometheus",
-        ),
-        ({"alert_relabel_configs": []}, "alerting.alert_relabel_configs"),
         ({"inhibit_rules": [{"x": 1}], "route": {"receiver": "a"}, "receivers": [{"name": "a"}]}, "alerting.inhibit"),
     ],
 )
