@@ -43,11 +43,18 @@ def read(source: Source, folder: Path, sets: LabelSets, faults: Faults) -> Itera
     """Pieces of the samples and native histograms of all blocks in a folder. Raises: UserError where there are none."""
     found = [path.parent for path in folder.rglob(SAMPLES) if _counts(path.relative_to(folder), path.parent)]
     if not found:
-        raise UserError(f"cannot import folder {str(folder)!r}: no block is in it; name a file, or a folder of blocks")
+        raise UserError(f"cannot import folder {str(folder)!r}: {_why_none(folder)}")
     for block in sorted(found, key=_written):
         with source.readable():
             yield from _Block.of(block, sets, faults).pieces()
         source.read_share(1 / len(found))
+
+
+def _why_none(folder: Path) -> str:
+    """Why no block is in a folder, and what to do. Prometheus's have an index beside a folder of chunks."""
+    if (folder / "chunks_head").is_dir() or any((path.parent / "chunks").is_dir() for path in folder.glob("**/index")):
+        return f"its blocks are Prometheus's; write them as text: promtool tsdb dump {str(folder)!r} | obs import -"
+    return "no block is in it; name a file, or a folder of blocks"
 
 
 def _counts(within: Path, block: Path) -> bool:

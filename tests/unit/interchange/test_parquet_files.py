@@ -105,6 +105,14 @@ def test_blocks_that_do_not_count_are_left_out(tmp_path: Path) -> None:
     assert sum(map(len, pieces(source, None, LabelSets(), Faults(print)))) == 1
 
 
+@pytest.mark.parametrize("made", ["chunks_head", "01M8NVBDB4DZDDBEH2JG7PE3S0/chunks", "chunks"])
+def test_a_folder_of_prometheus(tmp_path: Path, made: str) -> None:
+    (tmp_path / made).mkdir(parents=True)
+    (tmp_path / made).with_name("index").touch()
+    with pytest.raises(UserError, match=r"its blocks are Prometheus's; write them as text: promtool tsdb dump"):
+        imported(tmp_path)
+
+
 def test_a_folder_without_blocks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no block is in it"):
         imported(tmp_path)
