@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +16,8 @@ from obs.cli.output import labels_text, note, write_json, write_rows
 from obs.client import ObsClient, QueryResult
 
 DEFAULT_STEPS = 60
+BRACKETS = ("(]", "[)", "()", "[]")
+"""Whether the lower and the upper bound belong to a bucket, by the number that the API gives."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +50,7 @@ def query(
             note(f"{reason['line']}:{reason['column']} {reason['expression']}: {reason['text']}")
     elif not result.result:
         note("no data; --why says why")
-    if graph and result.kind == "matrix" and result.result:
+    if graph and result.kind == "matrix" and any("values" in each for each in result.result):
         draw(result, promql)
     elif output is Output.JSON:
         write_json({"resultType": result.kind, "result": result.result})
@@ -70,9 +73,22 @@ def rows(result: QueryResult) -> list[tuple[str, str, str]]:
         return [("", _time(result.result[0]), result.result[1])]
     found: list[tuple[str, str, str]] = []
     for element in result.result:
-        points = element["values"] if "values" in element else [element["value"]]
-        found += [(labels_text(element["metric"]), _time(t), value) for t, value in points]
+        name = labels_text(element["metric"])
+        found += [(name, _time(t), value) for t, value in _points(element, "value")]
+        found += [(name, _time(t), _histogram_text(value)) for t, value in _points(element, "histogram")]
     return found
+
+
+def _points(element: Mapping[str, Any], kind: str) -> list[Any]:
+    """What a series has of a kind, at one moment or several."""
+    return element.get(f"{kind}s") or ([element[kind]] if kind in element else [])
+
+
+def _histogram_text(histogram: Mapping[str, Any]) -> str:
+    """A native histogram as `promtool` writes it; a bucket's first number says which of its bounds belong to it."""
+    buckets = histogram.get("buckets", ())
+    parts = [f"{BRACKETS[rule][0]}{low},{high}{BRACKETS[rule][1]}:{count}" for rule, low, high, count in buckets]
+    return "{" + ", ".join([f"count:{histogram['count']}", f"sum:{histogram['sum']}", *parts]) + "}"
 
 
 def draw(result: QueryResult, title: str) -> None:
@@ -82,7 +98,7 @@ def draw(result: QueryResult, title: str) -> None:
     figure = plotext.figure
     figure.theme("simple")
     figure.date("x").activate(form="%H:%M")
-    for element in result.result[:10]:
+    for element in [each for each in result.result if "values" in each][:10]:
         times, values = ([float(pair[i]) for pair in element["values"]] for i in (0, 1))
         line = figure.signal(times, values)
         line.label(labels_text(element["metric"])[:60])

@@ -13,9 +13,12 @@ from obs import warm
 from obs.collector.ledger import Ledger
 from obs.model.batch import Signal
 from obs.model.clock import Clock
-from obs.model.ports import Store
+from obs.model.ports import Store, StoreStats
 from obs.serving.agent_process import AgentProcess
 from obs.version import __version__
+
+FARTHEST_NS = 2**63 - 1
+"""The year 2262. Metrics count milliseconds, so that samples may lie past it; JSON carries no larger number."""
 
 
 class Status:
@@ -38,7 +41,7 @@ class Status:
             "ready": self.ready,
             "pid": os.getpid(),
             "uptime_s": (self._clock.now_ns() - self._started_ns) / 1e9,
-            "stores": {signal.value: asdict(store.stats()) for signal, store in self._stores.items()},
+            "stores": {signal.value: _figures(store.stats()) for signal, store in self._stores.items()},
             "ledger": self._ledger.to_json(),
             "kernels": warm.progress(),
             "agent": {"pid": self._agent.pid, "restarts": self._agent.restarts},
@@ -54,3 +57,12 @@ class Status:
             done = store.stats().recovering
             recovering.add_metric([signal.value], 1.0 if done is None else done)
         yield recovering
+
+
+def _figures(stats: StoreStats) -> dict[str, Any]:
+    """What a store says of itself, with times that JSON can carry."""
+    figures = asdict(stats)
+    for key in ("min_ns", "max_ns"):
+        if figures[key] is not None:
+            figures[key] = min(max(figures[key], -FARTHEST_NS), FARTHEST_NS)
+    return figures

@@ -122,6 +122,14 @@ def test_metadata_that_says_nothing_is_none() -> None:
     assert "metadata" not in tables
 
 
+def test_a_sample_of_the_farthest_future_leaves_the_status_readable(obs: ObsProcess) -> None:
+    for t_ms in (2**63 - 1, -(2**63)):
+        body = field(1, labels(__name__="rw_far") + field(2, sample(1.0, t_ms)))
+        assert write(obs, packed(body))[0] == 204
+    figures = obs.client.status()["stores"]["metrics"]
+    assert (figures["min_ns"], figures["max_ns"]) == (-(2**63 - 1), 2**63 - 1)
+
+
 def test_a_faulty_series_is_told_and_the_others_are_stored(obs: ObsProcess) -> None:
     good = field(1, labels(__name__="rw_good") + field(2, sample(1.0)))
     twice = field(1, field(1, b"a") + field(2, b"1"))
