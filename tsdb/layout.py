@@ -38,7 +38,10 @@ Tables = Mapping[str, pa.RecordBatch]
 
 
 class MetricLayout:
-    """See the module. Its arguments are the store's own; `pause` is called while much is read back or written."""
+    """See the module. Its arguments are the store's own; `pause` is called while much is read back or written.
+
+    `all_known`: whether the labels of all blocks have been read.
+    """
 
     name = STORE
     piecewise = True
@@ -52,10 +55,11 @@ class MetricLayout:
     )
 
     def __init__(
-        self, index: SeriesIndex, metadata: MetadataRegistry, written: Written, pause: Callable[[], None]
-    ) -> None:
+        self, index: SeriesIndex, metadata: MetadataRegistry, written: Written, pause: Callable[[], None],
+        all_known: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._index = index
-        self._pause = pause
+        self._pause, self._all_known = pause, all_known
         self._written = written
         self._metadata = metadata
         self._announced = np.full(1024, -1, np.int64)  # per ordinal the last generation that has its labels
@@ -129,6 +133,10 @@ class MetricLayout:
         """See `obs.columnar.layout.Merging`: where series stand in the same order in all of them."""
         merged = MergedSamples(blocks, self._index)
         return partial(self._merge, blocks, merged) if merged.are_in_order else None
+
+    def may_merge(self) -> bool:
+        """See `obs.columnar.layout.Merging`: a merge that has to learn a million labels would hold up who asks."""
+        return self._all_known()
 
     def _merge(self, blocks: Sequence[Block], merged: MergedSamples, out: BlockWriter) -> Mapping[str, Any]:
         tables = {n: concatenate([b.read(n) for b in blocks]) for n in (HISTOGRAMS, EXEMPLARS, METADATA, STARTS)}

@@ -25,6 +25,11 @@ SPARSE = 16
 """Numbers of texts are looked up in a table where it has at most so many places for each, and are sorted where not."""
 
 
+MANY_NEW = 65_536
+"""New pairs that are not sorted in among the others one by one: all of them would wait for as long as that takes (half
+a second for two million)."""
+
+
 class PairNames:
     """The label name of each pair, as numbers of names."""
 
@@ -61,14 +66,18 @@ class _Ordered:
         self._sorted: list[int] = []
         self.ranks = np.empty(0, np.int32)
 
-    def of(self, texts: Sequence[Pair]) -> I32:
+    def of(self, texts: Sequence[Pair], columns: _Columns) -> I32:
         """The rank of each pair among all."""
-        known = len(self._sorted)
-        if known < len(texts):
-            merged = [*self._sorted, *range(known, len(texts))]
-            merged.sort(key=texts.__getitem__)  # quick where most are in order
-            ranks = np.empty(len(merged), np.int32)
-            ranks[merged] = np.arange(len(merged), dtype=np.int32)
+        known, count = len(self._sorted), len(texts)
+        if known < count:
+            if count - known > MANY_NEW:
+                merged = _sorted_by_columns(*columns.of(texts))
+                count = len(merged)
+            else:
+                merged = [*self._sorted, *range(known, count)]
+                merged.sort(key=texts.__getitem__)  # quick where most are in order
+            ranks = np.empty(count, np.int32)
+            ranks[merged] = np.arange(count, dtype=np.int32)
             self._sorted, self.ranks = merged, ranks
         return self.ranks
 
@@ -166,9 +175,21 @@ class Pairs:
     def ranks(self, numbers: U32) -> I32:
         """The place of each of these pairs among all, sorted by name, then value."""
         with self._making:
-            ranks = self._ordered.of(self.texts)
+            ranks = self._ordered.of(self.texts, self._columns)
         found: I32 = ranks[numbers]
         return found
+
+
+def _sorted_by_columns(names: pa.Array, values: pa.Array) -> list[int]:
+    """Positions of pairs by name, then value; Arrow sorts, so that other threads go on, and its order is Python's."""
+    coded = names.dictionary_encode()
+    texts = coded.dictionary.to_pylist()
+    rank = np.empty(len(texts), np.int64)
+    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    by_value = pc.sort_indices(values).to_numpy()
+    order = by_value[np.argsort(rank[coded.indices.to_numpy()][by_value], kind="stable")]
+    found: list[int] = order.tolist()
+    return found
 
 
 def _distinct(codes: I64, bound: int) -> tuple[I64, I64]:

@@ -86,7 +86,8 @@ class MetricStore:
         self.limits = limits
         self._metadata = MetadataRegistry()
         written = Written()
-        layout = MetricLayout(self.index, self._metadata, written, self._give_way)
+        self._labels_read = threading.Event()
+        layout = MetricLayout(self.index, self._metadata, written, self._give_way, self._labels_read.is_set)
         self.engine = Engine(layout, folder, options or EngineOptions(), clock)
         catalog, cache = BlockCatalog(self.index, written, self._give_way), GroupCache(limits.cache_bytes)
         self._reader = Reader(self.index, catalog, cache, OfTables(self.index, sorted_run), limits.max_rows)
@@ -97,7 +98,6 @@ class MetricStore:
         self._loader: threading.Thread | None = None
         self._reading_ahead = 0  # views that the reading ahead has open
         self._metadata_read, self._closing = threading.Event(), threading.Event()
-        self._labels_read = threading.Event()
         self._labels_wait_ends_s = 0.0  # monotonic
 
     # --- Store ---

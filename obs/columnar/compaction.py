@@ -190,8 +190,9 @@ class Compactor:
 
     def step(self) -> float:
         """At most one merge; returns the seconds to rest."""
-        began = time.monotonic()
-        if not self._merge_next(COMPACT_FAN_IN):
+        began, layout = time.monotonic(), self._state.layout
+        waits = isinstance(layout, Merging) and not layout.may_merge()
+        if waits or not self._merge_next(COMPACT_FAN_IN):
             return self._state.options.compact_interval_s
         return (time.monotonic() - began) * rest_factor(self._state.blockset.blocks, self._state.options)
 

@@ -94,6 +94,9 @@ class Merging(Protocol):
         It returns what `write_block` does. Both may raise CorruptionError of a block that told its damage by then.
         """
 
+    def may_merge(self) -> bool:
+        """Whether merges in the background may begin: not while what they need of blocks is read after a start."""
+
 
 @runtime_checkable
 class Deriving(Protocol):

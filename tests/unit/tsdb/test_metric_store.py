@@ -308,6 +308,24 @@ def test_blocks_of_many_bytes_are_merged_only_as_they_are_read(
         assert found(store.select([NAME], T0, T0 + 9)) == {each: [(T0 + n, float(n)) for n in range(4)] for each in UP}
 
 
+def test_blocks_are_not_merged_in_the_background_while_labels_are_read_after_a_start(
+    store: MetricStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        put(store, *((each, T0 + n, float(n)) for each in UP))
+        store.flush()
+    all_known = store.engine._state.layout._all_known
+    monkeypatch.setattr(store.engine._state.layout, "_all_known", lambda: False)
+    assert store.engine._compactor.step() == OPTIONS.compact_interval_s
+    with store.view() as view:
+        assert len(view.blocks) == 4
+    monkeypatch.undo()
+    assert store._labels_read.wait(10) and all_known()
+    store.engine._compactor.step()
+    with store.view() as view:
+        assert len(view.blocks) == 1
+
+
 def test_a_damaged_block_is_not_merged_and_the_others_stay(store: MetricStore) -> None:
     for n in range(2):
         put(store, *((each, T0 + i * 1000 + n, float(i)) for each in UP for i in range(50)))

@@ -97,12 +97,18 @@ def test_labels_come_back(index: SeriesIndex) -> None:
     assert index.ordinals(np.array([labels_id(FLEET[3]), 12345], np.uint64)).tolist() == [3, -1]
 
 
-def test_order_of_a_block_is_metric_name_then_labels(index: SeriesIndex) -> None:
-    ordered = index.labels(index.sorted_by_name(np.array([0, 1, 2, 3, 4, 5])))
-    assert ordered == sorted(FLEET, key=lambda labels: (dict(labels).get("__name__", ""), labels))
+@pytest.mark.parametrize("many", [0, 1 << 16])
+def test_order_of_a_block_is_metric_name_then_labels(
+    index: SeriesIndex, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr("obs.tsdb.pairs.MANY_NEW", many)
+    index.add(table([make_labels({"__name__": "up", "job": text}) for text in ("é", "\U0001f600", "\uffff", "z", "")]))
+    ordered = index.labels(index.sorted_by_name(np.arange(len(index))))
+    everything = index.labels(np.arange(len(index)))
+    assert ordered == sorted(everything, key=lambda labels: (dict(labels).get("__name__", ""), labels))
     between = make_labels({"__name__": "up", "instance": "a", "job": "ab"})
     index.add(table([between]))
-    ordered = index.labels(index.sorted_by_name(np.array([6, 5, 0])))
+    ordered = index.labels(index.sorted_by_name(np.array([len(index) - 1, 5, 0])))
     assert ordered == sorted(
         [between, FLEET[5], FLEET[0]], key=lambda labels: (dict(labels).get("__name__", ""), labels)
     )
