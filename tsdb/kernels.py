@@ -171,7 +171,8 @@ def bound(t_ms: I64, start: int, stop: int, at: int) -> int:
         return start
     if t_ms[stop - 1] < at:
         return stop
-    gone = (float(at) - float(t_ms[start])) / (float(t_ms[stop - 1]) - float(t_ms[start]))
+    whole = float(t_ms[stop - 1]) - float(t_ms[start])
+    gone = (float(at) - float(t_ms[start])) / whole if whole else 0.0  # of large times one double is many
     guess = start + min(max(int(gone * (stop - 1 - start)), 0), stop - 1 - start)
     stride = 1
     if t_ms[guess] < at:

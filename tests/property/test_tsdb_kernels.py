@@ -197,6 +197,23 @@ def part_of(series: list[list[int]]) -> spans.Spans:
     return spans.Spans(np.arange(len(series)), starts, stops, t_ms, t_ms / 4)
 
 
+@given(
+    st.lists(st.tuples(INT64, st.integers(-9, 9)), min_size=1, max_size=3).map(lambda far: [t + d for t, d in far]),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40)), max_size=20), st.integers(0, 2), st.integers(-3, 45),
+)  # fmt: skip
+@examples(300)
+def test_take_of_times_that_no_double_tells_apart(
+    far: list[int], near: list[tuple[int, int]], place: int, at: int
+) -> None:
+    """As of clocks that count nanoseconds where milliseconds are meant."""
+    some = {far[which % len(far)] + past for which, past in near} | set(far)
+    times = np.array(sorted(t for t in some if -(1 << 63) <= t < 1 << 63), np.int64)
+    part = spans.Spans(np.arange(1), np.zeros(1, np.int64), np.array([len(times)]), times, times / 4)
+    start = min(max(far[place % len(far)] + at, -(1 << 63)), (1 << 63) - 1)
+    for end in (min(start + 7, (1 << 63) - 1), (1 << 63) - 1):
+        assert spans.take([part], start, end).t_ms.tolist() == [t for t in times.tolist() if start <= t <= end]
+
+
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.integers(1, 1 << 40), st.integers(-60, 60))
 @examples(300)
 def test_take_of_uneven_gaps(gaps: list[int], scale: int, at: int) -> None:
