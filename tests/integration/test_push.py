@@ -18,6 +18,7 @@ from prometheus_client import (
     push_to_gateway,
     pushadd_to_gateway,
 )
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from protobuf_fields import field
 
 
@@ -84,6 +85,29 @@ def test_native_histograms_are_pushed_and_kept(tmp_path: Path) -> None:
         assert eventually(lambda: native(obs)) == [(labels, found)]
         assert send(obs, "POST", "/metrics/job/j", b'took{path="/"} 3\n')[0] == 200
         assert (native(obs), value(obs, "took")) == ([], [(labels, "3")])
+
+
+def test_exemplars_are_of_the_push(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    Histogram("size", "Sizes.", buckets=(1, 2), registry=registry).observe(1.5, exemplar={"trace_id": "ab"})
+    native = delimited(family("took", 4, native_histogram()))
+    kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+
+    def examples(obs: ObsProcess, query: str) -> list[Any]:
+        given = [("query", query), ("start", "0"), ("end", "9999999999")]
+        found = json.loads(obs.client.transport.raw("/api/v1/query_exemplars", given))["data"]
+        return [(each["seriesLabels"], [(e["labels"], e["value"]) for e in each["exemplars"]]) for each in found]
+
+    with ObsProcess(tmp_path / "data") as obs:
+        assert send(obs, "PUT", "/metrics/job/j", generate_latest(registry), CONTENT_TYPE_LATEST)[0] == 200
+        labels = {"__name__": "size_bucket", "job": "j", "le": "2.0"}
+        assert examples(obs, "size_bucket") == [(labels, [({"trace_id": "ab"}, "1.5")])]
+        assert send(obs, "POST", "/metrics/job/j", native, kind)[0] == 200
+        assert examples(obs, "took")[0][1] == [({"trace_id": "ab"}, "1.5")]
+        obs.stop()
+        obs.start()  # the values are written again
+        assert eventually(lambda: value(obs, "size_count"))
+        assert examples(obs, "size_bucket") == [(labels, [({"trace_id": "ab"}, "1.5")])]
 
 
 def test_other_forms_and_faults(tmp_path: Path) -> None:

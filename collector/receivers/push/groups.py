@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from obs.exposition import Page, Row, series_labels
-from obs.exposition.text import Family, Native, series_text
+from obs.exposition.text import Exemplar, Family, Native, series_text
 from obs.model.labels import METRIC_NAME, Labels, make_labels
 
 Columns = tuple[Any, ...]
@@ -29,12 +29,14 @@ PUSHED, FAILED = "push_time_seconds", "push_failure_time_seconds"
 class Group:
     """What was pushed under one set of labels: series texts and their values, by family.
 
-    `natives`: of the series texts of native histograms, whose values are counts, what else they hold.
+    `natives`: of the series texts of native histograms, whose values are counts, what else they hold. `examples`: the
+    exemplars of series texts until they are stored; they are of the push, not of each time its values are written.
     """
 
     labels: Labels
     values: dict[str, dict[str, float]] = field(default_factory=dict)
     natives: dict[str, Columns] = field(default_factory=dict)
+    examples: dict[str, tuple[Exemplar, ...]] = field(default_factory=dict)
     families: dict[str, Family] = field(default_factory=dict)
     pushed_s: float = 0.0
     failed_s: float = 0.0
@@ -43,6 +45,7 @@ class Group:
         """Keep a page: in the place of everything, or of the families it names. Raises: ExpositionError."""
         found: dict[str, dict[str, float]] = {}
         natives: dict[str, Columns] = {}
+        examples: dict[str, tuple[Exemplar, ...]] = {}
         for row in page.rows:
             labels = {**dict(series_labels(row.series)), **dict(self.labels)}
             family = family_of(labels[METRIC_NAME], page.families)
@@ -50,6 +53,10 @@ class Group:
             found.setdefault(family, {})[text] = row.value
             if row.native is not None:
                 natives[text] = row.native.columns
+            given = row.native.exemplars if row.native is not None else (row.exemplar,)
+            if some := tuple(e for e in given if e is not None):
+                examples[text] = some
+        self.examples = examples
         kept = {} if replace else {f: texts for f, texts in self.values.items() if f not in found}
         self.natives = {t: c for t, c in self.natives.items() if any(t in texts for texts in kept.values())} | natives
         self.values = found if replace else {**self.values, **found}
@@ -62,7 +69,7 @@ class Group:
         rows, kinds = list[Row](), list[tuple[int, str]]()
         for family, values in self.values.items():
             kinds.append((len(rows), self.families[family].kind if family in self.families else ""))
-            rows += [Row(text, value, None, None, self._native(text)) for text, value in values.items()]
+            rows += [self._row(text, value) for text, value in values.items()]
         kinds.append((len(rows), "gauge"))
         for name, value in ((PUSHED, self.pushed_s), (FAILED, self.failed_s)):
             rows.append(Row(series_text({METRIC_NAME: name, **dict(self.labels)}), value, None, None))
@@ -72,8 +79,11 @@ class Group:
         }
         return Page(rows, {**self.families, **told}, kinds)
 
-    def _native(self, text: str) -> Native | None:
-        return Native(self.natives[text], ()) if text in self.natives else None
+    def _row(self, text: str, value: float) -> Row:
+        examples = self.examples.get(text, ())
+        if text in self.natives:
+            return Row(text, value, None, None, Native(self.natives[text], examples))
+        return Row(text, value, None, examples[0] if examples else None)
 
 
 def family_of(name: str, families: Mapping[str, Family]) -> str:
@@ -120,4 +130,4 @@ def _group(plain: Mapping[str, Any]) -> Group:
     values = {name: {t: float(v) for t, v in texts.items()} for name, texts in plain["values"].items()}
     families = {name: Family(*said) for name, said in plain["families"].items()}
     natives = {text: tuple(columns) for text, columns in plain.get("natives", {}).items()}
-    return Group(make_labels(plain["labels"]), values, natives, families, plain["pushed_s"], plain["failed_s"])
+    return Group(make_labels(plain["labels"]), values, natives, {}, families, plain["pushed_s"], plain["failed_s"])

@@ -117,6 +117,7 @@ class Push:
             series.refused()
             raise
         series.stored()
+        group.examples = {}
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000
