@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,14 @@ from exposition_messages import delimited, family, native_histogram
 from obs_process import ObsProcess, eventually
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
+from obs.collector.ledger import Ledger
+from obs.collector.pipeline import Pipeline
+from obs.collector.receivers.otlp.intake import Intake
+from obs.collector.receivers.scrape.config import parse as jobs
+from obs.collector.receivers.scrape.receiver import Scraper
+from obs.model.batch import Batch, Signal
+from obs.model.clock import SYSTEM_CLOCK
+
 
 class Pages:
     """An HTTP server that shows whatever text it is told to."""
@@ -23,11 +32,14 @@ class Pages:
     def __init__(self) -> None:
         self.text, self.seen = "", list[dict[str, str]]()
         self.kind = "text/plain; version=0.0.4"
+        self.open = threading.Event()  # while it is not set, whoever asks waits
+        self.open.set()
         pages = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 pages.seen.append(dict(self.headers) | {"path": self.path})
+                pages.open.wait(10)
                 body = pages.text.encode("latin-1")
                 self.send_response(200 if body else 503)
                 self.send_header("Content-Type", pages.kind)
@@ -118,7 +130,7 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
     static = [{"targets": [pages.address]}]
     every = {"scrape_interval": "300ms", "static_configs": static}
     drop = [{"source_labels": ["__name__"], "regex": "dropped", "action": "drop"}]
-    jobs = [
+    every_job = [
         {"job_name": "plain", **every, "metric_relabel_configs": drop, "params": {"a": ["b c"]},
          "basic_auth": {"username": "u", "password": "p"}},
         {"job_name": "honest", **every, "honor_labels": True, "honor_timestamps": False},
@@ -126,7 +138,7 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
         {"job_name": "tiny", **every, "body_size_limit": "10B"},
     ]  # fmt: skip
     config = tmp_path / "obs.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": jobs}))
+    config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": every_job}))
     with ObsProcess(tmp_path / "data", "--config", str(config)) as obs:
         ups = eventually(lambda: value(obs, "sort_by_label(up, 'job')"), lambda f: len(f) == 4)
         assert [(m["job"], v) for m, v in ups] == [("honest", "1"), ("plain", "1"), ("small", "0"), ("tiny", "0")]
@@ -141,7 +153,7 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
         asked = next(seen for seen in pages.seen if seen["path"] == "/metrics?a=b+c")
         assert asked["Authorization"] == "Basic dTpw" and "openmetrics" in asked["Accept"]
 
-        config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": jobs[1:2]}))
+        config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": every_job[1:2]}))
         assert reload(obs) == (200, "reloaded\n")
         assert eventually(lambda: value(obs, "up{job='plain'}"), lambda f: not f) == []
         config.write_text(yaml.safe_dump({"scrape_configs": [{"job_name": "x", "intervall": 1}]}))
@@ -150,17 +162,59 @@ def test_relabeling_limits_and_what_is_sent(tmp_path: Path, pages: Pages) -> Non
         assert value(obs, "up{job='honest'}")[0][1] == "1"
 
 
+class Samples:
+    """A store that keeps samples by metric name."""
+
+    def __init__(self) -> None:
+        self.of, self._names = dict[str, list[tuple[int, float]]](), dict[int, str]()
+
+    def consume(self, batch: Batch) -> None:
+        tables = batch.tables
+        if "series" in tables:
+            told = zip(*(column.to_pylist() for column in tables["series"].columns), strict=True)
+            self._names |= {series_id: dict(labels)["__name__"] for series_id, labels in told}
+        for series_id, t_ms, number in zip(*(c.to_pylist() for c in tables["samples"].columns), strict=True):
+            self.of.setdefault(self._names[series_id], []).append((t_ms, number))
+
+
+def test_a_job_that_a_reload_changes_goes_on_without_a_gap(tmp_path: Path, pages: Pages) -> None:
+    samples = Samples()
+    scraper = Scraper(Intake(Pipeline({Signal.METRICS: samples}), Ledger()), SYSTEM_CLOCK, tmp_path)
+    job = {"job_name": "j", "scrape_interval": "300ms", "scrape_timeout": "250ms",
+           "static_configs": [{"targets": [pages.address]}]}  # fmt: skip
+    drop = [{"source_labels": ["__name__"], "regex": "gone", "action": "drop"}]
+    pages.text = "kept 1\ngone 2\n"
+    slow = {**job, "scrape_interval": "2s", "scrape_timeout": "2s"}
+    scraper.apply(jobs([slow]))
+    eventually(lambda: samples.of.get("gone"))
+    pages.open.clear()
+    asked = len(pages.seen)
+    eventually(lambda: len(pages.seen) > asked)
+    scraper.apply(jobs([{**job, "metric_relabel_configs": drop}]))  # while a scrape is under way
+    before = len(samples.of["up"])
+    pages.open.set()
+    eventually(lambda: len(samples.of["up"]) > before + 2)
+    scraper.apply(jobs([{**job, "static_configs": [], "metric_relabel_configs": drop}]))
+    eventually(lambda: math.isnan(samples.of["up"][-1][1]))
+    scraper.close()
+    values = {name: [number for _, number in found] for name, found in samples.of.items()}
+    assert set(values["up"][:-1]) == {1.0} and math.isnan(values["up"][-1])
+    assert set(values["kept"][:-1]) == {1.0} and len(values["kept"]) == len(values["up"])
+    assert values["gone"][:before] == [2.0] * before and values["gone"][before] == 2.0  # the scrape that was under way
+    assert len(values["gone"]) == before + 2 and math.isnan(values["gone"][-1])
+
+
 def test_native_histograms_are_scraped_as_protobuf(tmp_path: Path, pages: Pages) -> None:
     pages.text = delimited(family("took", 4, native_histogram())).decode("latin-1")
     pages.kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
     every = {"scrape_interval": "300ms", "static_configs": [{"targets": [pages.address]}]}
-    jobs = [
+    every_job = [
         {"job_name": "native", **every, "scrape_native_histograms": True},
         {"job_name": "both", **every, "scrape_native_histograms": True, "always_scrape_classic_histograms": True},
         {"job_name": "classic", **every, "scrape_protocols": ["PrometheusProto", "PrometheusText0.0.4"]},
     ]
     config = tmp_path / "obs.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": jobs}))
+    config.write_text(yaml.safe_dump({"global": {"scrape_timeout": "300ms"}, "scrape_configs": every_job}))
     with ObsProcess(tmp_path / "data", "--config", str(config)) as obs:
         eventually(lambda: value(obs, "up"), lambda f: len(f) == 3)
         counts = {m["job"]: v for m, v in value(obs, "histogram_count(took)")}

@@ -42,7 +42,7 @@ STOP_S = 10.0
 
 @dataclass(slots=True)
 class Scraped:
-    """How a target is doing."""
+    """How a target is doing. `target` may change into one of the same key: a beat later it is scraped as that says."""
 
     target: Target
     health: str = "unknown"
@@ -51,6 +51,8 @@ class Scraped:
     took_s: float = 0.0
     families: dict[str, Family] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
+    over_limit: str = ""  # why it is not scraped, where there are too many
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Pool:
@@ -104,8 +106,10 @@ class Scraper:
         await self._cancel(self._tasks)
         old, self.pools = self.pools, fresh
         for name, pool in old.items():
-            if name in self.pools and self.pools[name].job == pool.job:
+            if name in self.pools:  # what its targets are is known again once all sources have said so
                 self.pools[name].active = pool.active
+                if not self.pools[name].sources:
+                    await self._sync(self.pools[name])
             else:
                 await self._end(pool, list(pool.active))
         self._tasks = [
@@ -154,30 +158,31 @@ class Scraper:
         wanted = {target.key: target for target in found}
         await self._end(pool, [key for key in pool.active if key not in wanted])
         for key, target in wanted.items():
-            if key not in pool.active:
-                scraped = pool.active[key] = Scraped(target)
-                scraped.task = asyncio.create_task(self._scrape_for_ever(scraped, error))
+            scraped = pool.active.get(key)
+            if scraped is None:
+                scraped = pool.active[key] = Scraped(target, over_limit=error)
+                scraped.task = asyncio.create_task(self._scrape_for_ever(scraped))
+            elif _as_scraped(scraped.target) != _as_scraped(target):
+                scraped.target = target
+                scraped.changed.set()
+            scraped.over_limit = error
 
     async def _end(self, pool: Pool, keys: Sequence[Any]) -> None:
         gone = [pool.active.pop(key) for key in keys]
         await self._cancel([scraped.task for scraped in gone if scraped.task])
 
-    async def _scrape_for_ever(self, scraped: Scraped, error: str) -> None:
+    async def _scrape_for_ever(self, scraped: Scraped) -> None:
         from aiohttp import ClientSession
 
-        target = scraped.target
-        series = TargetSeries(target, typed=self._intake.typed)
+        series = TargetSeries(scraped.target, typed=self._intake.typed)
         loop = asyncio.get_running_loop()
         stopping = False
         try:
             async with ClientSession() as session:
-                now = self._clock.now_ns() / 1e9
-                due = now + (target.offset_s - now) % target.interval_s
                 while True:
-                    await asyncio.sleep(max(0.0, due - self._clock.now_ns() / 1e9))
-                    await self._scrape(scraped, series, session, self._clock.now_ns(), error)
-                    behind = max(0.0, self._clock.now_ns() / 1e9 - due)  # a scrape that took too long leaves some out
-                    due += target.interval_s * (1 + behind // target.interval_s)
+                    scraped.changed.clear()
+                    await self._scrape_until_changed(scraped, series, session)
+                    series = TargetSeries(scraped.target, typed=self._intake.typed, before=series)
         except asyncio.CancelledError:
             stopping = self._loop is None or not any(scraped in p.active.values() for p in self.pools.values())
             raise
@@ -186,11 +191,28 @@ class Scraper:
                 decode = series.ended(self._clock.now_ns() // 1_000_000)
                 await asyncio.shield(loop.run_in_executor(self._workers, self._store, series, decode))
 
+    async def _scrape_until_changed(
+        self, scraped: Scraped, series: TargetSeries, session: aiohttp.ClientSession
+    ) -> None:
+        """At each of the target's moments; what is under way ends before the target is another."""
+        target, now = scraped.target, self._clock.now_ns() / 1e9
+        due = now + (target.offset_s - now) % target.interval_s
+        while True:
+            try:
+                await asyncio.wait_for(scraped.changed.wait(), max(0.0, due - self._clock.now_ns() / 1e9))
+                return
+            except TimeoutError:
+                pass
+            await self._scrape(scraped, target, series, session)
+            behind = max(0.0, self._clock.now_ns() / 1e9 - due)  # a scrape that took too long leaves some out
+            due += target.interval_s * (1 + behind // target.interval_s)
+
     async def _scrape(
-        self, scraped: Scraped, series: TargetSeries, session: aiohttp.ClientSession, at_ns: int, error: str
+        self, scraped: Scraped, target: Target, series: TargetSeries, session: aiohttp.ClientSession
     ) -> None:
         """One scrape, stored whatever becomes of it."""
-        loop, target, began = asyncio.get_running_loop(), scraped.target, time.perf_counter()
+        at_ns, error = self._clock.now_ns(), scraped.over_limit
+        loop, began = asyncio.get_running_loop(), time.perf_counter()
         body, kind = b"", ""
         try:
             if not error:
@@ -235,3 +257,8 @@ class Scraper:
             return str(e)
         series.stored()
         return ""
+
+
+def _as_scraped(target: Target) -> tuple[object, ...]:
+    """What of a target says how it is scraped."""
+    return target.job, target.interval_s, target.timeout_s

@@ -61,8 +61,11 @@ Rows = list[tuple[int, Row]]
 class TargetSeries:
     """What is known of one target's series. Owned by the target's task, and by one thread at a time."""
 
-    def __init__(self, target: Target, reports: Sequence[str] | None = None, typed: bool = False) -> None:
-        """`typed`: whether series have their type and unit as labels."""
+    def __init__(
+        self, target: Target, reports: Sequence[str] | None = None, typed: bool = False,
+        before: TargetSeries | None = None,
+    ) -> None:  # fmt: skip
+        """`typed`: whether series have their type and unit as labels; `before`: what it was before its job changed."""
         self._target, self._typed = target, typed
         self._job: Job = target.job
         self._rules = [rule.rule() for rule in target.job.metric_relabel_configs]
@@ -71,6 +74,8 @@ class TargetSeries:
         self._labels: dict[int, Labels] = {}
         self._live: dict[int, None] = {}  # series of the last page without times of their own
         self._seen: set[int] = set()  # series of the last page that was taken
+        if before is not None:
+            self._live, self._seen = before._live, before._seen
         self._kept_by = -1  # the cache's generation in which the store was told all labels
         self._untold: list[int] = []
         self._starts = Starts()
