@@ -16,6 +16,9 @@ from obs.cli.output import labels_text, note, write_json, write_rows
 from obs.client import ObsClient, QueryResult
 
 DEFAULT_STEPS = 60
+
+GRAPH_S = 3600.0
+"""What a graph shows that nobody gave a start."""
 BRACKETS = ("(]", "[)", "()", "[]")
 """Whether the lower and the upper bound belong to a bucket, by the number that the API gives."""
 
@@ -32,13 +35,17 @@ def query(
     step: Annotated[str, typer.Option(help="Between two points of a range (default: a sixtieth of it).")] = "",
     at: Annotated[str, typer.Option("--time", help="The moment of an instant query.")] = "now",
     why: Annotated[bool, typer.Option("--why", help="Say why a result is empty.")] = False,
-    graph: Annotated[bool, typer.Option("--graph", help="Draw a range in the terminal.")] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Draw a range in the terminal: the last hour, or from --start.")
+    ] = False,
     output: OutputOption = Output.TABLE,
     server: Server = DEFAULT_SERVER,
 ) -> None:
     """Run the query and write its result."""
     prometheus = ObsClient(server).prometheus
-    times = _times(start, end, step, at)
+    if graph and not start:
+        note("drawing one hour; --start names another beginning")
+    times = times_of(start, end, step, at, graph)
     if "step_s" in times:
         result = prometheus.query_range(promql, **times)
     else:
@@ -58,11 +65,12 @@ def query(
         write_rows(("series", "time", "value"), rows(result), output)
 
 
-def _times(start: str, end: str, step: str, at: str) -> dict[str, float]:
-    """The times of a range, or the time of an instant query, as the client names them."""
-    if not start:
+def times_of(start: str, end: str, step: str, at: str, graph: bool) -> dict[str, float]:
+    """The times of a range, or the time of an instant query, as the client names them; a graph always has a range."""
+    if not start and not graph:
         return {"time_s": moment_s(at)}
-    start_s, end_s = moment_s(start), moment_s(end)
+    end_s = moment_s(end if start or end != "now" else at)
+    start_s = moment_s(start) if start else end_s - GRAPH_S
     step_s = duration_s(step) if step else max((end_s - start_s) / DEFAULT_STEPS, 1.0)
     return {"start_s": start_s, "end_s": end_s, "step_s": step_s}
 

@@ -73,9 +73,11 @@ def test_the_command_line_finds_each(obs: ObsProcess, sent: Sent, flushed: bool)
     rows = run(obs, "sql", f"SELECT count(*) AS n FROM spans WHERE trace_id = '{sent.trace_id}'", "-o", "csv")
     assert rows.split() == ['"n"', "1"]
     assert "error" not in run(obs, "doctor")
-    words = ["query", f'shop_orders_total{{job="{sent.service}"}}', "--start", "-5m", "--graph", "--server", obs.url]
-    drawn = subprocess.run([sys.executable, "-m", "obs.cli.main", *words], capture_output=True, text=True).stdout
-    assert "┤" in drawn and sent.service in drawn
+    for start in (("--start", "-5m"), ()):
+        words = ["query", f'shop_orders_total{{job="{sent.service}"}}', *start, "--graph", "--server", obs.url]
+        drawn = subprocess.run([sys.executable, "-m", "obs.cli.main", *words], capture_output=True, text=True)
+        assert "┤" in drawn.stdout and sent.service in drawn.stdout
+        assert ("drawing one hour" in drawn.stderr) is not bool(start)
 
 
 def test_the_command_line_analyses_traces(obs: ObsProcess, sent: Sent) -> None:
