@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from obs.columnar.block import Block
 from obs.tsdb import decimals, pages
 from obs.tsdb.blocks import BlockSeries
 from obs.tsdb.filenames import SAMPLES
-from obs.tsdb.limits import DECODED_TOGETHER, FEW_ROWS
+from obs.tsdb.limits import DECODED_TOGETHER, FEW_ROWS, UNPACKED_TOGETHER
 from obs.tsdb.rows import whole
 
 I64 = npt.NDArray[np.int64]
@@ -152,45 +152,55 @@ def decode(
 
 
 def _by_pages(path: Path, series: BlockSeries, groups: Mapping[int, Rows | None]) -> dict[int, Group]:
-    """Those that our own reader can decode; many are decoded by all cores."""
+    """Those that our own reader can decode, some at a time."""
     found: dict[int, Group] = {}
-    todo = deque(groups.items())
+    left = deque(groups.items())
     file = os.open(path, os.O_RDONLY)
-
-    def work() -> None:
-        while todo:
-            try:
-                g, rows = todo.popleft()
-            except IndexError:  # another thread was quicker
-                return
-            group = _by_page(file, series, g, rows)
-            if group is not None:
-                found[g] = group
-
     try:
-        helpers, count = _helpers()
-        futures = [helpers.submit(work) for _ in range(count if len(groups) >= DECODED_TOGETHER else 0)]
-        try:
-            work()
-        finally:
-            todo.clear()
-            for future in futures:
-                future.result()
+        while left:
+            some = [left.popleft() for _ in range(min(len(left), UNPACKED_TOGETHER))]
+            works = ((g, _work(file, series, g, rows)) for g, rows in some)
+            found |= _side_by_side(works, are_many=len(some) >= DECODED_TOGETHER)
     finally:
         os.close(file)
     return found
 
 
-def _by_page(file: int, series: BlockSeries, group: int, rows: Rows | None) -> Group | None:
+Work = Callable[[], Group | None]
+
+
+def _side_by_side(works: Iterable[tuple[int, Work | None]], are_many: bool) -> dict[int, Group]:
+    """What the works give; many are shared with other cores, which begin at the front while this thread does the last.
+
+    A work needs the interpreter only to begin and to end: threads that take turns at it gain nothing by each other.
+    """
+    helpers, count = _helpers()
+    begun: list[tuple[int, Work, Future[Group | None] | None]] = []
+    for g, work in works:
+        if work is not None:
+            begun.append((g, work, helpers.submit(work) if are_many and count else None))
+    found: dict[int, Group | None] = {}
+    for g, work, future in reversed(begun):
+        found[g] = work() if future is None or future.cancel() else future.result()
+    return {g: group for g, group in found.items() if group is not None}
+
+
+def _work(file: int, series: BlockSeries, group: int, rows: Rows | None) -> Work | None:
+    """What is left to do of a row group that was read and unpacked; None where our own reader cannot."""
     place = pages.place(series.footer, group) if series.whole or rows is not None else None
     if place is None:
         return None
     first, stop = rows or (0, place.rows)
-    columns = pages.read(file, place, first, stop)
-    if columns is None:
+    unpacked = pages.unpacked(file, place, first, stop)
+    return None if unpacked is None else partial(_of_pages, unpacked, series, int(series.group_starts[group]))
+
+
+def _of_pages(unpacked: pages.Unpacked, series: BlockSeries, base: int) -> Group | None:
+    decoded = unpacked.decoded()
+    if decoded is None:
         return None
-    base = int(series.group_starts[group])
-    return Group(columns[0], _scaled(columns[1], series.row_powers(base + first, base + stop)), first)
+    powers = series.row_powers(base + unpacked.first, base + unpacked.stop)
+    return Group(decoded[0], _scaled(decoded[1], powers), unpacked.first)
 
 
 @cache
@@ -205,9 +215,7 @@ def _scaled(ints: I64, powers: F64 | float) -> F64:
     if isinstance(powers, float):
         from obs.tsdb.kernels_pages import quotients
 
-        values = ints.view(np.float64)
-        quotients(ints, powers, values)
-        return values
+        return quotients(ints, powers)
     return ints / powers
 
 

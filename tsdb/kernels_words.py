@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import types
+import numpy as np
+import numpy.typing as npt
+from numba import carray, njit, types
 from numba.extending import intrinsic
 
 
@@ -42,3 +44,20 @@ def zeros_below(typing_context: Any, word: Any) -> Any:
         return builder.cttz(args[0], context.get_constant(types.boolean, 0))
 
     return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def _bytes_from(typing_context: Any, address: Any) -> Any:
+    """A number as the place of bytes that it is."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.uint8)(types.int64), codegen
+
+
+@njit(nogil=True, cache=True)
+def bytes_at(address: int, length: int) -> npt.NDArray[np.uint8]:
+    """So many bytes from an address on."""
+    found: npt.NDArray[np.uint8] = carray(_bytes_from(address), length)
+    return found

@@ -19,6 +19,9 @@ group, or many, has them decoded whole and kept."""
 DECODED_TOGETHER = 4
 """Row groups from which on several threads decode them: fewer are nearly done before another thread is awake."""
 
+UNPACKED_TOGETHER = 16
+"""Row groups whose pages are unpacked before they are decoded: 2 MB or more, by whoever asks."""
+
 SERIES_GROUP_ROWS = 16_384
 """Rows of a row group of series: what a query reads for one metric of a block whose series are not in memory yet."""
 

@@ -8,6 +8,7 @@ Source: Apache Parquet, parquet.thrift and Encodings.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,8 +24,8 @@ I64 = npt.NDArray[np.int64]
 TIME, INTEGER = 1, 2
 """The columns of samples.parquet that are read here."""
 
-_DATA_PAGE, _DELTAS = 0, 5
-_LEVELS_SIZE = 4
+MOST_PAGES = 1024
+"""Pages of a column that hold what is read; a writer's have 20,000 rows or a megabyte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,64 +59,76 @@ def _is_simple(chunk: Any) -> bool:
     return has_no_nulls and not chunk.has_dictionary_page and chunk.physical_type == "INT64"
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The pages of a column that hold some rows."""
+
+    found: I64  # int64[page, PAGE_FIELDS], see `kernels_pages.pages_with`
+    begin: int  # the first row of the first page
+    unpacked: int  # bytes of all, unpacked
+
+    @classmethod
+    def of(cls, chunk: npt.NDArray[np.uint8], rows: int, first: int, stop: int) -> Pages | None:
+        """None where one is of another kind."""
+        from obs.tsdb.kernels_pages import PAGE_FIELDS, pages_with
+
+        found = np.empty((min(stop - first, MOST_PAGES), PAGE_FIELDS), np.int64)
+        count, begin, unpacked = pages_with(chunk, rows, first, stop, found)
+        return None if count < 0 else cls(found[:count], begin, unpacked)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """Times and integers of some rows, unpacked: to decode them takes no interpreter."""
+
+    body: pa.Buffer
+    columns: tuple[Pages, Pages]  # whose pages lie behind each other
+    first: int
+    stop: int
+
+    def decoded(self) -> tuple[I64, I64] | None:
+        """The times and the integers; None where a page is broken."""
+        from obs.tsdb.kernels_pages import decode
+
+        times, ints = np.empty(self.stop - self.first, np.int64), np.empty(self.stop - self.first, np.int64)
+        address = self.body.address
+        for pages, out in zip(self.columns, (times, ints), strict=True):
+            if not decode(address, pages.found, pages.begin, self.first, out):
+                return None
+            address += pages.unpacked
+        return times, ints
+
+
 def read(file: int, found: Place, first: int = 0, stop: int | None = None) -> tuple[I64, I64] | None:
     """The times and the integers of rows first:stop of a row group; None where a page is of another kind.
 
     Raises: OSError.
     """
+    columns = unpacked(file, found, first, found.rows if stop is None else stop)
+    return None if columns is None else columns.decoded()
+
+
+def unpacked(file: int, found: Place, first: int, stop: int) -> Unpacked | None:
+    """What `read` gives, still to be decoded; None as there. Raises: OSError."""
     if not 0 < found.start <= found.start + found.bounds[1] < found.start + found.bounds[2] <= os.fstat(file).st_size:
         return None
     whole = np.frombuffer(os.pread(file, found.bounds[-1], found.start), np.uint8)
-    stop = found.rows if stop is None else stop
-    columns = [np.empty(stop - first, np.int64), np.empty(stop - first, np.int64)]
-    for out, (begin, end) in zip(columns, pairwise(found.bounds), strict=True):
-        if not _filled(whole[begin:end], found.rows, out, first):
-            return None
-    return columns[0], columns[1]
+    chunks = [whole[begin:end] for begin, end in pairwise(found.bounds)]
+    times, ints = (Pages.of(chunk, found.rows, first, stop) for chunk in chunks)
+    if times is None or ints is None:
+        return None
+    body = _body(chunks, (times, ints))
+    return None if body is None else Unpacked(body, (times, ints), first, stop)
 
 
-def _filled(chunk: npt.NDArray[np.uint8], rows: int, out: I64, first: int) -> bool:
-    """Decode the pages of a column that hold rows of `out`, which begins at row `first`."""
-    from obs.columnar.kernels_headers import HEADER_FIELDS, page_header
-
-    codec, found = pa.Codec("zstd"), np.empty(HEADER_FIELDS, np.int64)
-    at = row = 0
-    stop = first + len(out)
-    while row < stop:
-        at = page_header(chunk, at, found)
-        kind, size, packed, values, encoding = found.tolist()
-        if at < 0 or kind != _DATA_PAGE or encoding != _DELTAS or not 0 < values <= rows - row:
-            return False
-        if not (_LEVELS_SIZE < size <= 32 * rows + 4096 and 0 < packed <= len(chunk) - at):
-            return False
-        if row + values > first:
-            inside = row >= first and row + values <= stop
-            target = out[row - first : row - first + values] if inside else np.empty(values, np.int64)
-            page = _unpacked(codec, chunk[at : at + packed], size)
-            if page is None or not _decoded(page, target):
-                return False
-            if not inside:
-                low, high = max(row, first), min(row + values, stop)
-                out[low - first : high - first] = target[low - row : high - row]
-        at += packed
-        row += values
-    return True
-
-
-def _unpacked(codec: pa.Codec, packed: npt.NDArray[np.uint8], size: int) -> pa.Buffer | None:
-    """A page; None of one that is damaged, or packed by other means."""
+def _body(chunks: Sequence[npt.NDArray[np.uint8]], columns: tuple[Pages, Pages]) -> pa.Buffer | None:
+    """All pages in one go, which costs hardly more than a single one; None where one is damaged or packed otherwise."""
+    frames = [
+        chunk[at : at + length].data
+        for chunk, pages in zip(chunks, columns, strict=True)
+        for at, length in pages.found[:, :2].tolist()
+    ]
     try:
-        return codec.decompress(packed, size)
+        return pa.Codec("zstd").decompress(b"".join(frames), columns[0].unpacked + columns[1].unpacked)
     except OSError:
         return None
-
-
-def _decoded(data: pa.Buffer, out: I64) -> bool:
-    """Decode a page: its levels, which say that no value is null, then the values."""
-    from obs.tsdb import kernels_pages
-
-    words = np.zeros(data.size // 8 + 3, np.uint64)
-    page = words.view(np.uint8)
-    page[: data.size] = np.frombuffer(data, np.uint8)
-    begin = _LEVELS_SIZE + int(page[:_LEVELS_SIZE].view(np.uint32)[0])
-    return begin <= data.size and kernels_pages.deltas(words, page, begin, data.size, out) >= 0
