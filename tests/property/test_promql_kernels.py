@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -291,3 +294,45 @@ def test_rates_at_even_gaps(
         want, wanted = kernels_rates.extrapolated(offsets, t_ms, numbers, at, range_ms, is_counter, True)
         assert present[0, step] == wanted[0, 0]
         assert out[0, step].view(np.int64) == want[0, 0].view(np.int64)
+
+
+BEFORE_AND_BEHIND = """
+import numpy as np
+from obs.tsdb.promql.kernels_rates import extrapolated
+
+grown = np.arange(40.0)
+grown[30:] -= 25
+offsets, t_ms = np.array([0, 40]), 10 * np.arange(40)
+for begin in range(-150, 550, 10):
+    for steps in (2, 9):
+        extrapolated(offsets, t_ms, grown, begin + 10 * np.arange(steps), 50, True, True)
+"""
+
+
+def test_rates_before_and_behind_a_series_read_no_step_that_is_not_there() -> None:
+    """As plain Python, which says where it reads past the end of an array."""
+    plain = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", BEFORE_AND_BEHIND], env=plain, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@examples(200)
+@given(
+    base=st.sampled_from([-(1 << 63), -(1 << 61), 1 << 61, (1 << 63) - 400, (1 << 62) - 200]),
+    near=st.one_of(st.just(set()), st.sets(st.integers(0, 39))),
+    far=st.sampled_from([[], [-(1 << 63)], [-(1 << 63), (1 << 63) - 1]]),
+    begin=st.integers(-60, 400), range_ms=st.integers(1, 200), steps=st.integers(2, 9),
+)  # fmt: skip
+def test_rates_of_the_first_and_the_last_times(
+    base: int, near: set[int], far: list[int], begin: int, range_ms: int, steps: int
+) -> None:
+    times = sorted({t for t in [*(base + 10 * i for i in near), *far] if -(1 << 63) <= t < 1 << 63})
+    looks = [base + begin + 10 * i for i in range(steps)]
+    ends = np.array([end for end in looks if -(1 << 63) + range_ms <= end < (1 << 63) - 1], np.int64)
+    columns_ = np.array([0, len(times)]), np.array(times, np.int64), np.arange(float(len(times)))
+    out, present = kernels_rates.extrapolated(*columns_, ends, range_ms, True, True)
+    for step, end in enumerate(ends.tolist()):
+        window = [t for t in times if end - range_ms < t <= end]
+        assert bool(present[0, step]) == (len(window) > 1)
+        want = kernels_rates.extrapolated(*columns_, ends[step : step + 1], range_ms, True, True)[0]
+        assert same(float(out[0, step]), float(want[0, 0]))

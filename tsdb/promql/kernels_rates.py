@@ -193,7 +193,8 @@ def _series(
         if gap and (ends[1] - ends[0]) % gap == 0:
             a, b = _evenly(t_ms[0], gap, values, ends, range_ms, is_counter, per, out)
             present[a:b] = True
-            _again(t_ms, values, ends, a, b, range_ms, per, falls, out, present)
+            if a < b:
+                _again(t_ms, values, ends, a, b, range_ms, per, falls, out, present)
             if a:
                 _grown(t_ms, values, ends[:a], range_ms, is_counter, per, falls, out[:a], present[:a])
             if b < len(ends):
