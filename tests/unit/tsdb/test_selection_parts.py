@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from obs import warm
 from obs.columnar.options import EngineOptions
+from obs.errors import QueryLimit
 from obs.model.build import metrics_batch
 from obs.model.labels import Labels, Matcher, MatchOp, make_labels
 from obs.model.ports import SeriesSet
 from obs.tsdb import selection
+from obs.tsdb.compiled import KERNELS
+from obs.tsdb.promql import PromQL
+from obs.tsdb.promql.context import QueryOptions
+from obs.tsdb.promql.result import Result
 from obs.tsdb.store import MetricStore
 
 NAMED = [Matcher("__name__", MatchOp.RE, "m.*")]
@@ -94,6 +100,30 @@ def test_last_samples_need_few_of_the_rows(store: MetricStore, seed: int) -> Non
             found = rows_of(*(few.read(part) for part in range(len(few))))
             assert {ls: rows[-1] for ls, rows in found.items()} == {ls: rows[-1] for ls, rows in everything.items()}
             assert (start, end) != (0, 100_000) or few.stats["rows_read"] < whole.stats["rows_read"]
+
+
+@pytest.mark.parametrize("query", ["sum by (shard) (rate(m1[30s]))", "count(increase(m2[20s] @ end()))"])
+def test_rates_where_samples_lie_tell_what_copied_ones_do(store: MetricStore, query: str) -> None:
+    """Their answer, what it cost, what is to be said of it, and whether it is too much."""
+    expected: Rows = {}
+    fill(store, expected, 1, 9)
+    store.flush()
+    fill(store, expected, 2, 9)
+    before, found = warm.ready(KERNELS), list[Result]()
+    for compiled in (True, False):
+        warm.load_now(KERNELS) if compiled else warm._state.ready.discard(KERNELS)
+        found.append(PromQL(store, QueryOptions(slice_cells=20)).query_range(query, 0, 60_000, 5_000))
+        with pytest.raises(QueryLimit):
+            PromQL(store, QueryOptions(max_samples=40)).query_range(query, 0, 60_000, 5_000)
+    warm._state.ready.discard(KERNELS)
+    if before:
+        warm.load_now(KERNELS)
+    one, other = found
+    assert list(one.labels) == list(other.labels) and one.present.any()
+    assert np.array_equal(one.values, other.values) and np.array_equal(one.present, other.present)
+    assert one.infos == other.infos != []
+    told = ("series", "samples")
+    assert [one.stats[name] for name in told] == [other.stats[name] for name in told]
 
 
 def test_a_selection_of_nothing_has_no_parts(store: MetricStore) -> None:
