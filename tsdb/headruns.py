@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from obs.tsdb.idtable import IdTable
+from obs.tsdb.idtable import IdTable, bits
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import SORTED_RUN_ROWS
 from obs.tsdb.rows import head_rows, whole
@@ -73,27 +73,30 @@ class Few:
         self._index, self._ordinals = index, ordinals
 
     @cached_property
-    def _table(self) -> IdTable:
+    def _table(self) -> tuple[IdTable, npt.NDArray[np.uint8]]:
         """Small, so that many look-ups stay in a core's cache."""
-        return IdTable.of(self._index.ids(self._ordinals))
+        ids = self._index.ids(self._ordinals)
+        return IdTable.of(ids), bits(ids)
 
     def run(self, table: pa.Table) -> Run:
         """Their rows, sorted; the others are passed by."""
-        ids = whole(table.column("series_id"))
-        ranks = self._ranks(ids) if len(ids) < SORTED_RUN_ROWS else self._table.lookup(ids)
-        rows = np.flatnonzero(ranks >= 0)
+        rows, ranks = self._rows(whole(table.column("series_id")))
         if not len(rows):
             return NO_RUN
         t_ms, values = (whole(table.column(name))[rows] for name in ("t_ms", "value"))
-        order, counts = sort_rows(ranks[rows], t_ms, len(self._ordinals))
+        order, counts = sort_rows(ranks, t_ms, len(self._ordinals))
         ends, some = np.cumsum(counts), counts > 0
         return Run(self._ordinals[some], (ends - counts)[some], ends[some], t_ms[order], values[order])
 
-    def _ranks(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        """Of few ids the position of each among the series, -1 where it is none: no table needs to be made."""
-        ordinals = self._index.ordinals(ids)
+    def _rows(self, ids: npt.NDArray[np.uint64]) -> tuple[I64, npt.NDArray[np.int32]]:
+        """The rows of ids that are of the series, and the position of each among these."""
+        if len(ids) >= SORTED_RUN_ROWS:
+            table, told_by = self._table
+            return table.pick(ids, told_by)
+        ordinals = self._index.ordinals(ids)  # of few ids: no table needs to be made
         at = np.minimum(np.searchsorted(self._ordinals, ordinals), len(self._ordinals) - 1)
-        return np.where(self._ordinals[at] == ordinals, at, -1).astype(np.int32)
+        rows = np.flatnonzero(self._ordinals[at] == ordinals)
+        return rows, at[rows].astype(np.int32)
 
 
 def series_ordinals(table: pa.Table, index: SeriesIndex) -> npt.NDArray[np.int32]:

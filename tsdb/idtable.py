@@ -15,6 +15,8 @@ from obs.tsdb.compiled import kernels, read_only
 
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -63,6 +65,18 @@ class IdTable:
             _lookup(slots, ids, out)
         return out
 
+    def pick(self, ids: U64, bits: U8) -> tuple[I64, I32]:
+        """The rows whose ids are in the table, and their ordinals; `bits`: of the table's ids, see `bits`."""
+        fast = kernels()
+        if fast is None or not len(bits):
+            found = self.lookup(ids)
+            rows = np.flatnonzero(found >= 0)
+            return rows, found[rows]
+        rows, found = np.empty(len(ids), np.int64), np.empty(len(ids), np.int32)
+        slots = self.slots
+        count = fast.pick(slots.keys, slots.ordinals, slots.shift, bits, read_only(ids), rows, found)
+        return rows[:count], found[:count]
+
     def add(self, ids: U64, ordinals: I32) -> None:
         """Add ids that are distinct and not in the table. One thread at a time."""
         needed = 2 * (self._used + len(ids))
@@ -77,6 +91,16 @@ class IdTable:
         bigger = Slots.of_size(size)
         _insert(bigger, old.keys[held], old.ordinals[held])
         self.slots = bigger
+
+
+def bits(ids: U64) -> U8:
+    """What tells most other ids from these at a glance; nothing while the kernels are not compiled."""
+    fast = kernels()
+    if fast is None:
+        return np.zeros(0, np.uint8)
+    found = np.zeros(1 << (fast.FEW_BITS - 3), np.uint8)
+    fast.mark(ids, found)
+    return found
 
 
 def _places(slots: Slots, ids: U64) -> npt.NDArray[np.int64]:

@@ -61,6 +61,10 @@ metric is answered; whoever needs all of them waits for no pause."""
 MANY_LEARNED = 1_000
 """New series of an append that is read back from the WAL after which questions have their turn."""
 
+KERNELS_FIRST_S, KERNELS_FIRST_SERIES = 2.5, 200_000
+"""How long the labels of more series than that wait until compiled kernels are loaded after a start, which takes a
+second alone and twice as long beside them. Fewer are read in a third of a second."""
+
 GLANCE_S = 0.002
 """How often it looks whether they are answered."""
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from obs import warm
 from obs.columnar.engine import Engine
 from obs.columnar.options import EngineOptions
 from obs.columnar.view import View
@@ -48,6 +49,8 @@ from obs.tsdb.limits import (
     FIRST_MS,
     GIVE_WAY_S,
     GLANCE_S,
+    KERNELS_FIRST_S,
+    KERNELS_FIRST_SERIES,
     LABELS_WAIT_S,
     LAST_MS,
     RECOVERY_WAIT_S,
@@ -111,6 +114,7 @@ class MetricStore:
 
     def _load(self) -> None:
         """Read the metadata of all blocks, and the series of each as it comes; a query before that does it itself."""
+        self._let_kernels_load()
         sys.setswitchinterval(BRISK_S)
         told = False
         try:
@@ -129,6 +133,15 @@ class MetricStore:
                     return
         finally:
             sys.setswitchinterval(USUAL_S)
+
+    def _let_kernels_load(self) -> None:
+        """They want the interpreter as well, and nobody is answered before; few labels are read at once."""
+        ends_s = time.monotonic() + KERNELS_FIRST_S
+        with self.view() as view:
+            series = sum(block.meta.table_rows.get(SERIES, 0) for block in view.blocks)
+        while series > KERNELS_FIRST_SERIES and not warm.progress().finished and time.monotonic() < ends_s:
+            if self._closing.wait(GLANCE_S):
+                return
 
     def _read_metadata(self) -> None:
         with self.view() as view:

@@ -16,7 +16,7 @@ from examples import examples
 from hypothesis import given
 
 from obs import warm
-from obs.tsdb import decimals, laid, sorting, sources, spans
+from obs.tsdb import decimals, idtable, laid, sorting, sources, spans
 from obs.tsdb.compiled import KERNELS
 from obs.tsdb.idtable import IdTable
 from obs.tsdb.writing import SAMPLE_OPTIONS
@@ -161,9 +161,14 @@ def test_id_table(groups: list[set[int]]) -> None:
     asked = np.array([*model, *range(50), (1 << 64) - 1], np.uint64)
     expected = [model.get(i, -1) for i in asked.tolist()]
     assert table.lookup(asked).tolist() == expected
+    picked = [(row, ordinal) for row, ordinal in enumerate(expected) if ordinal >= 0]
+    told_by = idtable.bits(np.array([*model], np.uint64))
+    assert list(zip(*(each.tolist() for each in table.pick(asked, told_by)), strict=True)) == picked
     warm._state.ready.discard(KERNELS)
     try:
         assert table.lookup(asked).tolist() == expected
+        told_by = idtable.bits(np.array([*model], np.uint64))
+        assert list(zip(*(each.tolist() for each in table.pick(asked, told_by)), strict=True)) == picked
     finally:
         warm._state.ready.add(KERNELS)
 
