@@ -33,9 +33,10 @@ Key = tuple[str, int]
 """A block, and the last delete that hides rows of it, 0 where none does."""
 
 _NUMBERS = ["first_row", "rows", "scale", "min_ms", "max_ms"]
-_NUMBERS_OF = ["series_id", *_NUMBERS]
-_COLUMNS = ["metric", *_NUMBERS_OF]
+_COLUMNS = ["metric", "series_id", *_NUMBERS]
 _LABELS = ["series_id", "labels"]
+_CODED = ["metric"]
+"""Text that is read as codes of a dictionary; Arrow cannot do so with parts of maps where a batch has two row groups."""
 
 
 def _key(block: Block) -> Key:
@@ -146,7 +147,7 @@ class BlockCatalog:
         if path is None or block.damaged:
             return pa.table({})
         try:
-            with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
+            with pq.ParquetFile(path, read_dictionary=_CODED) as file:
                 tables = []
                 for group in range(file.num_row_groups):
                     self._let_others()
@@ -176,7 +177,7 @@ class BlockCatalog:
         if path is None or block.damaged:
             return
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, read_dictionary=_CODED) as file:
                 for batch in file.iter_batches(LEARNED_ROWS, columns=_LABELS, use_threads=False):
                     at = 0
                     while at < batch.num_rows:
@@ -221,25 +222,41 @@ class BlockCatalog:
         return found
 
     def _learn_metric(self, block: Block, metric: str) -> None:
-        """Teach the index the series of one metric of a block."""
-        self._index.learn(_of_metric(block, metric, _LABELS))
+        """Teach the index the series of one metric of a block; in batches, whose memory is used again."""
+        path = block.path(SERIES)
+        if path is None or block.damaged:
+            return
+        try:
+            with pq.ParquetFile(path, read_dictionary=_CODED) as file:
+                groups = list(_groups_of(file, metric))
+                names = file.read_row_groups(groups, columns=["metric"], use_threads=False)["metric"]
+                first, end = metric_runs(names).get(metric, (0, 0))
+                at = 0
+                for batch in file.iter_batches(LEARNED_ROWS, row_groups=groups, columns=_LABELS, use_threads=False):
+                    if at >= end:
+                        break
+                    mine = batch.slice(max(first - at, 0), max(min(end - at, batch.num_rows) - max(first - at, 0), 0))
+                    self._index.learn(pa.Table.from_batches([mine]))
+                    at += batch.num_rows
+        except (OSError, pa.ArrowException):
+            if block.sound():
+                raise
 
 
 def _numbers_of(block: Block, metric: str) -> tuple[pa.Table, Any]:
     """The numbers of the series of one metric, and the footer of the samples' file where there are any."""
-    table = _of_metric(block, metric, _NUMBERS_OF)
+    table = _of_metric(block, metric)
     return table, _footer(block) if table.num_rows else None
 
 
-def _of_metric(block: Block, metric: str, columns: Sequence[str]) -> pa.Table:
-    """Some columns of the series of one metric; nothing of a damaged block."""
+def _of_metric(block: Block, metric: str) -> pa.Table:
+    """The numbers of the series of one metric; nothing of a damaged block."""
     path = block.path(SERIES)
     if path is None or block.damaged:
         return pa.table({})
     try:
-        with pq.ParquetFile(path, read_dictionary=["metric"]) as file:
-            groups = _groups_of(file, metric)
-            table = file.read_row_groups(groups, columns=["metric", *columns], use_threads=False)
+        with pq.ParquetFile(path, read_dictionary=_CODED) as file:
+            table = file.read_row_groups(_groups_of(file, metric), columns=_COLUMNS, use_threads=False)
     except (OSError, pa.ArrowException):
         if block.sound():
             raise
