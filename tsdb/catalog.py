@@ -36,7 +36,7 @@ _NUMBERS = ["first_row", "rows", "scale", "min_ms", "max_ms"]
 _COLUMNS = ["metric", "series_id", *_NUMBERS]
 _LABELS = ["series_id", "labels"]
 _CODED = ["metric"]
-"""Text that is read as codes of a dictionary; Arrow cannot do so with parts of maps where a batch has two row groups."""
+"""Text that is read as codes of a dictionary; Arrow cannot do so with keys of maps where a batch has two row groups."""
 
 
 def _key(block: Block) -> Key:
