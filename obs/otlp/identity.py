@@ -73,7 +73,7 @@ def make_family(metric: Message) -> Family:
     data = metric.WhichOneof("data") or "gauge"
     kind = ("counter" if metric.sum.is_monotonic else "gauge") if data == "sum" else _KINDS[data]
     unit = text(metric.unit)
-    name = family_name(text(metric.name), unit, kind)
+    name = family_name(text(metric.name), unit, "sum" if data == "sum" and kind == "gauge" else kind)
     delta = temporality(metric) == DELTA
     return Family(name, kind, "_".join(unit_words(unit)), text(metric.description), delta)
 

@@ -44,7 +44,10 @@ def _tokens(name: str) -> list[str]:
 
 
 def family_name(name: str, unit: str, kind: str) -> str:
-    """A metric's name without `_total`: escaped, its unit appended unless it is there; `kind` as in METADATA."""
+    """A metric's name without `_total`: escaped, its unit appended unless it is there; `kind` as in METADATA.
+
+    A sum that may fall is a gauge there, and has another `kind` here: no `ratio` is appended to it.
+    """
     tokens = _tokens(name) or ["_" * len(name)]
     tokens += [w for w in unit_words(unit) if w not in tokens]
     if kind == "counter":
@@ -58,6 +61,8 @@ def family_name(name: str, unit: str, kind: str) -> str:
 def label_name(key: str) -> str:
     """An attribute's key as a label name; the empty key has none and gives ""."""
     name = _NOT_IN_LABEL.sub("_", key)
+    if name[:1] == "_" != name[1:2]:  # one underscore alone begins names that are kept for others
+        return f"key{name}"
     return f"key_{name}" if name[:1].isdigit() else name
 
 

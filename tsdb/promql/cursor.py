@@ -13,6 +13,9 @@ AGGREGATORS = (
 _MARKS = "(){}[],:="
 """What errors name without calling it an operator."""
 
+SHOWN_TEXT = 10
+"""Characters of a string that errors show, its quote among them."""
+
 _KEYWORDS = frozenset((
     "offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right", "bool",
 ))  # fmt: skip
@@ -79,9 +82,9 @@ class Cursor:
     def unexpected(self, context: str, expected: str = "") -> QueryError:
         """The error that the next token does not belong here."""
         tail = f", expected {expected}" if expected else ""
-        return self.error(
-            self.token.pos, f"unexpected {describe(self.token)}{' in ' + context if context else ''}{tail}"
-        )
+        plain = self.token.kind == "ident" and context == "label matching"  # no word has a meaning there
+        what = f'identifier "{self.token.text}"' if plain else describe(self.token)
+        return self.error(self.token.pos, f"unexpected {what}{' in ' + context if context else ''}{tail}")
 
     def error(self, pos: int, cause: str) -> QueryError:
         """An error at an offset of the text."""
@@ -95,8 +98,8 @@ def describe(token: Token) -> str:
     if token.kind == "op":
         return f'"{token.text}"' if token.text in _MARKS else f"<op:{token.text}>"
     if token.kind == "string":
-        quoted = token.text.replace("\\", "\\\\").replace('"', '\\"')
-        return f'string "{quoted}"'
+        quoted = token.text[:SHOWN_TEXT].replace("\\", "\\\\").replace('"', '\\"')
+        return f'string "{quoted}"{"..." if len(token.text) > SHOWN_TEXT else ""}'
     return _word(token)
 
 

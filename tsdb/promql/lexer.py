@@ -61,11 +61,22 @@ def tokenize(text: str) -> list[Token]:
                     return [*tokens, Token("fault", f"unexpected character: {char!r}", pos + i)]
         if match.lastgroup != "space":
             token = Token(str(match.lastgroup), match.group(), pos)
+            if nesting.brace and token.kind == "ident" and (colon := token.text.find(":")) >= 0:
+                name = [Token("ident", token.text[:colon], pos)] if colon else []
+                return [*tokens, *name, Token("fault", "unexpected character inside braces: ':'", pos + colon)]
+            if nesting.brace and token.text == "==":  # an operator and what should be a text
+                token = Token("op", "=", pos)
+                match = _EQUALS.match(text, pos)
+                assert match is not None
             if token.kind == "op" and (fault := nesting.fault(token)) is not None:
                 return [*tokens, fault]
             tokens.append(token)
         pos = match.end()
     return [*tokens, nesting.at_end(tokens, len(text))]
+
+
+_EQUALS = re.compile("=")
+_IN_BRACES = frozenset((",", "=", "!=", "=~", "!~", "{", "}"))
 
 
 class _Nesting:
@@ -80,6 +91,8 @@ class _Nesting:
     def fault(self, token: Token) -> Token | None:
         """What is wrong with an operator where it stands."""
         op, pos = token.text, token.pos
+        if self.brace and op not in _IN_BRACES:
+            return Token("fault", f"unexpected character inside braces: {op[0]!r}", pos)
         if op == "(":
             self.parens += 1
         elif op == ")":
@@ -129,8 +142,8 @@ def _lexical_fault(text: str, pos: int, nesting: _Nesting) -> tuple[str, int]:
         return f"{name} not terminated" if escaped else f"unterminated {name}", pos
     if char.isdigit() or (char == "." and after.isdigit()):
         return f'bad number or duration syntax: "{_number_until_it_is_none(text, pos)}"', pos
-    if char == "!" and after and not nesting.brace:
-        return f"unexpected character after '!': {after!r}", pos
+    if char == "!" and after:
+        return f"unexpected character after '!'{' inside braces' if nesting.brace else ''}: {after!r}", pos
     return f"unexpected character{' inside braces' if nesting.brace else ''}: {char!r}", pos
 
 

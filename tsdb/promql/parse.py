@@ -181,7 +181,8 @@ class _Parser:
         while not self.cursor.accept(")"):
             names.append(self.label_name(context))
             if not self.cursor.accept(","):
-                self.cursor.expect(")", context)
+                if not self.cursor.accept(")"):
+                    raise self.cursor.unexpected(context, '"," or ")"')
                 break
         return tuple(names)
 
@@ -235,7 +236,7 @@ class _Parser:
         lower = token.text.lower()
         opens = following.kind == "op" and following.text == "("
         grouped = following.kind == "ident" and following.text.lower() in ("by", "without")
-        if lower in RESERVED:
+        if lower in RESERVED or lower in ("by", "without", "and", "or", "unless") and opens:
             raise self.cursor.unexpected("")
         if lower in AGGREGATORS and (opens or grouped):
             return self.aggregate()
@@ -254,7 +255,7 @@ class _Parser:
             args.append(self.argument(context, len(args)))
             comma = self.cursor.token
             if not self.cursor.is_op(",", ")"):
-                raise self.cursor.unexpected("")
+                raise self.cursor.unexpected(context if context == "aggregation" else "")
             if self.cursor.accept(",") and self.cursor.is_op(")"):
                 raise self.cursor.error(comma.pos, "trailing commas not allowed in function call args")
         return tuple(args)

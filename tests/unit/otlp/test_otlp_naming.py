@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, Sum
 
+from obs.otlp import messages
+from obs.otlp.identity import make_family
 from obs.otlp.naming import escaped_labels, family_name, label_name, unit_words
 from obs.otlp.values import float_text
 
@@ -20,6 +23,7 @@ from obs.otlp.values import float_text
         ("shop_requests_total", "", "counter", "shop_requests"),
         ("cpu.utilization", "1", "gauge", "cpu_utilization_ratio"),
         ("cpu.utilization", "1", "counter", "cpu_utilization"),
+        ("queue.length", "1", "sum", "queue_length"),
         ("a..b--c", "", "gauge", "a_b_c"),
         ("9lives", "", "gauge", "_9lives"),
         ("job:rate", "", "gauge", "job:rate"),
@@ -42,6 +46,9 @@ def test_units():
 def test_labels():
     assert label_name("http.route") == "http_route"
     assert label_name("0x") == "key_0x"
+    assert label_name("_own") == "key_own"
+    assert label_name("日") == "key_"
+    assert label_name("__kept") == "__kept"
     assert label_name("") == ""
     assert escaped_labels([("a.b", "2"), ("a_b", "1"), ("", "x"), ("e", "")]) == {"a_b": "2;1"}
 
@@ -63,3 +70,14 @@ def test_labels():
 )
 def test_floats(number, text):
     assert float_text(number) == text
+
+
+@pytest.mark.parametrize("monotonic", [True, False])
+def test_sums_are_no_ratios(monotonic):
+    total = Metric(name="queue.length", unit="1", sum=Sum(is_monotonic=monotonic))
+    assert name_of(total) == "queue_length"
+    assert name_of(Metric(name="queue.length", unit="1", gauge=Gauge())) == "queue_length_ratio"
+
+
+def name_of(metric):
+    return make_family(messages.parse(messages.Metric, metric.SerializeToString(), "a metric")).name
