@@ -1,4 +1,4 @@
-"""Warnings and infos of a query: kept once each, with the position of what they are about, worded as Prometheus does.
+"""Warnings and infos of a query: each kept once, with the last position of what it is about, worded as in Prometheus.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/basics/ and the messages real clients show.
 """
@@ -34,18 +34,18 @@ class Annotations:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._warnings: dict[str, None] = {}
-        self._infos: dict[str, None] = {}
+        self._warnings: dict[str, str] = {}  # where each was said last
+        self._infos: dict[str, str] = {}
         self._overlaps: Counter[tuple[str, str]] = Counter()  # by metric and position
         self._falls: dict[str, _Falls] = {}  # by metric
 
     def warn(self, node: Node, message: str) -> None:
         """Something is likely wrong with the query or the data at `node`."""
-        self._warnings[f"PromQL warning: {message} ({self._where(node)})"] = None
+        self._warnings[message] = self._where(node)
 
     def info(self, node: Node, message: str) -> None:
         """Something may not be what the user thinks."""
-        self._infos[f"PromQL info: {message} ({self._where(node)})"] = None
+        self._infos[message] = self._where(node)
 
     def overlaps(self, node: Node, metric: str, count: int) -> None:
         """Some windows have samples that count from another start what was counted before."""
@@ -66,12 +66,14 @@ class Annotations:
     @property
     def warnings(self) -> tuple[str, ...]:
         """In the order they came."""
-        return (*self._warnings, *(_overlap(metric, at, n) for (metric, at), n in self._overlaps.items()))
+        said = (f"PromQL warning: {message} ({where})" for message, where in self._warnings.items())
+        return (*said, *(_overlap(metric, at, n) for (metric, at), n in self._overlaps.items()))
 
     @property
     def infos(self) -> tuple[str, ...]:
         """In the order they came."""
-        return (*self._infos, *(_fell(metric, falls) for metric, falls in self._falls.items()))
+        said = (f"PromQL info: {message} ({where})" for message, where in self._infos.items())
+        return (*said, *(_fell(metric, falls) for metric, falls in self._falls.items()))
 
 
 def _overlap(metric: str, where: str, count: int) -> str:

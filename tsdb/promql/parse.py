@@ -236,7 +236,7 @@ class _Parser:
         lower = token.text.lower()
         opens = following.kind == "op" and following.text == "("
         grouped = following.kind == "ident" and following.text.lower() in ("by", "without")
-        if lower in RESERVED or lower in ("by", "without", "and", "or", "unless") and opens:
+        if lower in RESERVED or (opens and lower in ("by", "without", "and", "or", "unless")):
             raise self.cursor.unexpected("")
         if lower in AGGREGATORS and (opens or grouped):
             return self.aggregate()

@@ -79,7 +79,7 @@ BAD = [
     ("sum(up{a='b')", 1, 13, "unexpected character inside braces: ')'"),
     ("up{a!'b'}", 1, 5, "unexpected character after '!' inside braces: \"'\""),
     ("up{a by 'b'}", 1, 6, 'unexpected identifier "by" in label matching, expected label matching operator'),
-    ("up{a 'a long text'}", 1, 6, "unexpected string \"'a long te\"... in label matching"),
+    ("up{a 'a long text'}", 1, 6, 'unexpected string "\'a long te"... in label matching'),
     ("sum(up up)", 1, 8, 'unexpected identifier "up" in aggregation'),
     ("sum by (a b) (up)", 1, 11, 'unexpected identifier "b" in grouping opts, expected "," or ")"'),
     ("up up $", 1, 4, 'unexpected identifier "up"'),
