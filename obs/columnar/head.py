@@ -89,15 +89,14 @@ class TableChunks:
         return [*runs, concatenate(stack(tail))] if tail else runs
 
     def _join(self) -> None:
-        taken = list(self._tail)
-        for part in _parts(taken):
+        for part in _parts(list(self._tail)):
             self._runs.append(concatenate(stack(part)).combine_chunks())
+            del self._tail[: len(part)]  # at once: where memory ends at a later part, no row is here twice
             while len(self._runs) > 1:
                 left, right = self._runs[-2:]
                 if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
                     break
                 self._runs[-2:] = [concatenate([left, right]).combine_chunks()]
-        del self._tail[: len(taken)]
 
 
 def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

@@ -49,7 +49,7 @@ class Stalled:
     def _run(self) -> None:
         while not self._closing.wait(min(self._seconds, self._whole_s) / 10):
             now = time.monotonic()
-            for context, until in [*self._waiting.items(), *self._limited.items()]:
+            for context, until in [*self._waiting.copy().items(), *self._limited.copy().items()]:  # calls come and go
                 if until < now:
                     context.cancel()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pytest
@@ -45,6 +47,26 @@ def test_a_head_that_was_never_read_is_runs_too(monkeypatch: pytest.MonkeyPatch)
     runs = head.runs("rows")
     assert [n for run in runs for n in run["n"].to_pylist()] == list(range(140))
     assert [run.num_rows for run in runs] == [18, 18, 18, 18, 18, 50]
+
+
+def test_memory_that_ends_while_runs_are_joined_doubles_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar_head, "HEAD_TAIL_ROWS", 4)
+    monkeypatch.setattr(columnar_head, "HEAD_RUN_ROWS", 20)
+    head, calls = Head(1, ["rows"]), itertools.count()
+    for number in range(30):
+        head.add([("rows", batch(3 * number, 3))])
+
+    def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+        if next(calls) == 2:
+            raise MemoryError
+        return concatenate(tables)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(columnar_head, "concatenate", concatenated)
+        with pytest.raises(MemoryError):
+            head.runs("rows")
+    assert head.table("rows")["n"].to_pylist() == list(range(90))
+    assert [n for run in head.runs("rows") for n in run["n"].to_pylist()] == list(range(90))
 
 
 def test_types_that_disagree_are_widened() -> None:
