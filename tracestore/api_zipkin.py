@@ -127,8 +127,11 @@ def _query(store: TraceStore, given: Params) -> TraceQuery:
     start_ns, end_ns = _range(store, given)
     service, name = given.text("serviceName"), given.text("spanName")
     services = store.operations()
+    least, most = given.duration("minDuration", US), given.duration("maxDuration", US)
+    if least is not None and most is not None and most < least:
+        raise UserError(f"cannot search for spans of {least // US} to {most // US} µs: maxDuration < minDuration")
     return TraceQuery(
-        min_duration_ns=given.duration("minDuration", US), max_duration_ns=given.duration("maxDuration", US),
+        min_duration_ns=least, max_duration_ns=most,
         start_ns=start_ns, end_ns=end_ns, limit=min(given.whole("limit", DEFAULT_LIMIT), limits.MAX_LIMIT),
         where=all_of([_service(service, services), _name(name, services), *_annotations(given)]),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -21,6 +22,10 @@ from obs.sql.messages import IDLE_S, Message, receive
 GRACE_S = 5.0
 """How long past its time a worker may take to say so, or to end."""
 
+ARROW_POOL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Arrow's own pool reserves a gigabyte at once, which would count as taken: a query over a large head would be the last
+of its process, and the next one wait for another to start."""
+
 
 class Worker:
     """One process. Used by one thread at a time."""
@@ -35,6 +40,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env=os.environ | ARROW_POOL,
             )
         self._socket.settimeout(timeout_s + GRACE_S)
         self._tired, self._last_s = False, time.monotonic()

@@ -40,3 +40,19 @@ def test_repeated_spans_count_once(tmp_path: Path, flushed: tuple[int, ...]) -> 
     ]  # fmt: skip
     sql.close()
     store.close()
+
+
+def test_a_process_goes_on_after_a_query_that_reads_a_head(tmp_path: Path) -> None:
+    """What Arrow makes of it is given back, and reserves little."""
+    store = TraceStore(tmp_path / "traces")
+    store.open()
+    store.consume(spans_batch(*(SpanRow(i, 1, start=i, attributes={"k": f"v{i}", "n": i}) for i in range(1, 5000))))
+    sql = SqlEngine([store], tmp_path, 256_000_000, 20)
+    asked = []
+    for _ in range(3):
+        assert sql.query("SELECT count(*) AS n FROM spans WHERE \"attr.k\" LIKE 'v%'").to_pylist() == [{"n": 4999}]
+        asked.append([worker._process.pid for worker in sql._workers._idle])
+    sql.close()
+    store.close()
+    assert len(asked[0]) == 1
+    assert asked[1:] == asked[:1] * 2

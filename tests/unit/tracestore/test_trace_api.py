@@ -326,6 +326,7 @@ def test_full_traces_are_limited_in_all(client: TestClient, monkeypatch: pytest.
         ("/tempo/api/search?q={ name =~ `(` }", 400, "regex"),
         ("/zipkin/api/v2/trace/" + "ab" * 16, 404, "ab" * 16),
         ("/zipkin/api/v2/dependencies", 400, "endTs"),
+        ("/zipkin/api/v2/traces?minDuration=2&maxDuration=1", 400, "2 to 1 µs: maxDuration < minDuration"),
         ("/api/traces/zz", 400, "trace id"),
         ("/api/traces/" + "ab" * 16, 404, "ab" * 16),
         ("/api/traces/search?order=up", 400, "order"),
