@@ -133,10 +133,12 @@ def _smoothing(frame: Frame, call: Call, windows: Windows) -> Vector:
     from obs.tsdb.promql.kernels_trends import smoothing
 
     level, trend = (frame.scalar(arg).values for arg in call.args[1:])
-    for name, factors, short in (("smoothing", level, "sf"), ("trend", trend, "tf")) if windows.series else ():
-        bad = factors[~((factors > 0) & (factors < 1))]
-        if len(bad):
-            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {bad[0]:f}")
+    bad_level, bad_trend = ((factors <= 0) | (factors >= 1) for factors in (level, trend))
+    if bool((bad_level | bad_trend).any()):
+        first, stop = _rows(windows)
+        for step in np.nonzero((stop > first) & (bad_level | bad_trend))[1][:1].tolist():  # of the first such window
+            name, factor, short = ("smoothing", level, "sf") if bad_level[step] else ("trend", trend, "tf")
+            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {factor[step]:f}")
 
     def kernel(w: Windows) -> tuple[F64, Bool]:
         ends = np.repeat(w.ends, len(level)) if len(w.ends) != len(level) else w.ends
