@@ -86,6 +86,21 @@ def test_failure_on_the_data_is_an_execution_error(source: MemorySource) -> None
         PromQL(source).query("requests + on (job) requests", 60_000)
 
 
+def test_equal_labels_at_one_time_alone_fail_where_they_are_shown() -> None:
+    memory = MemorySource()
+    for job in "ab":
+        for le, count in (("1", 1.0), ("+Inf", 2.0)):
+            memory.add(make_labels({"__name__": "h_bucket", "job": job, "le": le}), 0, count)
+    promql, twice = PromQL(memory), 'histogram_quantiles(h_bucket, "job", 0.5, 0.5)'
+    for query, value in (("count({})", 4), ("count(-{} or h_bucket)", 8), ("count(absent({})) or vector(0)", 0)):
+        assert promql.query(query.format(twice), 0).values.tolist() == [[value]]
+    for query in ("{}", "-{}", "count(count_over_time({}[1m:1m]))"):
+        with pytest.raises(QueryError, match="same labelset"):
+            promql.query(query.format(twice), 0)
+    with pytest.raises(QueryError, match="same labelset"):
+        promql.query_range(f"count({twice})", 0, 60_000, 60_000)
+
+
 def test_info_says_where(source: MemorySource) -> None:
     result = PromQL(source).query("1 +\n sum(rate(requests[5m]))", 600_000)
     assert result.infos == (

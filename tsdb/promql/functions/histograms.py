@@ -19,7 +19,7 @@ from obs.tsdb.promql.formatting import go_general
 from obs.tsdb.promql.functions import histogram_classic as classic
 from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.promql.plan import Call, Node
-from obs.tsdb.promql.values import F64, Vector, merge_same, metric_name, stack, without
+from obs.tsdb.promql.values import F64, Vector, merge_over_steps, metric_name, stack, without
 
 Native = Callable[[Histogram, int, str], float]
 """(histogram, step, metric name) → a value."""
@@ -95,7 +95,7 @@ def histogram_quantiles(frame: Frame, call: Call) -> Vector:
             here = found.present & (np.equal(q, value) | (np.isnan(q) & np.isnan(value)))[None, :]
             names = [make_labels({**dict(ls), label: _open_metrics(value)}) for ls in found.labels]
             parts.append(replace(found, labels=names, present=here).compact())
-    return merge_same(stack(parts, frame.steps.count))
+    return merge_over_steps(stack(parts, frame.steps.count))
 
 
 def _open_metrics(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from obs.model.labels import Labels
 from obs.tsdb.promql.operators.signature import by, excluding, ordinals
 from obs.tsdb.promql.plan import Binary
-from obs.tsdb.promql.values import I64, Bool, Vector, merge_same, stack
+from obs.tsdb.promql.values import I64, Bool, Vector, merge_over_steps, stack
 
 
 def and_(node: Binary, left: Vector, right: Vector) -> Vector:
@@ -30,7 +30,7 @@ def or_(node: Binary, left: Vector, right: Vector) -> Vector:
     theirs, here = _signatures(node, right, left)
     rest = replace(right, present=right.present & ~here[theirs]).compact()
     # Equal labels of one side cannot meet the other's: they share a signature.
-    return merge_same(stack([left, rest], left.values.shape[1]))
+    return merge_over_steps(stack([left, rest], left.values.shape[1]))
 
 
 def _signatures(node: Binary, mine: Vector, other: Vector) -> tuple[I64, Bool]:

@@ -11,7 +11,7 @@ from obs.tsdb.promql.context import Frame
 from obs.tsdb.promql.histogram import NOT_RESET, RESET, UNKNOWN
 from obs.tsdb.promql.operators.selector import ends
 from obs.tsdb.promql.plan import Node, Subquery
-from obs.tsdb.promql.values import I64, Objects, Scalar, Steps, Vector, Windows, order_of
+from obs.tsdb.promql.values import I64, Objects, Scalar, Steps, Vector, Windows, merge_same, order_of
 
 
 def subquery(frame: Frame, node: Node) -> Windows:
@@ -25,6 +25,8 @@ def subquery(frame: Frame, node: Node) -> Windows:
     if isinstance(value, Scalar):
         value = Vector([()], value.values[None, :], np.ones((1, len(value.values)), np.bool_), np.zeros(1, np.bool_))
     assert isinstance(value, Vector)
+    if inner.steps.count == 1:
+        value = merge_same(value)
     frame.query.charge(int(value.present.sum()))
     return _points(value, inner.steps, look, node.range_ms, frame.steps.count)
 
