@@ -23,7 +23,7 @@ from obs.model import schema as schemas
 from obs.model.ports import UnknownSeries
 from obs.tsdb import beside, exemplars, starts, writing
 from obs.tsdb.blocks import Written
-from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLES, SERIES, STARTS, STORE
+from obs.tsdb.filenames import EXEMPLARS, HISTOGRAMS, LABELS, METADATA, SAMPLES, SERIES, STARTS, STORE
 from obs.tsdb.index import SeriesIndex
 from obs.tsdb.limits import MANY_LEARNED
 from obs.tsdb.merging import MergedSamples
@@ -45,6 +45,7 @@ class MetricLayout:
 
     name = STORE
     piecewise = True
+    piece_by_piece = (SAMPLES, SERIES, LABELS)
     tables: tuple[TableLayout, ...] = (
         TableLayout(SAMPLES, "t_ms", NS_PER_MS),
         TableLayout(SERIES, None),

@@ -16,7 +16,7 @@ from obs.columnar import footers
 from obs.columnar.disk import sync_file, sync_folder, write_synced
 from obs.columnar.filenames import META, parquet_name
 from obs.columnar.limits import ROW_GROUP_ROWS, ZSTD_LEVEL
-from obs.columnar.meta import BlockMeta, FileFacts, encode_meta, load_meta
+from obs.columnar.meta import TABLE_BYTES, BlockMeta, FileFacts, encode_meta, load_meta
 from obs.columnar.tombstones import Tombstone
 
 OnDamage = Callable[["Block", str], None]
@@ -33,7 +33,7 @@ class BlockFolderWriter:
         self.files: dict[str, FileFacts] = {}
         self.footers: dict[str, int] = {}
         self.table_rows: dict[str, int] = {}
-        self.decoded_bytes = 0
+        self.table_bytes: dict[str, int] = {}  # as Arrow
         folder.mkdir(parents=True)
 
     @property
@@ -66,13 +66,13 @@ class BlockFolderWriter:
         if options["compression"] == "zstd":
             options.setdefault("compression_level", ZSTD_LEVEL)
         path = self.folder / parquet_name(name)
-        self.table_rows[name] = 0
+        self.table_rows[name] = self.table_bytes[name] = 0
         with pq.ParquetWriter(path, schema, **options) as file:
 
             def write(table: pa.Table, row_group_rows: int) -> None:
                 file.write_table(table, row_group_rows)
                 self.table_rows[name] += table.num_rows
-                self.decoded_bytes += table.nbytes
+                self.table_bytes[name] += table.nbytes
 
             yield write
         sync_file(path)
@@ -237,6 +237,6 @@ def describe(
     """The meta of what `writer` wrote; `items` is the table whose rows are counted."""
     return BlockMeta(
         name, partition, *generations, *bounds, writer.table_rows.get(items, 0), writer.table_rows,
-        writer.decoded_bytes, writer.files, created_ns, tuple(replaces),
-        {**extra, footers.FOOTERS: writer.footers}, rows_in, erased,
+        sum(writer.table_bytes.values()), writer.files, created_ns, tuple(replaces),
+        {**extra, footers.FOOTERS: writer.footers, TABLE_BYTES: writer.table_bytes}, rows_in, erased,
     )  # fmt: skip

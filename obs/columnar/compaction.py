@@ -71,12 +71,16 @@ class _Order:
         )
 
 
-IsLean = Callable[[Block], bool]
-"""Whether the layout merges a block as it reads it: rows alone bound such a merge, not the bytes they decode to."""
+Held = Callable[[Block], int | None]
+"""Decoded bytes of a block that a merge holds where the layout merges blocks as it reads them; None: it does not."""
+
+
+def _whole(_: Block) -> None:
+    """Blocks that are read whole."""
 
 
 def plan_merge(
-    blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN, lean: IsLean = lambda _: False
+    blocks: Sequence[Block], options: EngineOptions, fan_in: int = COMPACT_FAN_IN, held: Held = _whole
 ) -> list[Block]:
     """The next blocks to merge, in write order; none where no merge is worth its writing.
 
@@ -89,7 +93,7 @@ def plan_merge(
     candidates = []
     for members in by_partition.values():
         for top in sorted({level(b) for b in members}):
-            run = _first_run(members, order, top, options, fan_in, lean)
+            run = _first_run(members, order, top, options, fan_in, held)
             if run:
                 candidates.append((top, -len(run), run))
                 break
@@ -110,13 +114,13 @@ def _repeats(block: Block) -> bool:
 
 
 def _first_run(
-    members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int, lean: IsLean
+    members: Sequence[Block], order: _Order, top: int, options: EngineOptions, fan_in: int, held: Held
 ) -> list[Block]:
     """The first `fan_in` or more neighbours up to level `top` that fit one merge; else none."""
     run: list[Block] = []
     for block in members:
-        small = level(block) <= top and _fits([block], options, lean)
-        if small and run and _fits([*run, block], options, lean) and not order.passes(run, block):
+        small = level(block) <= top and _fits([block], options, held)
+        if small and run and _fits([*run, block], options, held) and not order.passes(run, block):
             run.append(block)
             continue
         if len(run) >= fan_in:
@@ -125,12 +129,14 @@ def _first_run(
     return run if len(run) >= fan_in else []
 
 
-def _fits(run: Sequence[Block], options: EngineOptions, lean: IsLean = lambda _: False) -> bool:
+def _fits(run: Sequence[Block], options: EngineOptions, held: Held = _whole) -> bool:
     if len(run) > COMPACT_MAX_INPUTS:
         return False
     if sum(sum(b.meta.table_rows.values()) for b in run) > options.compact_max_rows:
         return False
-    return sum(b.meta.decoded_bytes for b in run) <= options.compact_max_bytes or all(map(lean, run))
+    parts = [n for n in map(held, run) if n is not None]
+    nbytes = sum(parts) if len(parts) == len(run) else sum(b.meta.decoded_bytes for b in run)
+    return nbytes <= options.compact_max_bytes
 
 
 def waiting(blocks: Sequence[Block], options: EngineOptions) -> int:
@@ -211,7 +217,7 @@ class Compactor:
     def _merge_next(self, fan_in: int) -> bool:
         state = self._state
         with _one_merge, state.merging:
-            run = plan_merge(state.blockset.blocks, state.options, fan_in, self._is_lean)
+            run = plan_merge(state.blockset.blocks, state.options, fan_in, self._held)
             if not run or state.closed:
                 return False
             try:
@@ -267,15 +273,18 @@ class Compactor:
             if any(b.damaged for b in run):
                 return None
             raise
-        if not _fits(run, state.options) and all(map(self._is_lean, run)):
+        if not _fits(run, state.options) and _fits(run, state.options, self._held):
             raise _TooManyRows
         tables = self._read(run)
         if any(b.damaged for b in run) or not any(table.num_rows for table in tables.values()):
             return None
         return write_block(state, staging, partition, generations, tables, names, state.last_delete)
 
-    def _is_lean(self, block: Block) -> bool:
-        return isinstance(self._state.layout, Merging) and not block.tombstones and block.name not in self._needs_all
+    def _held(self, block: Block) -> int | None:
+        layout = self._state.layout
+        if not isinstance(layout, Merging) or block.tombstones or block.name in self._needs_all:
+            return None
+        return block.meta.bytes_beside(layout.piece_by_piece)
 
     def _merging(self, run: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
         """How the layout merges some blocks as it reads them, where it can."""

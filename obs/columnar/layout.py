@@ -6,7 +6,7 @@ so a store's sort, dedupe and index code exists once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -87,6 +87,8 @@ class Piecewise(Protocol):
 @runtime_checkable
 class Merging(Protocol):
     """What a layout adds that merges blocks as it reads them: a merge then takes less memory than its rows."""
+
+    piece_by_piece: Collection[str]  # tables of which a merge reads some rows at a time or none; of others all
 
     def merging(self, blocks: Sequence[Block]) -> Callable[[BlockWriter], Mapping[str, Any]] | None:
         """What writes blocks (in write order, nothing of them hidden) as one; None where that needs all of their rows.

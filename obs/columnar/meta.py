@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from obs.columnar.filenames import META
 from obs.errors import CorruptionError
 
 FORMAT = 1
+
+TABLE_BYTES = "table_bytes"
+"""What of `decoded_bytes` is of each table, among the extra facts of a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,13 @@ class BlockMeta:
     extra: Mapping[str, Any] = field(default_factory=dict)  # what write_block returned, and checksums of footers
     rows_in: int = 0  # of the layout's first table before equal keys were dropped; 0: not known
     erased: int = 0  # what tombstones up to this sequence hide is not here
+
+    def bytes_beside(self, tables: Collection[str]) -> int:
+        """Decoded bytes of other tables than these; of a block that does not tell all, where it has rows of others."""
+        told: Mapping[str, int] | None = self.extra.get(TABLE_BYTES)
+        if told is None:
+            return self.decoded_bytes if any(n for name, n in self.table_rows.items() if name not in tables) else 0
+        return sum(n for name, n in told.items() if name not in tables)
 
     @property
     def bytes_disk(self) -> int:

@@ -13,8 +13,8 @@ class EngineOptions:
     """Settings of one engine. Bytes are decoded (Arrow) bytes, but for `retention_bytes`, which is on disk.
 
     A head is flushed at `flush_rows`, `flush_bytes` or `flush_age_s`, whichever comes first. `compact_max_bytes`
-    bounds what one merge decodes, and with it compaction's memory; where a layout merges blocks as it reads them,
-    `compact_max_rows` alone does.
+    bounds what one merge decodes, and with it compaction's memory; where a layout merges tables as it reads them,
+    `compact_max_rows` alone bounds theirs.
     """
 
     flush_rows: int = 4_000_000

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from metric_rows import mixed_batch
 
 from obs.columnar.options import EngineOptions
 from obs.errors import QueryError, QueryLimit, UserError
@@ -20,6 +21,7 @@ from obs.model.ports import SeriesSet, UnknownSeries
 from obs.model.schema import EXEMPLARS, SAMPLES
 from obs.sql.engine import SqlEngine
 from obs.tsdb.limits import StoreLimits
+from obs.tsdb.promql.histogram import Histogram
 from obs.tsdb.store import MetricStore
 
 DAY = 86_400_000
@@ -324,6 +326,21 @@ def test_blocks_are_not_merged_in_the_background_while_labels_are_read_after_a_s
     store.engine._compactor.step()
     with store.view() as view:
         assert len(view.blocks) == 1
+
+
+@pytest.mark.parametrize(("most", "blocks"), [(100, 4), (1 << 20, 1)])
+def test_histograms_bound_merges_by_their_bytes(tmp_path: Path, most: int, blocks: int) -> None:
+    """They are not merged piece by piece: all of a merge are in memory at once."""
+    wide = Histogram(schema=0, count=40.0, sum=9.0, positive=dict.fromkeys(range(40), 1.0))
+    options = EngineOptions(compact_max_bytes=most, compact_interval_s=3600.0)
+    with closing(MetricStore(tmp_path / "small", options)) as store:
+        store.open()
+        for n in range(4):
+            store.consume(mixed_batch([(UP[0], T0 + n, wide)], []))
+            store.flush()
+        store.engine.compact()
+        with store.view() as view:
+            assert len(view.blocks) == blocks
 
 
 def test_a_damaged_block_is_not_merged_and_the_others_stay(store: MetricStore) -> None:
