@@ -80,6 +80,10 @@ class Histogram:
         """The same with another counter reset hint."""
         return replace(self, hint=hint)
 
+    def statistics(self, hint: str) -> Histogram:
+        """Its count and sum alone, under another counter reset hint."""
+        return Histogram(self.schema, self.count, self.sum, hint=hint)
+
     def compact(self) -> Histogram:
         """The same without empty buckets."""
         positive = {i: c for i, c in self.positive.items() if c != 0}

@@ -2,6 +2,7 @@
 
 Prometheus keeps them with its chunks; here they are worked out from neighbours. It says RESET only to expressions
 that need no buckets (`histogram_count` and its like); to others a histogram that began anew is of unknown kind.
+Such expressions get none: bounds that nobody asked for are not told to differ.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ WITH_BUCKETS = frozenset(
     ("histogram_quantile", "histogram_quantiles", "histogram_fraction", "histogram_stddev", "histogram_stdvar")
 )
 
+NEEDING = frozenset(("==", "!=", "</", ">/"))
+"""Operators that look at buckets."""
+
 
 def without_buckets(node: Node, needless: bool = False) -> frozenset[int]:
     """Positions of the selectors of whose histograms only counts and sums are asked."""
@@ -32,7 +36,7 @@ def without_buckets(node: Node, needless: bool = False) -> frozenset[int]:
         return frozenset((node.pos,)) if needless else frozenset()
     if isinstance(node, Call) and node.name in STATISTICS | WITH_BUCKETS:
         needless = node.name in STATISTICS
-    if isinstance(node, Subquery) or (isinstance(node, Binary) and node.op in ("</", ">/")):
+    if isinstance(node, Subquery) or (isinstance(node, Binary) and node.op in NEEDING):
         needless = False
     return frozenset().union(*(without_buckets(child, needless) for child in node.children))
 
@@ -53,7 +57,7 @@ class Before:
 
 
 def hinted(found: SeriesSet, before: Before, needless: bool) -> SeriesSet:
-    """With the hint of each histogram; `needless`: its buckets are not asked for."""
+    """With the hint of each histogram, and without its buckets where these are `needless`."""
     if found.hists is None:
         return found
     hists = np.full(len(found.hists), None, np.object_)
@@ -61,17 +65,17 @@ def hinted(found: SeriesSet, before: Before, needless: bool) -> SeriesSet:
         previous = before.last.get(labels)
         for row in range(int(found.offsets[i]), int(found.offsets[i + 1])):
             now = found.hists[row]
-            hists[row] = None if now is None else _hinted(now, previous, needless)
+            if now is not None:
+                hint = _hint(now, previous, needless)
+                hists[row] = now.statistics(hint) if needless else now if hint == now.hint else now.with_hint(hint)
             previous = now
     return replace(found, hists=hists)
 
 
-def _hinted(now: Histogram, previous: Histogram | None, needless: bool) -> Histogram:
+def _hint(now: Histogram, previous: Histogram | None, needless: bool) -> str:
     hint = now.hint
     if hint == GAUGE:
-        return now
+        return hint
     if previous is not None and previous.hint != GAUGE:
         hint = RESET if detect_reset(now.with_hint(UNKNOWN), previous) else NOT_RESET
-    if hint == RESET and not needless:
-        hint = UNKNOWN
-    return now if hint == now.hint else now.with_hint(hint)
+    return UNKNOWN if hint == RESET and not needless else hint

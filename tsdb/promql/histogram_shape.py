@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from obs.tsdb.promql.histogram import Bucket, Histogram
+from obs.tsdb.promql.histogram_sums import exact_sum
 
 
 def zero_sided(h: Histogram, b: Bucket) -> Bucket:
@@ -107,8 +108,8 @@ def variance(h: Histogram) -> float:
     if h.count == 0:
         return math.nan
     mean = h.sum / h.count
-    total = math.fsum(b.n * (_middle(h, b) - mean) ** 2 for b in h.buckets() if b.n != 0)
-    return total / h.count
+    apart = ((b.n, _middle(h, b) - mean) for b in h.buckets() if b.n != 0)
+    return exact_sum([n * d * d for n, d in apart]) / h.count
 
 
 def _middle(h: Histogram, b: Bucket) -> float:
