@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from obs.tsdb.sorting import sort_rows
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 
 NONE = np.empty(0, np.int64)
 
@@ -80,23 +81,36 @@ class Few:
 
     def run(self, table: pa.Table) -> Run:
         """Their rows, sorted; the others are passed by."""
-        rows, ranks = self._rows(whole(table.column("series_id")))
-        if not len(rows):
+        if not table.num_rows:
             return NO_RUN
-        t_ms, values = (whole(table.column(name))[rows] for name in ("t_ms", "value"))
+        are_few = table.num_rows < SORTED_RUN_ROWS
+        found = [self._of_few(*map(whole, _numbers(table)))] if are_few else self._by_chunk(table)
+        ranks, t_ms, values = (np.concatenate(each) for each in zip(*found, strict=True))
         order, counts = sort_rows(ranks, t_ms, len(self._ordinals))
         ends, some = np.cumsum(counts), counts > 0
         return Run(self._ordinals[some], (ends - counts)[some], ends[some], t_ms[order], values[order])
 
-    def _rows(self, ids: npt.NDArray[np.uint64]) -> tuple[I64, npt.NDArray[np.int32]]:
-        """The rows of ids that are of the series, and the position of each among these."""
-        if len(ids) >= SORTED_RUN_ROWS:
-            table, told_by = self._table
-            return table.pick(ids, told_by)
-        ordinals = self._index.ordinals(ids)  # of few ids: no table needs to be made
+    def _by_chunk(self, table: pa.Table) -> list[tuple[I32, I64, F64]]:
+        """The rows of the series, as the position of each row's series among these, time and value, chunk by chunk."""
+        known, told_by = self._table
+        found = []
+        for batch in table.to_batches():
+            ids, t_ms, values = (column.to_numpy() for column in _numbers(batch))
+            rows, ranks = known.pick(ids, told_by)
+            found.append((ranks, t_ms[rows], values[rows]))
+        return found
+
+    def _of_few(self, ids: npt.NDArray[np.uint64], t_ms: I64, values: F64) -> tuple[I32, I64, F64]:
+        """The same for few rows: no table needs to be made."""
+        ordinals = self._index.ordinals(ids)
         at = np.minimum(np.searchsorted(self._ordinals, ordinals), len(self._ordinals) - 1)
         rows = np.flatnonzero(self._ordinals[at] == ordinals)
-        return rows, at[rows].astype(np.int32)
+        return at[rows].astype(np.int32), t_ms[rows], values[rows]
+
+
+def _numbers(samples: Any) -> list[Any]:
+    """Ids, times and values of a table or a batch."""
+    return [samples.column(name) for name in ("series_id", "t_ms", "value")]
 
 
 def series_ordinals(table: pa.Table, index: SeriesIndex) -> npt.NDArray[np.int32]:

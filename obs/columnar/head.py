@@ -13,7 +13,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from obs.columnar.limits import HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS, HEAD_TAIL_ROWS
+from obs.columnar.limits import HEAD_CHUNK_ROWS, HEAD_RUN_ROWS, HEAD_TAIL_CHUNKS, HEAD_TAIL_ROWS
 
 
 def concatenate(tables: Sequence[pa.Table]) -> pa.Table:
@@ -90,13 +90,20 @@ class TableChunks:
 
     def _join(self) -> None:
         for part in _parts(list(self._tail)):
-            self._runs.append(concatenate(stack(part)).combine_chunks())
+            self._runs.append(_together(stack(part)))
             del self._tail[: len(part)]  # at once: where memory ends at a later part, no row is here twice
             while len(self._runs) > 1:
                 left, right = self._runs[-2:]
                 if left.num_rows > 2 * right.num_rows or left.num_rows + right.num_rows > HEAD_RUN_ROWS:
                     break
-                self._runs[-2:] = [concatenate([left, right]).combine_chunks()]
+                self._runs[-2:] = [_together([left, right])]
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables below each other, each column in one piece, but for numbers that came in large chunks: they stay there."""
+    whole = concatenate(tables)
+    are_large = whole.num_rows >= HEAD_CHUNK_ROWS * max(column.num_chunks for column in whole.columns)
+    return whole if are_large and all(map(pa.types.is_primitive, whole.schema.types)) else whole.combine_chunks()
 
 
 def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

@@ -40,6 +40,10 @@ chunks of 35 columns), and a head of wide records is flushed before it has many 
 HEAD_TAIL_ROWS = 1 << 16
 """Rows in such chunks past which they are joined where a reader keeps what it makes of a run."""
 
+HEAD_CHUNK_ROWS = 4096
+"""Rows of a chunk, on average, past which numbers are not copied to be joined: a chunk costs a few microseconds to
+whoever reads it, new memory for so many rows of three numbers 30 and more."""
+
 HEAD_RUN_ROWS = 1 << 18
 """Runs of joined chunks grow to this and are then left alone: a read never copies a whole head, and no row often."""
 

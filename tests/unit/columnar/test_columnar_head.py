@@ -49,6 +49,25 @@ def test_a_head_that_was_never_read_is_runs_too(monkeypatch: pytest.MonkeyPatch)
     assert [run.num_rows for run in runs] == [18, 18, 18, 18, 18, 50]
 
 
+def test_numbers_that_came_in_large_chunks_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar_head, "HEAD_TAIL_ROWS", 4)
+    monkeypatch.setattr(columnar_head, "HEAD_CHUNK_ROWS", 20)
+    head, given = Head(1, ["rows"]), [pa.record_batch({"n": pa.array(range(20 * i, 20 * i + 20))}) for i in range(6)]
+    for number, numbers in enumerate(given):
+        head.add([("rows", numbers)])
+        if number % 2:
+            head.runs("rows")
+    run = head.runs("rows")[0]
+    assert [c.buffers()[1].address for c in run["n"].chunks] == [b["n"].buffers()[1].address for b in given]
+    head.add([("rows", batch(0, 1).select(["n"]))])
+    assert head.runs("rows")[-1].num_rows == 1
+    for number in range(9):
+        head.add([("rows", batch(number, 1).select(["n"]))])
+    runs = head.runs("rows")
+    assert [n for run in runs for n in run["n"].to_pylist()] == [*range(120), 0, *range(9)]
+    assert runs[-1]["n"].num_chunks == 1
+
+
 def test_memory_that_ends_while_runs_are_joined_doubles_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columnar_head, "HEAD_TAIL_ROWS", 4)
     monkeypatch.setattr(columnar_head, "HEAD_RUN_ROWS", 20)
