@@ -26,6 +26,11 @@ class Total:
         native = self.native.plus(earlier.native) if self.native and earlier.native else self.native
         return Total(self.value + earlier.value, self.t_ms, earlier.start_ns, self.newest_start_ns, native)
 
+    @property
+    def buckets(self) -> int:
+        """Of the native histogram, where there is one."""
+        return self.native.buckets if self.native else 0
+
     def columns(self) -> tuple[Any, ...] | None:
         """The native histogram as `points.native` gives it, where there is one."""
         return self.native.columns() if self.native else None

@@ -8,7 +8,8 @@ MAX_CACHED_SERIES = 1_000_000
 """Raw series identities a `SeriesCache` keeps; past it the cache starts again. About 130 bytes each."""
 
 MAX_DELTA_SERIES = 1_000_000
-"""Series whose running total is kept while they arrive as deltas; the one silent for longest goes first."""
+"""Series whose running total is kept while they arrive as deltas; the one silent for longest goes first. A bucket of a
+native histogram counts as a series, as those of other histograms do: each takes some 100 bytes."""
 
 MAX_DELTA_BUCKETS = 320
 """Buckets on a side of a histogram that deltas add up to; past it its resolution is halved. SDKs send up to 160."""

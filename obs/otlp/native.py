@@ -6,6 +6,7 @@ Their resolutions and zero buckets may differ from point to point; the sum has t
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,11 @@ class Native:
     zero_count: float
     positive: Buckets
     negative: Buckets
+
+    @property
+    def buckets(self) -> int:
+        """How many it has, which is what it takes of memory."""
+        return len(self.positive) + len(self.negative)
 
     @classmethod
     def of(cls, columns: tuple[Any, ...]) -> Native:
@@ -73,8 +79,14 @@ class Native:
         positive, negative = ({i: c for i, c in side.items() if i > last} for side in sides)
         return replace(
             self, positive=positive, negative=negative, zero_count=self.zero_count + inside,
-            zero_threshold=2.0 ** math.ldexp(last, -self.schema),
+            zero_threshold=_bound(last, self.schema),
         )  # fmt: skip
+
+
+def _bound(index: int, schema: int) -> float:
+    """The upper bound of a bucket; of the last one the largest double."""
+    power = math.ldexp(index, -schema)
+    return 2.0**power if power < sys.float_info.max_exp else sys.float_info.max
 
 
 def _bucket_of(value: float, schema: int) -> int:

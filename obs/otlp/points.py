@@ -9,6 +9,7 @@ where that cannot be, because it is too coarse, it is an ordinary histogram.
 from __future__ import annotations
 
 import math
+import sys
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ NO_RECORDED_VALUE = 1
 MIN_SCALE, MAX_SCALE = -10, 20
 """Scales the OpenTelemetry data model names as useful; beyond them bounds collapse or overflow."""
 
+LEAST_POWER = -1075
+"""The power of two below the least double, as `sys.float_info.max_exp` is the one above the largest."""
 
 NATIVE_SCALES = (-4, 8)
 """Resolutions of native histograms; finer ones are made coarser."""
@@ -50,7 +53,21 @@ def fault(point: Message) -> str | None:
     if kind == "HistogramDataPoint":
         return _histogram_fault(point)
     if kind == "ExponentialHistogramDataPoint":
-        return None if MIN_SCALE <= point.scale <= MAX_SCALE else reasons.HISTOGRAM
+        return _exponential_fault(point)
+    return None
+
+
+def _exponential_fault(point: Message) -> str | None:
+    """Buckets where no double is are refused: all between the first and the last would be counted."""
+    if not (MIN_SCALE <= point.scale <= MAX_SCALE and 0 <= point.zero_threshold < math.inf):
+        return reasons.HISTOGRAM
+    for side in (point.positive, point.negative):
+        last = side.offset + len(side.bucket_counts) - 1
+        if side.bucket_counts and not (
+            math.ldexp(side.offset + 1, -point.scale) > LEAST_POWER
+            and math.ldexp(last, -point.scale) < sys.float_info.max_exp
+        ):
+            return reasons.HISTOGRAM
     return None
 
 

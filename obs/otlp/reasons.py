@@ -21,7 +21,7 @@ SENTENCES = {
     NAME: "the metric has no name",
     TEMPORALITY: "the aggregation temporality is neither delta nor cumulative",
     NO_VALUE: "the data point has no value and no flag that says so",
-    HISTOGRAM: "the histogram's counts do not fit its bounds, or its bounds do not rise, or its scale is out of range",
+    HISTOGRAM: "its counts do not fit its bounds, or these do not rise, or they or its scale are too far out",
     LABELS: "the series has more than 256 labels",
     DELTA_ORDER: "the delta point is not newer than the last one of its series",
 }

@@ -40,6 +40,7 @@ class SeriesCache:
         self.series: set[int] = set()
         self.metadata: set[MetadataKey] = set()
         self.totals: dict[int, Total] = {}
+        self._buckets = 0  # of all totals
         self.slots = Slots()
 
     def clear(self) -> None:
@@ -76,6 +77,8 @@ class SeriesCache:
 
     def _add_totals(self, increments: Mapping[int, Total]) -> None:
         for series_id, increment in increments.items():
-            self.totals[series_id] = increment.after(self.totals.pop(series_id, None))
-        while len(self.totals) > MAX_DELTA_SERIES:
-            del self.totals[next(iter(self.totals))]
+            earlier = self.totals.pop(series_id, None)
+            total = self.totals[series_id] = increment.after(earlier)
+            self._buckets += total.buckets - (earlier.buckets if earlier is not None else 0)
+        while len(self.totals) + self._buckets > MAX_DELTA_SERIES:
+            self._buckets -= self.totals.pop(next(iter(self.totals))).buckets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
@@ -167,6 +168,58 @@ def test_deltas_of_exponential_histograms_add_up_to_a_native_one():
         (2000, 0, 20.0, 2.0, 1, [7.0, 3.0], 1, [4.0, 4.0]),
         (3000, 0, 30.0, 3.0, 1, [9.0, 6.0], 1, [4.0, 8.0]),
     ]
+
+
+def one_bucket(second: int = 1, scale: int = 0, offset: int = 0, threshold: float = 0.0, temporality: int = 1) -> bytes:
+    point = ExponentialHistogramDataPoint(
+        count=1, scale=scale, positive=ExponentialHistogramDataPoint.Buckets(offset=offset, bucket_counts=[1]),
+        zero_threshold=threshold, time_unix_nano=second * SECOND,
+    )  # fmt: skip
+    metric = ExponentialHistogram(data_points=[point], aggregation_temporality=temporality)
+    return body(Metric(name="e", exponential_histogram=metric))
+
+
+@pytest.mark.parametrize("temporality", [1, 2])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"offset": 2**31 - 1}, {"offset": -(2**31)}, {"scale": -4, "offset": -69}, {"scale": -4, "offset": 64},
+        {"scale": 20, "offset": 1024 << 20}, {"threshold": -1.0}, {"threshold": math.nan}, {"threshold": math.inf},
+    ],
+)  # fmt: skip
+def test_an_exponential_histogram_of_no_doubles_is_refused(temporality, given):
+    decoded = otlp.decode_metrics(one_bucket(temporality=temporality, **given), otlp.SeriesCache())
+    assert decoded.rejected == {"histogram_mismatch": 1}
+
+
+@pytest.mark.parametrize("given", [{"threshold": sys.float_info.max}, {"threshold": 5e-324}])
+def test_zero_buckets_of_any_width_are_added_up(given):
+    cache = otlp.SeriesCache()
+    cache.commit(otlp.decode_metrics(one_bucket(**given), cache))
+    (row,) = otlp.decode_metrics(one_bucket(2), cache).batch.tables["histograms"].to_pylist()
+    assert row["zero_count"] + sum(row["positive"]) == row["count"] == 2
+    assert row["zero_threshold"] >= given["threshold"]
+
+
+def test_widest_deltas_are_added_up():
+    cache = otlp.SeriesCache()
+    for second, scale, offset in ((1, 20, -1074 << 20), (2, 20, (1024 << 20) - 1)):
+        decoded = otlp.decode_metrics(one_bucket(second, scale, offset), cache)
+        cache.commit(decoded)
+    (row,) = decoded.batch.tables["histograms"].to_pylist()
+    assert (sum(row["positive"]), row["count"], len(row["positive"]) <= 320) == (2, 2, True)
+
+
+def test_totals_of_native_histograms_are_bound_by_their_buckets(monkeypatch):
+    monkeypatch.setattr("obs.otlp.series_cache.MAX_DELTA_SERIES", 5)
+    cache = otlp.SeriesCache()
+    for name in "abc":
+        metric = exponential(1, 0)  # three buckets
+        metric.name = name
+        cache.commit(otlp.decode_metrics(body(metric), cache))
+    assert len(cache.totals) == 1
+    cache.commit(otlp.decode_metrics(delta(1, 1.0), cache))
+    assert len(cache.totals) == 2
 
 
 @pytest.mark.parametrize(
