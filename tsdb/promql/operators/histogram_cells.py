@@ -87,14 +87,13 @@ def _one(node: Binary, a: Histogram | float, b: Histogram | float) -> tuple[Hist
 
 
 def _sum(node: Binary, a: Histogram, b: Histogram) -> tuple[Histogram | None, _Note | None]:
-    note: _Note | None = None
-    said = _SAID[node.op]
+    note, said = None, _SAID[node.op]
     try:
         outcome = add(a, b, 1.0 if node.op == "+" else -1.0)
     except Incompatible:
         return None, _Note(f"incompatible bucket layout encountered for binary operator {node.op}", warns=True)
     if outcome.hints_collide:
-        note = _Note(f"conflicting counter resets during histogram {said}", warns=True)
+        return None, _Note(f"conflicting counter resets during histogram {said}", warns=True)
     if outcome.reconciled:
         note = _Note(f"mismatched custom buckets were reconciled during {said}")
     value = outcome.value.compact()
