@@ -312,7 +312,7 @@ class App:
         api.include_router(push_api.router(self._push, self.config.limits.body))
         api.include_router(logs_api.router(self.logs, self.logql, self._log_deletes))
         api.include_router(traces_api.router(self.traces))
-        api.include_router(alerts_api.router(self.alerts, partial(selector, parameter="match[]")))
+        api.include_router(alerts_api.router(self.alerts, selector))
         api.include_router(sql_api.router(self.sql))
         api.router.routes.extend(self._trace_receivers.reads())
         own_traces.instrument(api, self._tracing)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -103,13 +104,18 @@ def _limited(rows: list[Any], given: Params) -> Response:
 
 
 def _add_labels(api: APIRouter, store: MetricStore) -> None:
-    _add(api, "/labels", BOTH, lambda p: _limited(store.label_names(p.selectors(), *p.span()), p))
+    def limited(find: Callable[..., list[str]], p: Params) -> Response:
+        p.whole("limit")
+        span = p.span()
+        return _limited(find(p.selectors(blamed=False), *span), p)
+
+    _add(api, "/labels", BOTH, lambda p: limited(store.label_names, p))
 
     @api.api_route(PREFIX + "/label/{name:path}/values", methods=BOTH, response_class=Response)
     def label_values(request: Request, name: str, given: Params = Depends(read_params)) -> Response:
         """Values of one label."""
         text = raw_name(request.scope.get("raw_path", b""), name)
-        return _answered(lambda p: _limited(store.label_values(label_name(text), p.selectors(), *p.span()), p), given)
+        return _answered(lambda p: limited(partial(store.label_values, label_name(text)), p), given)
 
 
 def _series(store: MetricStore, given: Params) -> Sequence[Any]:

@@ -87,7 +87,7 @@ def router(store: MetricStore, external_labels: Callable[[], Mapping[str, str]] 
 def newest(store: MetricStore, given: Params, now_ms: int, added: Mapping[str, str]) -> list[Newest]:
     """The newest sample of each series that any `match[]` selects, by name. Raises: QueryError, QueryLimit."""
     found: dict[Labels, Newest] = {}
-    for matchers in given.selectors():
+    for matchers in given.selectors(blamed=False):
         for part in store.slices(matchers, now_ms - LOOKBACK_MS, now_ms):
             found.update(_newest(part, added))
     return sorted(found.values(), key=lambda series: series.name)

@@ -19,8 +19,9 @@ from obs.model.labels import Matcher
 from obs.tsdb.api_query import BadParameter, read_time, whole_number
 from obs.tsdb.forms import read_pairs
 from obs.tsdb.limits import FIRST_MS, LAST_MS
-from obs.tsdb.promql.parse import parse_to_show
+from obs.tsdb.promql.parse import parse_selector, parse_to_show
 from obs.tsdb.promql.plan import Selector
+from obs.tsdb.promql.selectors import asks_nothing
 
 _ESCAPED = re.compile(r"_(?:_|([0-9a-fA-F]{1,6})_)")
 
@@ -55,9 +56,9 @@ class Params:
             raise QueryError(f"{name} must be a number")
         return int(text or -1)
 
-    def selectors(self) -> list[tuple[Matcher, ...]]:
-        """`match[]`. Raises: BadParameter."""
-        return [selector(text, "match[]") for text in self.values.get("match[]", ())]
+    def selectors(self, blamed: bool = True) -> list[tuple[Matcher, ...]]:
+        """`match[]`; `blamed`: errors name the parameter. Raises: QueryError."""
+        return [selector(text, "match[]" if blamed else "") for text in self.values.get("match[]", ())]
 
 
 async def read_params(request: Request) -> Params:
@@ -68,15 +69,17 @@ async def read_params(request: Request) -> Params:
     return Params(values)
 
 
-def selector(text: str, parameter: str) -> tuple[Matcher, ...]:
-    """The matchers of a parameter that is a series selector. Raises: BadParameter."""
+def selector(text: str, parameter: str = "") -> tuple[Matcher, ...]:
+    """The matchers of a series selector, that of a parameter unless the name is empty. Raises: QueryError."""
     try:
-        node = parse_to_show(text)
+        matchers = parse_selector(text)
+        if asks_nothing(matchers):
+            raise QueryError("match[] must contain at least one non-empty matcher")
     except QueryError as e:
-        raise BadParameter(parameter, str(e)) from None
-    if not isinstance(node, Selector) or node != dataclasses.replace(Selector(node.pos, node.matchers)):
-        raise BadParameter(parameter, f"cannot use {text!r}: it is no plain series selector")
-    return tuple(node.matchers)
+        if parameter:
+            raise BadParameter(parameter, str(e)) from None
+        raise
+    return matchers
 
 
 def selectors_in(query: str) -> list[tuple[Matcher, ...]]:

@@ -11,6 +11,8 @@ import math
 from dataclasses import replace
 from functools import lru_cache
 
+from obs.errors import QueryError
+from obs.model.labels import Matcher
 from obs.tsdb.promql import check, durations, selectors
 from obs.tsdb.promql.cursor import AGGREGATORS, Cursor
 from obs.tsdb.promql.depth import MAX_DEPTH, make_room, too_deep
@@ -64,6 +66,20 @@ def parse_to_show(text: str) -> Node:
     """The plan of a query that is not to be run: expressions of durations in it are worth 0, and kept as written."""
     make_room()
     return _Parser(text, None).query()
+
+
+def parse_selector(text: str) -> tuple[Matcher, ...]:
+    """The matchers of a text that is a selector and nothing else; they may ask nothing. Raises: QueryError."""
+    cursor = Cursor(text)
+    if cursor.token.kind == "end":
+        raise QueryError("unknown position: parse error: unexpected end of input")
+    named = cursor.token.kind == "ident" and not cursor.is_word("inf", "nan", *RESERVED)
+    if not named and not cursor.is_op("{"):
+        raise cursor.unexpected("")
+    found = selectors.selector(cursor, checked=False)
+    if cursor.token.kind != "end":
+        raise cursor.unexpected("")
+    return tuple(found.matchers)
 
 
 def _parsed(text: str, step_ms: int, range_ms: int) -> Node:
@@ -263,7 +279,7 @@ class _Parser:
     def argument(self, context: str, position: int) -> Node:
         # The second argument of info() is a bare list of matchers, which may all match the empty string.
         if context == '"info"' and position == 1 and self.cursor.is_op("{"):
-            return self.postfix(selectors.selector(self.cursor, may_be_empty=True))
+            return self.postfix(selectors.selector(self.cursor, checked=False))
         return self.expression(0)
 
     def aggregate(self) -> Node:

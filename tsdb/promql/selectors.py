@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from obs.model.labels import METRIC_NAME, Matcher, MatchOp
 from obs.tsdb.promql.cursor import Cursor
 from obs.tsdb.promql.plan import Selector
 
 
-def selector(cursor: Cursor, may_be_empty: bool = False) -> Selector:
-    """A selector: `name`, `name{…}` or `{…}`."""
+def selector(cursor: Cursor, checked: bool = True) -> Selector:
+    """A selector: `name`, `name{…}` or `{…}`; `checked`: with one name, and one that something is asked of."""
     start = cursor.token
     name = cursor.take().text if start.kind == "ident" else ""
     matchers = _braces(cursor) if cursor.is_op("{") else []
     if name:
         again = next((m.value for m in matchers if m.name == METRIC_NAME and m.op is MatchOp.EQ), None)
-        if again is not None:
+        if checked and again is not None:
             raise cursor.error(start.pos, f'metric name must not be set twice: "{name}" or "{again}"')
         matchers.append(Matcher(METRIC_NAME, MatchOp.EQ, name))
-    if not may_be_empty and all(_matches_empty(m) for m in matchers):
+    if checked and asks_nothing(matchers):
         raise cursor.error(start.pos, "vector selector must contain at least one non-empty matcher")
     return Selector(start.pos, tuple(matchers), is_named=bool(name))
 
 
-def _matches_empty(matcher: Matcher) -> bool:
-    return matcher.matches("")
+def asks_nothing(matchers: Iterable[Matcher]) -> bool:
+    """Whether a series of no labels matches, and so all do that lack some."""
+    return all(m.matches("") for m in matchers)
 
 
 def _braces(cursor: Cursor) -> list[Matcher]:

@@ -85,8 +85,10 @@ ERRORS = [
     ("series", "no match[] parameter provided"),
     ("series?match[]=m0{", 'invalid parameter "match[]": 1:4: parse error: unexpected end of input'),
     ("series?match[]={}", "must contain at least one non-empty matcher"),
-    ("series?match[]=rate(m0[5m])", "it is no plain series selector"),
-    ("series?match[]=m0 offset 5m", "it is no plain series selector"),
+    ("series?match[]=rate(m0[5m])", 'invalid parameter "match[]": 1:5: parse error: unexpected "("'),
+    ("series?match[]=m0 offset 5m", 'invalid parameter "match[]": 1:4: parse error: unexpected <offset>'),
+    ("series?match[]=", 'invalid parameter "match[]": unknown position: parse error: unexpected end of input'),
+    ("labels?match[]={}&start=x", 'invalid parameter "start"'),
     ("series?match[]={i=~'('}", "cannot compile regex"),
     (
         "labels?start=abc",
@@ -104,6 +106,14 @@ ERRORS = [
     ("query_exemplars?query=m0&start=9&end=1", "end timestamp must not be before start timestamp"),
     ("query_exemplars?query=(", 'invalid parameter "query"'),
 ]
+
+
+@pytest.mark.parametrize("selector", ["1", "m0[5m]", "{}"])
+def test_names_and_values_blame_no_parameter_for_a_selector(client: TestClient, selector: str) -> None:
+    said = [
+        client.get(f"/api/v1/{p}?match[]={selector}").json()["error"] for p in ("labels", "label/i/values", "series")
+    ]
+    assert said[0] == said[1] == said[2].removeprefix('invalid parameter "match[]": ') != said[2]
 
 
 @pytest.mark.parametrize(("path", "text"), ERRORS)

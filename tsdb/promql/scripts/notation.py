@@ -58,7 +58,7 @@ def parse_labels(text: str) -> Labels:
     """Labels in selector syntax, equalities only."""
     if text.replace(" ", "") == "{}":
         return ()
-    matchers = selector(Cursor(text), may_be_empty=True).matchers
+    matchers = selector(Cursor(text), checked=False).matchers
     return make_labels((m.name, m.value) for m in matchers)
 
 
