@@ -7,6 +7,7 @@ An ordinal is dense and of this process only; blocks and the WAL hold ids. A ser
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from obs.model.labels import METRIC_NAME, Labels, Matcher, MatchOp
 from obs.model.schema import SERIES
 from obs.tsdb.growing import Growing, ranges
 from obs.tsdb.idtable import IdTable
+from obs.tsdb.limits import FEW_MATCHES, KEPT_MATCHES
 from obs.tsdb.pairs import U32, PairNames, Pairs
 from obs.tsdb.postings import Postings, is_few
 
@@ -41,6 +43,8 @@ class SeriesIndex:
         self._offsets = Growing(np.int64)
         self._offsets.extend(np.zeros(1, np.int64))
         self._postings = Postings()
+        self._matches: OrderedDict[tuple[int, tuple[Matcher, ...]], I64] = OrderedDict()
+        self._matching = threading.Lock()
         self._sorting = threading.Lock()
         self._sorted: I64 = np.empty(0, np.int64)  # all series in the order of a block, as of the last flush
 
@@ -190,8 +194,30 @@ class SeriesIndex:
     # --- many ---
 
     def matching(self, matchers: Sequence[Matcher]) -> Mask:
-        """bool[ordinal]: which series satisfy every matcher. Raises: ValueError (a regex does not compile)."""
+        """bool[ordinal]: which series satisfy every matcher. Raises: ValueError (a regex does not compile).
+
+        The first n series never change, so that what holds of them is kept under n and needs not be invalidated.
+        """
         size = len(self)
+        key = size, tuple(matchers)
+        with self._matching:
+            few = self._matches.get(key)
+            if few is not None:
+                self._matches.move_to_end(key)
+        if few is not None:
+            mask = np.zeros(size, np.bool_)
+            mask[few] = True
+            return mask
+        mask = self._matching_first(size, matchers)
+        if np.count_nonzero(mask) <= FEW_MATCHES:
+            with self._matching:
+                self._matches[key] = np.flatnonzero(mask)
+                while len(self._matches) > KEPT_MATCHES:
+                    self._matches.popitem(last=False)
+        return mask
+
+    def _matching_first(self, size: int, matchers: Sequence[Matcher]) -> Mask:
+        """Which of the first `size` series satisfy every matcher."""
         offsets = self._offsets.view[: size + 1]
         flat = self._flat.view[: offsets[-1]]
         mask = np.ones(size, np.bool_)

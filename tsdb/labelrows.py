@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from obs.model.labels import METRIC_NAME, Labels
 from obs.tsdb.index import SeriesIndex, gather
+from obs.tsdb.limits import KEPT_LABELS
 
 I64 = npt.NDArray[np.int64]
 
@@ -28,6 +31,7 @@ class LabelRows(Sequence[Labels]):
     def __init__(self, index: SeriesIndex, ordinals: I64) -> None:
         self._index = index
         self.ordinals = ordinals
+        self.groupings: dict[Hashable, Any] = {}  # what `signature` worked out of them
 
     @cached_property
     def _made(self) -> list[Labels]:
@@ -121,7 +125,44 @@ class LabelRows(Sequence[Labels]):
             out[rows[mine]] = flat[mine]
         return out
 
-    def metrics(self) -> set[str]:
+    def metrics(self) -> frozenset[str]:
         """The metric names, "" where a series has none."""
+        return self._metrics
+
+    @cached_property
+    def _metrics(self) -> frozenset[str]:
         texts = self._index.pair_texts
-        return {texts[n][1] if n >= 0 else "" for n in np.unique(self.column(METRIC_NAME)).tolist()}
+        return frozenset(texts[n][1] if n >= 0 else "" for n in np.unique(self.column(METRIC_NAME)).tolist())
+
+
+class KnownRows:
+    """The labels of series selected lately, with what was worked out of them. Any thread.
+
+    They are found by the ordinals themselves, whose labels never change, so that nothing needs to be invalidated.
+    """
+
+    def __init__(self, index: SeriesIndex) -> None:
+        self._index = index
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, tuple[LabelRows, int]] = OrderedDict()
+        self._labels = 0
+
+    def of(self, ordinals: I64) -> LabelRows:
+        """The labels of series, in their order."""
+        if len(ordinals) > KEPT_LABELS:
+            return LabelRows(self._index, ordinals)
+        key = ordinals.tobytes()
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+                return found[0]
+        rows, offsets = LabelRows(self._index, ordinals), self._index.offsets
+        size = len(ordinals) + int((offsets[ordinals + 1] - offsets[ordinals]).sum())
+        with self._lock:
+            if key not in self._kept and size <= KEPT_LABELS:
+                self._kept[key] = rows, size
+                self._labels += size
+                while self._labels > KEPT_LABELS:
+                    self._labels -= self._kept.popitem(last=False)[1][1]
+        return rows

@@ -113,6 +113,16 @@ CHANGE_GRAIN_MS = 10_000
 MOST_CHANGES = 16_384
 """Entries kept of what writes touched; past it two become one, and older answers count as changed sooner."""
 
+KEPT_MATCHES, FEW_MATCHES = 64, 4_096
+"""Answers to which series satisfy some matchers that are kept, of so many series each at most: 2 MB."""
+
+KEPT_LABELS = 200_000
+"""Labels of series that were selected lately, whose columns and groups are kept for the next query that selects the
+same: about 32 bytes each."""
+
+KEPT_GROUPINGS = 8
+"""Ways to group the same series that are kept of each selection."""
+
 STATUS_TOP = 10
 """Entries of each list of status/tsdb, as in Prometheus, where no limit is given."""
 

@@ -26,7 +26,7 @@ from obs.tsdb.filenames import HISTOGRAMS, SAMPLES
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import Few, OfTables, Run
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.labelrows import LabelRows
+from obs.tsdb.labelrows import KnownRows, LabelRows
 from obs.tsdb.laid import gathered, lay, slots_of
 from obs.tsdb.limits import FEW_SHARE, FIRST_MS, LAST_MS, MANY_SOURCES, PART_ROWS, PASSED_BY
 from obs.tsdb.promql.histogram import Histogram
@@ -49,6 +49,7 @@ class Reader:
     cache: GroupCache
     runs: OfTables[Run]
     max_rows: int  # of one selection
+    labels: KnownRows
 
 
 def matching(index: SeriesIndex, matchers: Sequence[Matcher]) -> Mask:
@@ -103,7 +104,7 @@ def plan(
         stats.add("rows_read", sum(int(source.rows.sum()) for source in of_blocks))
     stats.add("blocks_skipped", len(view.blocks) - stats.figures["blocks_read"])
     hists = histograms.read(view, reader.index, mask, start_ms, end_ms) if beside.has_any(view, HISTOGRAMS) else ()
-    return Selection(reader.index, view, wanted, sources, (start_ms, end_ms), stats, most_series, hists)
+    return Selection(reader, view, wanted, sources, (start_ms, end_ms), stats, most_series, hists)
 
 
 def _heads(reader: Reader, view: View, wanted: I64) -> Iterable[Source]:
@@ -130,19 +131,25 @@ class Selection:
     """Series of several sources, cut into parts of whole series. Parts may be read by several threads at a time."""
 
     def __init__(
-        self, index: SeriesIndex, view: View, wanted: I64, sources: Sequence[Source], range_ms: tuple[int, int],
+        self, reader: Reader, view: View, wanted: I64, sources: Sequence[Source], range_ms: tuple[int, int],
         stats: Stats, most_series: int, hists: Iterable[histograms.Row],
     ) -> None:  # fmt: skip
-        self._index, self._view, self._sources, self._stats = index, view, sources, stats
-        self._start_ms, self._end_ms = start_ms, end_ms = range_ms
+        self._reader, self._view, self._sources, self._stats = reader, view, sources, stats
+        self._start_ms, self._end_ms = range_ms
         self._hists: dict[int, list[tuple[int, Histogram]]] = {}
         for ordinal, t_ms, histogram in hists:
             self._hists.setdefault(ordinal, []).append((t_ms, histogram))
+        if len(sources) == 1:
+            only = sources[0]
+            self.rows, self._ordinals = int(only.rows.sum()), only.ordinals
+            self._bounds = _cut(_weights(only, *range_ms), most_series)
+            self._parts = [(np.arange(len(only.ordinals)), self._bounds)]
+            return
         places = places_in(wanted, [source.ordinals for source in sources])
         rows, weights = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
         for source, at in zip(sources, places, strict=True):
             rows[at] += source.rows
-            weights[at] += np.maximum(source.expected(start_ms, end_ms), source.rows // PASSED_BY)
+            weights[at] += _weights(source, *range_ms)
         self.rows = int(rows.sum())
         order = _in_order(rows, places)
         self._ordinals = wanted[order]
@@ -171,7 +178,7 @@ class Selection:
 
     def whole(self) -> SeriesSet:
         """All series, sorted by labels."""
-        labels = LabelRows(self._index, self._ordinals)
+        labels = LabelRows(self._reader.index, self._ordinals)
         at = [np.sort(positions) for positions, _ in self._parts]
         found = self._read(labels.take(labels.order()), at)
         return replace(found, stats=self.stats)
@@ -188,7 +195,7 @@ class Selection:
 
     def _part(self, part: int) -> tuple[LabelRows, list[I64]]:
         """The labels of a part's series, and the positions of these in each source."""
-        labels = LabelRows(self._index, self._ordinals[self._bounds[part] : self._bounds[part + 1]])
+        labels = self._reader.labels.of(self._ordinals[self._bounds[part] : self._bounds[part + 1]])
         return labels, [positions[bounds[part] : bounds[part + 1]] for positions, bounds in self._parts]
 
     def _pieces(self, at: Sequence[I64], alone: bool) -> list[Spans]:
@@ -234,6 +241,11 @@ class Selection:
         return _attached(found, labels.ordinals, self._hists) if self._hists else found
 
 
+def _weights(source: Source, start_ms: int, end_ms: int) -> I64:
+    """What reading each series of a source costs, in rows."""
+    return np.maximum(source.expected(start_ms, end_ms), source.rows // PASSED_BY)
+
+
 def _in_order(rows: I64, places: Sequence[I64]) -> I64:
     """Which series have rows, in the order of the source that has most series, the others behind."""
     found = np.flatnonzero(rows)
@@ -249,6 +261,8 @@ def _cut(weights: I64, most_series: int) -> I64:
     """Bounds of parts of about `PART_ROWS` rows each and at most `most_series` series."""
     if not len(weights):
         return np.zeros(1, np.int64)
+    if len(weights) <= most_series and weights.sum() <= PART_ROWS:
+        return np.array([0, len(weights)])
     part = (np.cumsum(weights) - weights) // PART_ROWS
     first = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
     bounds = [np.arange(a, b, most_series) for a, b in zip(first, [*first[1:], len(weights)], strict=True)]

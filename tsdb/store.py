@@ -41,7 +41,7 @@ from obs.tsdb.filenames import METADATA, SAMPLES, SERIES, STARTS
 from obs.tsdb.groups import GroupCache
 from obs.tsdb.headruns import OfTables, series_ordinals, sorted_run
 from obs.tsdb.index import SeriesIndex
-from obs.tsdb.labelrows import LabelRows
+from obs.tsdb.labelrows import KnownRows, LabelRows
 from obs.tsdb.layout import NS_PER_MS, MetricLayout
 from obs.tsdb.limits import (
     AHEAD_S,
@@ -93,7 +93,8 @@ class MetricStore:
         layout = MetricLayout(self.index, self._metadata, written, self._give_way, self._labels_read.is_set)
         self.engine = Engine(layout, folder, options or EngineOptions(), clock)
         catalog, cache = BlockCatalog(self.index, written, self._give_way), GroupCache(limits.cache_bytes)
-        self._reader = Reader(self.index, catalog, cache, OfTables(self.index, sorted_run), limits.max_rows)
+        runs, rows = OfTables(self.index, sorted_run), KnownRows(self.index)
+        self._reader = Reader(self.index, catalog, cache, runs, limits.max_rows, rows)
         self._head_series = OfTables(self.index, series_ordinals)
         self._presence = Presence(self._reader, self._head_series)
         self.changes = Changes(self._losses)

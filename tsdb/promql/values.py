@@ -6,7 +6,7 @@ Arrays are never changed once they are in a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,7 +143,7 @@ def labels_of(parts: Sequence[Sequence[Labels]]) -> Sequence[Labels]:
     return LabelRows.joined(rows) if len(rows) == len(parts) else [ls for part in parts for ls in part]
 
 
-def metric_names(labels: Sequence[Labels]) -> set[str]:
+def metric_names(labels: Sequence[Labels]) -> Set[str]:
     """The metric names of series, "" where one has none."""
     return labels.metrics() if isinstance(labels, LabelRows) else {metric_name(ls) for ls in labels}
 

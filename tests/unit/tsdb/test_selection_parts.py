@@ -21,6 +21,17 @@ from obs.tsdb.promql.context import QueryOptions
 from obs.tsdb.promql.result import Result
 from obs.tsdb.store import MetricStore
 
+
+class ManualClock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.ms = 1_790_000_000_000
+
+    def now_ns(self) -> int:
+        return self.ms * 1_000_000
+
+
 NAMED = [Matcher("__name__", MatchOp.RE, "m.*")]
 LABELS = [make_labels({"__name__": f"m{i % 3}", "shard": str(i)}) for i in range(40)]
 Rows = dict[Labels, list[tuple[int, float]]]
@@ -170,3 +181,57 @@ def test_sorted_runs_serve_again_until_their_head_is_flushed(
     assert rows_of(store.select(NAMED, 0, 100_000)) == expected
     store.flush()
     assert rows_of(store.select(NAMED, 0, 100_000)) == expected
+
+
+def test_what_is_kept_of_a_selection_hides_no_change(tmp_path: Path) -> None:
+    options = EngineOptions(compact_interval_s=3600.0, retention_age_s=86_400.0)
+    clock = ManualClock()
+    named, expected = [Matcher("__name__", MatchOp.EQ, "m")], dict[str, set[int]]()
+    store = MetricStore(tmp_path / "metrics", options, clock)
+    store.open()
+
+    def write(*numbers: int) -> None:
+        labels = [make_labels({"__name__": "m", "job": "ab"[i % 2], "i": str(i)}) for i in numbers]
+        store.consume(metrics_batch([(each, clock.ms, 1.0) for each in labels]))
+        for i in numbers:
+            expected.setdefault("ab"[i % 2], set()).add(i)
+
+    def same() -> None:
+        for _ in range(2):
+            range_ms = clock.ms - 30 * 86_400_000, clock.ms
+            found = PromQL(store).query("sum by (job) (count_over_time(m[30d]) >= bool 1)", clock.ms)
+            counts = {dict(ls)["job"]: n for ls, n in zip(found.labels, found.values[:, 0].tolist(), strict=True)}
+            assert counts == {job: len(numbers) for job, numbers in expected.items() if numbers}
+            seen = {int(dict(labels)["i"]) for labels in store.select(named, *range_ms).labels}
+            assert seen == set().union(*expected.values())
+
+    same()
+    write(0, 1, 2)
+    same()
+    write(3)
+    same()
+    store.flush()
+    same()
+    write(4, 1)  # a block and a head, and a series of both
+    same()
+    store.delete([[*named, Matcher("job", MatchOp.EQ, "b")]])
+    expected["b"].clear()
+    same()
+    store.clean()
+    same()
+    write(5)
+    store.flush()
+    store.engine.compact()
+    same()
+    store.close()
+    store = MetricStore(tmp_path / "metrics", options, clock)
+    store.open()
+    assert store.engine.wait_recovered(30)
+    same()
+    clock.ms += 20 * 86_400_000
+    write(7)
+    store.flush()
+    store.engine.retain()
+    expected.update(a=set(), b={7})
+    same()
+    store.close()

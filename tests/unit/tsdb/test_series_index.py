@@ -18,7 +18,9 @@ from obs.errors import UserError
 from obs.model.labels import Labels, Matcher, MatchOp, labels_id, make_labels
 from obs.model.schema import SERIES
 from obs.tsdb import cardinality, labelrows, limits, pairs, postings
+from obs.tsdb import index as index_module
 from obs.tsdb.index import SeriesIndex
+from obs.tsdb.promql.operators.signature import by, excluding, ordinals
 
 FLEET = [
     make_labels(labels)
@@ -311,3 +313,53 @@ def test_pairs_keep_their_numbers_whatever_they_come_among(sparse: int, monkeypa
     assert [known.texts[number] for number in numbers.values()] == list(numbers)
     assert all(known.texts[number][0] == name for name in known.by_name for number in known.of_name(name))
     assert [known.names.texts[n] for n in known.names.of(np.arange(len(known)))] == [name for name, _ in known.texts]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matches_that_are_kept_are_those_of_the_series_there_are(
+    index: SeriesIndex, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(index_module, "KEPT_MATCHES", 3)
+    monkeypatch.setattr(index_module, "FEW_MATCHES", 20)
+    asked = [
+        [Matcher("job", op, value)] for op, value in ((MatchOp.EQ, "a"), (MatchOp.NE, "a"), (MatchOp.RE, "a|b|"))
+    ] + [[], [Matcher("pod", MatchOp.EQ, "1"), Matcher("job", MatchOp.RE, ".+")]]
+    for _ in range(30):
+        for at in rng.integers(0, len(asked), 4).tolist():
+            matchers = asked[at]
+            mask = index.matching(matchers)
+            every = map(dict, index.labels(np.arange(len(index))))
+            assert mask.tolist() == [all(m.matches(each.get(m.name, "")) for m in matchers) for each in every]
+            mask[:] = False  # whoever asked may do so
+            assert len(index._matches) <= 3
+        if rng.random() < 0.4:
+            index.add(table([make_labels({"job": str(rng.choice(["a", "b", "c"])), "pod": f"{rng.integers(0, 9)}"})]))
+
+
+def test_rows_selected_again_are_the_ones_kept_as_long_as_there_is_room(
+    index: SeriesIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelrows, "KEPT_LABELS", 12)
+    known = labelrows.KnownRows(index)
+    some = known.of(np.array([2, 0]))  # two series and five labels
+    assert list(some) == [FLEET[2], FLEET[0]]
+    assert known.of(np.array([2, 0])) is some
+    assert list(known.of(np.array([0, 2]))) == [FLEET[0], FLEET[2]]
+    assert list(known.of(np.arange(6))) == FLEET  # too many to be kept
+    assert known.of(np.array([2, 0])) is not some
+    assert known._labels <= 12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_by_columns_are_those_of_the_labels_themselves(index: SeriesIndex, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = labelrows.LabelRows(index, rng.permutation(len(index)))
+    signatures = [by(()), by(["job"]), by(["job", "instance"]), by(["none"]), excluding(()), excluding(["job"])]
+    for signature in [*signatures, *signatures, *map(by, (["a"], ["b"], ["c"], ["Zone"]))]:
+        known: dict[Labels, int] = {(("job", "b"),): 0}
+        plain = dict(known)
+        found = ordinals(rows, signature, known)
+        assert found.tolist() == ordinals(list(rows), signature, plain).tolist()
+        assert list(known) == list(plain)
+        assert len(rows.groupings) <= limits.KEPT_GROUPINGS

@@ -9,6 +9,7 @@ import numpy as np
 
 from obs.model.labels import Labels
 from obs.tsdb.labelrows import LabelRows
+from obs.tsdb.limits import KEPT_GROUPINGS
 from obs.tsdb.promql.values import I64, METADATA, only, without
 
 
@@ -44,18 +45,31 @@ def ordinals(labels: Sequence[Labels], signature: Signature, known: dict[Labels,
 
 
 def _by_columns(labels: LabelRows, signature: Signature, known: dict[Labels, int]) -> I64:
-    """The same without looking at the labels of every series: those of one series of each group are enough."""
-    names = signature.names if signature.keeps else labels.names() - signature.names
-    group = np.zeros(len(labels), np.int64)
-    for name in sorted(names):
-        distinct, value = np.unique(labels.column(name), return_inverse=True)
-        group = np.unique(group * len(distinct) + value, return_inverse=True)[1]
-    _, first, group = np.unique(group, return_index=True, return_inverse=True)
-    numbers = np.empty(len(first), np.int64)
-    appeared = np.argsort(first)
-    for i, example in zip(appeared.tolist(), labels.take(first[appeared]), strict=True):
-        numbers[i] = known.setdefault(signature(example), len(known))
+    """The same without looking at the labels of every series; worked out once for the same series."""
+    found = labels.groupings.get(signature)
+    if found is None:
+        found = _grouped(labels, signature)
+        if len(labels.groupings) >= KEPT_GROUPINGS:
+            labels.groupings.clear()
+        labels.groupings[signature] = found
+    groups, group = found
+    numbers = np.fromiter((known.setdefault(each, len(known)) for each in groups), np.int64, len(groups))
     return numbers[group]
+
+
+def _grouped(labels: LabelRows, signature: Signature) -> tuple[list[Labels], I64]:
+    """The groups in the order in which they appear, and each series' one; one series of each is looked at."""
+    names = signature.names if signature.keeps else labels.names() - signature.names
+    first, *more = map(labels.column, sorted(names)) if names else [np.zeros(len(labels), np.int64)]
+    group = first
+    for column in more:
+        distinct, value = np.unique(column, return_inverse=True)
+        group = np.unique(group, return_inverse=True)[1] * len(distinct) + value
+    _, examples, group = np.unique(group, return_index=True, return_inverse=True)
+    appeared = np.argsort(examples)
+    rank = np.empty(len(appeared), np.int64)
+    rank[appeared] = np.arange(len(appeared))
+    return [signature(each) for each in labels.take(examples[appeared])], rank[group]
 
 
 def by_group(group: I64, groups: int) -> tuple[I64, I64]:
