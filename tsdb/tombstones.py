@@ -76,11 +76,12 @@ class Deleted:
 
     def hides(self, keys: npt.NDArray[np.integer], t_ms: I64, until_ms: I64 | None = None) -> Mask:
         """Which rows are in an interval of their key; with `until_ms`, all of t..until in a single one."""
-        return (t_ms if until_ms is None else until_ms) <= self.ends(keys, t_ms)
+        ends, inside = self.ends(keys, t_ms)
+        return inside if until_ms is None else inside & (until_ms <= ends)
 
-    def ends(self, keys: npt.NDArray[np.integer], t_ms: I64) -> I64:
-        """Where the interval that each row is in ends; before the row where it is in none."""
-        ends = np.full(len(t_ms), np.iinfo(np.int64).min)
+    def ends(self, keys: npt.NDArray[np.integer], t_ms: I64) -> tuple[I64, Mask]:
+        """Where the interval that each row is in ends, and which rows are in one."""
+        ends, inside = np.zeros(len(t_ms), np.int64), np.zeros(len(t_ms), np.bool_)
         place, hit = self._places(keys)
         rows = np.flatnonzero(hit)
         low, t = self.first[place[rows]], t_ms[rows]
@@ -89,8 +90,9 @@ class Deleted:
             middle = (low + high) // 2
             before = (low < high) & (self.starts[np.minimum(middle, len(self.starts) - 1)] <= t)
             low, high = np.where(before, middle + 1, low), np.where(before, high, middle)
-        ends[rows] = np.where((low > begin) & (self.reach[low - 1] >= t), self.reach[low - 1], ends[rows])
-        return ends
+        ends[rows] = self.reach[low - 1]
+        inside[rows] = (low > begin) & (ends[rows] >= t)
+        return ends, inside
 
     def _places(self, keys: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.intp], Mask]:
         """Where each key stands, and whether it does."""
@@ -146,7 +148,11 @@ def starts_without(table: pa.Table, tombstones: Sequence[Tombstone]) -> pa.Table
     order = np.argsort(t_ms, kind="stable")  # of those that come to hold from one time on, the last is to win
     ids, day, t_ms = ids[order], t_ms[order] // DAY_MS, t_ms[order]
     held = np.ones(len(ids), np.bool_)
-    while (hidden := held & ((ends := deleted.ends(ids, t_ms)) >= t_ms)).any():
+    while True:
+        ends, inside = deleted.ends(ids, t_ms)
+        hidden = held & inside
+        if not hidden.any():
+            break
         held &= ~hidden | (ends // DAY_MS == day)
         t_ms = np.where(hidden & held, ends + 1, t_ms)
     held &= t_ms // DAY_MS == day

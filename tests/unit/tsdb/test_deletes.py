@@ -202,3 +202,12 @@ def test_a_query_that_began_before(filled: MetricStore) -> None:
         filled.delete([ALL])
         filled.clean()
         assert sum(len(selection.read(part).values) for part in range(len(selection))) == 22
+
+
+def test_a_delete_of_other_times_leaves_the_first_time_there_is(store: MetricStore) -> None:
+    least = -(1 << 63)
+    store.consume(mixed_batch([(A, least, 1.0), (B, least, 2.0)], []))
+    store.delete([ALL], T0, T0)
+    assert len(held(store.select(ALL, least, least))) == 2
+    store.delete(of(A), least, least)
+    assert [labels for labels, _ in held(store.select(ALL, least, T0))] == [B]
