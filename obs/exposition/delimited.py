@@ -23,6 +23,9 @@ KINDS = ("counter", "gauge", "summary", "unknown", "histogram", "gaugehistogram"
 GAUGE, COUNTER, SUMMARY, UNTYPED, HISTOGRAM = 2, 3, 4, 5, 7
 """The fields of a Metric that hold its value, by type."""
 
+MAX_MS = 2**63 - 1
+"""The last time that a column of milliseconds can hold."""
+
 GAUGE_HINT = 3
 """The hint of gauge histograms, in `HISTOGRAMS`."""
 
@@ -128,7 +131,7 @@ def _native(data: bytes, kind: str) -> tuple[Native | None, int]:
     hint = GAUGE_HINT if kind == "gaugehistogram" else 0
     columns = (schema, count, _double(one.get(2, 0)), threshold, zero, *positive, *negative, None, hint)
     native = Native(columns, tuple(_exemplar(_bytes(e)) for e in many.get(16, ())))
-    return native, _time_ms(one[15]) if 15 in one else 0
+    return native, _began_ms(one[15]) if 15 in one else 0
 
 
 def _exemplar(data: bytes) -> Exemplar:
@@ -152,12 +155,18 @@ def _time_ms(timestamp: Any) -> int:
     return wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
 
 
+def _began_ms(timestamp: Any) -> int:
+    """When something began; 0 where it says no time that can be kept."""
+    t_ms = _time_ms(timestamp)
+    return t_ms if 0 < t_ms <= MAX_MS else 0
+
+
 def _samples(number: int, data: bytes) -> tuple[list[Sample], int]:
     """The samples of a value without what is native in it, and when what it counts began (0: it does not say)."""
     if number in (GAUGE, COUNTER, UNTYPED):
         found = dict(fields(data))
         example = _exemplar(_bytes(found[2])) if number == COUNTER and 2 in found else None
-        began_ms = _time_ms(found[3]) if number == COUNTER and 3 in found else 0
+        began_ms = _began_ms(found[3]) if number == COUNTER and 3 in found else 0
         return [("", {}, _double(found.get(1, 0)), example)], began_ms
     samples = list[Sample]()
     start_ms = 0
@@ -180,7 +189,7 @@ def _samples(number: int, data: bytes) -> tuple[list[Sample], int]:
             counted = _double(figure) if number == SUMMARY else float(_int(figure))
             samples.append((suffix, {label: bound_text(edge)}, counted, example))
         elif field == created:
-            start_ms = _time_ms(value)
+            start_ms = _began_ms(value)
     if number == HISTOGRAM and not seen_infinity:
         samples.append(("_bucket", {"le": "+Inf"}, float(_int(count)), None))
     samples += [("_count", {}, float(_int(count)), None), ("_sum", {}, _double(total), None)]

@@ -105,6 +105,13 @@ def test_starts_outlive_relabeling() -> None:
     assert Told(metric_relabel_configs=rules).of(page_of(NOW_MS / 1000 - 5)) == {"renamed": (0, -5000)}
 
 
+def test_a_page_is_kept_whose_starts_are_no_times() -> None:
+    for seconds in (1 << 62, (1 << 63) - 1, (1 << 64) - 5):
+        counter = family("sent_total", 0, field(3, field(1, 2.0) + field(3, field(1, seconds))))
+        page = parse_delimited(delimited(counter), Histograms())
+        assert (Told().of(page), [row.value for row in page.rows]) == ({}, [2.0])
+
+
 def test_protobuf_says_starts_itself() -> None:
     created = field(1, NOW_MS // 1000 - 5) + field(2, 7_000_000)
     counter = family("sent_total", 0, field(3, field(1, 2.0) + field(3, created)))
