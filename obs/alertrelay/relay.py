@@ -143,11 +143,12 @@ class AlertRelay:
 
     async def _sync(self, pool: _Pool) -> None:
         wanted, pool.dropped = found_in(pool.config, [g for n in sorted(pool.given) for g in pool.given[n]])
-        await _end([pool.active.pop(url)[1] for url in list(pool.active) if url not in wanted])
+        gone = [pool.active.pop(url)[1] for url in list(pool.active) if url not in wanted]
         for url in wanted:
             if url not in pool.active:
                 destination = Destination(url, pool.config, self._clock)
                 pool.active[url] = destination, asyncio.create_task(_send(destination))
+        await _end(gone)  # last: a reload may end this at its first wait, and the new ones are there
 
 
 async def _send(destination: Destination) -> None:

@@ -149,16 +149,16 @@ def _exemplar(data: bytes) -> Exemplar:
     return Exemplar(make_labels(labels), value, t_ms)
 
 
-def _time_ms(timestamp: Any) -> int:
-    """A google.protobuf.Timestamp: 1 seconds, 2 nanoseconds."""
+def _time_ms(timestamp: Any) -> int | None:
+    """Of a google.protobuf.Timestamp (1 seconds, 2 nanoseconds); None where no column can hold so many milliseconds."""
     at = dict(fields(_bytes(timestamp)))
-    return wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
+    t_ms = wire.signed(at.get(1, 0)) * 1000 + _int(at.get(2, 0)) // 1_000_000
+    return t_ms if -MAX_MS <= t_ms <= MAX_MS else None
 
 
 def _began_ms(timestamp: Any) -> int:
     """When something began; 0 where it says no time that can be kept."""
-    t_ms = _time_ms(timestamp)
-    return t_ms if 0 < t_ms <= MAX_MS else 0
+    return max(_time_ms(timestamp) or 0, 0)
 
 
 def _samples(number: int, data: bytes) -> tuple[list[Sample], int]:

@@ -112,6 +112,15 @@ def test_a_page_is_kept_whose_starts_are_no_times() -> None:
         assert (Told().of(page), [row.value for row in page.rows]) == ({}, [2.0])
 
 
+def test_an_exemplar_at_no_time_is_kept_at_that_of_its_sample() -> None:
+    for seconds in (1 << 62, (1 << 63) - 1):
+        example = field(1, field(1, b"trace_id") + field(2, b"x")) + field(2, 1.0) + field(3, field(1, seconds))
+        page = parse_delimited(delimited(family("sent_total", 0, field(3, field(1, 2.0) + field(2, example)))))
+        decode, _ = target().page(page, NOW_MS, 0.1)
+        (row,) = decode(SeriesCache()).batch.tables["exemplars"].to_pylist()
+        assert row["t_ms"] == NOW_MS
+
+
 def test_protobuf_says_starts_itself() -> None:
     created = field(1, NOW_MS // 1000 - 5) + field(2, 7_000_000)
     counter = family("sent_total", 0, field(3, field(1, 2.0) + field(3, created)))
