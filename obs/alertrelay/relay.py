@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,19 +15,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from obs.alertmanager.alert import Alert
 from obs.alertrelay.config import Alertmanagers, Relaying, relabeled_alert
 from obs.alertrelay.destination import Destination
-from obs.collector.receivers.scrape.discovery import Discovery, discoveries
+from obs.collector.receivers.scrape.discovery import Discovery, discoveries, follow
 from obs.collector.receivers.scrape.relabel import relabeled
 from obs.collector.receivers.scrape.targets import Group
-from obs.errors import ObsError
 from obs.model.clock import Clock
 
 log = logging.getLogger("obs.alerts")
 
 STOP_S = 10.0
 """How long a change or the end waits for the loop."""
-
-FIND_S = 30.0
-"""How long a source of Alertmanagers may take to answer."""
 
 
 @dataclass(slots=True)
@@ -124,22 +121,14 @@ class AlertRelay:
 
     async def _discover(self, pool: _Pool, number: int) -> None:
         """Ask one source for ever."""
-        from aiohttp import ClientSession, ClientTimeout
-
         source = pool.sources[number]
-        async with ClientSession(timeout=ClientTimeout(total=FIND_S)) as session:
-            while True:
-                try:
-                    groups = await source.ask(session)
-                except ObsError as e:
-                    log.warning("%s discovery of Alertmanagers: %s", source.name, e)
-                else:
-                    if pool.given.get(number) != groups:
-                        pool.given[number] = groups
-                        await self._sync(pool)
-                if source.every_s is None:
-                    return
-                await asyncio.sleep(source.every_s)
+
+        async def told(groups: list[Group]) -> None:
+            if pool.given.get(number) != groups:
+                pool.given[number] = groups
+                await self._sync(pool)
+
+        await follow(source, partial(log.warning, "%s discovery of Alertmanagers: %s", source.name), told)
 
     async def _sync(self, pool: _Pool) -> None:
         wanted, pool.dropped = found_in(pool.config, [g for n in sorted(pool.given) for g in pool.given[n]])

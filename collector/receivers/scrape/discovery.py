@@ -26,12 +26,16 @@ from obs.collector.receivers.scrape.config import (
 )
 from obs.collector.receivers.scrape.fetching import request_options
 from obs.collector.receivers.scrape.targets import Group
-from obs.errors import UserError
+from obs.errors import ObsError, UserError
 
 if TYPE_CHECKING:
     import aiohttp
 
 Ask = Callable[["aiohttp.ClientSession"], Awaitable[list[Group]]]
+
+
+FIND_S = 30.0
+"""How long a source may take to answer."""
 
 
 class DiscoveryError(UserError):
@@ -45,6 +49,25 @@ class Discovery:
     name: str
     every_s: float | None
     ask: Ask
+
+
+async def follow(
+    source: Discovery, failed: Callable[[ObsError], None], told: Callable[[list[Group]], Awaitable[None]]
+) -> None:
+    """Ask a source for ever, or once where it never changes: `told` gets each answer, `failed` why there is none."""
+    from aiohttp import ClientSession, ClientTimeout
+
+    async with ClientSession(timeout=ClientTimeout(total=FIND_S)) as session:
+        while True:
+            try:
+                groups = await source.ask(session)
+            except ObsError as e:
+                failed(e)
+            else:
+                await told(groups)
+            if source.every_s is None:
+                return
+            await asyncio.sleep(source.every_s)
 
 
 class Sources(Protocol):

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obs.collector.receivers.otlp.intake import Intake
 from obs.collector.receivers.scrape.config import Job
-from obs.collector.receivers.scrape.discovery import Discovery, discoveries
+from obs.collector.receivers.scrape.discovery import Discovery, discoveries, follow
 from obs.collector.receivers.scrape.fetching import fetch, read_page, request_options
 from obs.collector.receivers.scrape.series import NOTHING, PageRefused, TargetSeries
 from obs.collector.receivers.scrape.targets import Dropped, Group, Target, targets_of
@@ -129,22 +130,14 @@ class Scraper:
 
     async def _discover(self, pool: Pool, number: int) -> None:
         """Ask one source for ever."""
-        from aiohttp import ClientSession, ClientTimeout
-
         source = pool.sources[number]
-        async with ClientSession(timeout=ClientTimeout(total=30)) as session:
-            while True:
-                try:
-                    groups = await source.ask(session)
-                except ObsError as e:
-                    log.warning("%s discovery of job %r: %s", source.name, pool.job.job_name, e)
-                else:
-                    if pool.given.get(number) != groups:
-                        pool.given[number] = groups
-                        await self._sync(pool)
-                if source.every_s is None:
-                    return
-                await asyncio.sleep(source.every_s)
+
+        async def told(groups: list[Group]) -> None:
+            if pool.given.get(number) != groups:
+                pool.given[number] = groups
+                await self._sync(pool)
+
+        await follow(source, partial(log.warning, "%s discovery of job %r: %s", source.name, pool.job.job_name), told)
 
     async def _sync(self, pool: Pool) -> None:
         """Start and end targets so that they are what the sources say, once each has said something."""
