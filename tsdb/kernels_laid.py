@@ -5,33 +5,21 @@ Series s is pieces first[s]:first[s + 1], in the order they were written, each w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from numba import carray, njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from obs.tsdb.kernels import bound, weave
+from obs.tsdb.kernels_words import bytes_at
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """A number as the place in memory that it is."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.int64)(types.int64), codegen
-
-
 @njit(nogil=True, cache=True)
 def at_address(address: int, length: int) -> I64:
     """So many integers from an address on, which the caller keeps in memory."""
-    found: I64 = carray(_pointer(address), length)
+    found: I64 = bytes_at(address, 8 * length).view(np.int64)
     return found
 
 
